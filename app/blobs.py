@@ -1,0 +1,71 @@
+"""Files of any size under keys, on S3, GCS, Azure or a local folder."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import obstore
+from obstore import AsyncWritableFile
+from obstore.store import ObjectStore, from_url
+
+CHUNK = 1 << 20
+WRITE_BUFFER = 8 << 20
+
+
+class Blobs:
+    """A thin room around `obstore`: keys are made by us, never by a client."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        local = url.startswith("file:")
+        self.store: ObjectStore = from_url(url, mkdir=True) if local else from_url(url)
+
+    def writer(self, key: str) -> AsyncWritableFile:
+        """A file that exists, whole, once it is closed; abandoned unclosed it never does."""
+        return obstore.open_writer_async(self.store, key, buffer_size=WRITE_BUFFER)
+
+    def reader(self, key: str) -> BinaryIO:
+        """A seekable file; raises FileNotFoundError."""
+        return cast(BinaryIO, obstore.open_reader(self.store, key, buffer_size=CHUNK))
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Store bytes or a local file, replacing what was there at once."""
+        obstore.put(self.store, key, data)
+
+    def fetch(self, key: str, target: Path) -> None:
+        """Copy to a local file, which appears whole."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(target.name + ".partial")
+        with self.reader(key) as source, partial.open("wb") as sink:
+            shutil.copyfileobj(source, sink, CHUNK)
+        partial.replace(target)
+
+    def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes in [start, end), in chunks of at most 1 MiB."""
+        for offset in range(start, end, CHUNK):
+            stop = min(offset + CHUNK, end)
+            yield bytes(obstore.get_range(self.store, key, start=offset, end=stop))
+
+    async def stream_async(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes in [start, end), in chunks of at most 1 MiB."""
+        for offset in range(start, end, CHUNK):
+            stop = min(offset + CHUNK, end)
+            yield bytes(await obstore.get_range_async(self.store, key, start=offset, end=stop))
+
+    def size(self, key: str) -> int | None:
+        """Bytes under `key`, or None where there is nothing."""
+        try:
+            return obstore.head(self.store, key)["size"]
+        except FileNotFoundError:
+            return None
+
+    def keys(self, prefix: str) -> list[str]:
+        """Every key below `prefix/`."""
+        pages = obstore.list(self.store, prefix=prefix)
+        return [entry["path"] for page in pages for entry in page]
+
+    def delete_all(self, prefix: str) -> None:
+        """Delete everything below `prefix/`; nothing there is no error."""
+        if keys := self.keys(prefix):
+            obstore.delete(self.store, keys)

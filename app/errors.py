@@ -1,0 +1,143 @@
+"""Errors as RFC 9457 problem details: one base class, from which responses are derived."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from app.failures import UserFault
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with one field of the request."""
+
+    pointer: str = Field(description="Where, as a JSON pointer", examples=["/recipe/vocab_size"])
+    detail: str
+
+
+class Problem(BaseModel):
+    """What every response of 400 and above holds."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["/problems/corpus_not_found"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    code: str = Field(description="Stable, for programs", examples=["corpus_not_found"])
+    detail: str = Field(description="What is wrong and what to do, for people")
+    errors: list[FieldError] | None = None
+    request_id: str | None = None
+
+
+class ProblemError(Exception):
+    """Raised anywhere under a route; answered as a problem document."""
+
+    status: ClassVar[int] = HTTPStatus.BAD_REQUEST
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = members
+
+
+class UnauthorizedError(ProblemError):
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class NotFoundError(ProblemError):
+    status = HTTPStatus.NOT_FOUND
+
+
+class ConflictError(ProblemError):
+    status = HTTPStatus.CONFLICT
+
+
+class TooLargeError(ProblemError):
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UnprocessableError(ProblemError):
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class RangeNotSatisfiableError(ProblemError):
+    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+
+
+def problem_response(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> JSONResponse:
+    """The problem document of this request."""
+    problem = Problem(
+        type=f"/problems/{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        code=code,
+        detail=detail,
+        request_id=getattr(request.state, "request_id", None),
+        **members,
+    )
+    content = problem.model_dump(mode="json", exclude_none=True)
+    return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+
+    @app.exception_handler(ProblemError)
+    async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
+        return problem_response(
+            request, error.status, error.code, error.detail, error.headers, **error.members
+        )
+
+    @app.exception_handler(UserFault)
+    async def on_user_fault(request: Request, error: UserFault) -> JSONResponse:
+        return problem_response(request, 422, error.code, error.message)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = field_errors(error.errors())
+        detail = "; ".join(f"{e.pointer}: {e.detail}" for e in errors)
+        return problem_response(request, 422, "invalid_request", detail, errors=errors)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        code = HTTPStatus(error.status_code).name.lower()
+        return problem_response(request, error.status_code, code, error.detail, error.headers)
+
+    @app.exception_handler(Exception)
+    async def on_bug(request: Request, _error: Exception) -> JSONResponse:
+        detail = "Something broke on our side; the log has it under this request id. Try again."
+        return problem_response(request, 500, "internal_error", detail)
+
+
+def field_errors(errors: Any) -> list[FieldError]:
+    """Pydantic's errors as pointers into the request and what is wrong there."""
+    return [
+        FieldError(
+            pointer="/" + "/".join(str(part) for part in error["loc"] if part != "body"),
+            detail=error["msg"].removeprefix("Value error, "),
+        )
+        for error in errors
+    ]

@@ -1,0 +1,30 @@
+"""The states of a job and the only table of its transitions."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED}),
+    Status.RUNNING: frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLING, Status.QUEUED}),
+    Status.CANCELLING: frozenset({Status.CANCELLED}),
+    Status.SUCCEEDED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+TERMINAL = frozenset(status for status, after in TRANSITIONS.items() if not after)
+ACTIVE = frozenset(Status) - TERMINAL
+
+
+def sources(target: Status) -> frozenset[Status]:
+    """The states from which a job may come to `target`."""
+    return frozenset(status for status, after in TRANSITIONS.items() if target in after)

@@ -1,0 +1,235 @@
+"""Every change of a job's state: one compare-and-set each, with the event that tells of it.
+
+A worker writes only through its `Claim`: an update that carries a fencing token which is no longer
+the newest changes no row and raises `LeaseLostError`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, CursorResult, select, update
+from sqlalchemy.orm import Session
+
+from app.db import Database, now
+from app.failures import JobError
+from app.jobs.models import Job, JobEvent, StageCheckpoint
+from app.jobs.state import Status, sources
+
+RING_AGAIN_FIRST = timedelta(seconds=30)
+RING_AGAIN_LAST = timedelta(minutes=5)
+HELD = (Status.RUNNING, Status.CANCELLING)
+
+
+WORKER_LOST = JobError(
+    type="system",
+    code="worker_lost",
+    message="The worker stopped in the middle of the job, at every attempt. Submit the job again; "
+    "if it happens again, the model or the corpus may be too large for the worker's memory.",
+    retryable=True,
+)
+
+
+class LeaseLostError(Exception):
+    """Another worker holds the job now, or it ended: stop, and write nothing more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to write to a job until its lease ends."""
+
+    job_id: str
+    token: int
+    attempt: int
+    worker: str
+
+
+def add_event(session: Session, job_id: str, type_: str, **data: Any) -> None:
+    """Tell of something within the transaction that makes it true."""
+    session.add(JobEvent(job_id=job_id, type=type_, data=data))
+
+
+def submit(session: Session, job: Job) -> None:
+    """Queue a new job; being due, it is rung for after the commit."""
+    session.add(job)
+    session.flush()
+    add_event(session, job.id, "job.queued")
+
+
+def claim(db: Database, job_id: str, worker: str, lease: timedelta) -> Claim | None:
+    """Take a queued job; None where it is no longer queued, or another worker was faster."""
+    with db.write() as session:
+        job = session.get(Job, job_id)
+        if job is None:
+            return None
+        taken = Claim(job_id, job.fencing_token + 1, job.attempt + 1, worker)
+        changed = _update(
+            session,
+            Job.id == job_id,
+            Job.fencing_token == job.fencing_token,
+            Job.status.in_(sources(Status.RUNNING)),
+            status=Status.RUNNING,
+            fencing_token=taken.token,
+            attempt=taken.attempt,
+            worker=worker,
+            started_at=job.started_at or now(),
+            due_at=now() + lease,
+        )
+        if not changed:
+            return None
+        add_event(session, job_id, "job.started", attempt=taken.attempt, worker=worker)
+        return taken
+
+
+def renew(db: Database, claim: Claim, lease: timedelta) -> Status:
+    """Prolong the lease; returns the status, so that a worker sees that it is to stop."""
+    with db.write() as session:
+        _fenced(session, claim, due_at=now() + lease)
+        return Status(session.scalars(select(Job.status).where(Job.id == claim.job_id)).one())
+
+
+def start_stage(db: Database, claim: Claim, stage: str, fraction: float) -> None:
+    """Say that a stage begins, at this fraction of the whole job."""
+    with db.write() as session:
+        _fenced(session, claim, stage=stage, fraction=fraction, message=stage)
+        add_event(session, claim.job_id, "stage.started", stage=stage)
+
+
+def report_progress(
+    db: Database, claim: Claim, fraction: float, message: str, eta_seconds: float | None
+) -> None:
+    """Move the job's progress; `fraction` is of the whole job."""
+    with db.write() as session:
+        _fenced(session, claim, fraction=fraction, message=message, eta_seconds=eta_seconds)
+        data = {"fraction": fraction, "message": message, "eta_seconds": eta_seconds}
+        add_event(session, claim.job_id, "job.progress", **data)
+
+
+def finish_stage(
+    db: Database, claim: Claim, stage: str, seconds: float, outputs: Mapping[str, Any]
+) -> None:
+    """Keep a checkpoint: a later attempt skips this stage and finds its files."""
+    with db.write() as session:
+        _fenced(session, claim)
+        done = StageCheckpoint(
+            job_id=claim.job_id, stage=stage, seconds=seconds, outputs=dict(outputs)
+        )
+        session.merge(done)
+        add_event(session, claim.job_id, "stage.finished", stage=stage, seconds=round(seconds, 3))
+
+
+def succeed(db: Database, claim: Claim, result: dict[str, Any], artifact: dict[str, Any]) -> Status:
+    """End a job well; a cancellation that came first wins. Returns the status it ended in."""
+    with db.write() as session:
+        job = _fenced(session, claim)
+        if job.status == Status.CANCELLING:
+            _end(session, job.id, claim.token, Status.CANCELLED)
+            return Status.CANCELLED
+        _end(
+            session,
+            job.id,
+            claim.token,
+            Status.SUCCEEDED,
+            result=result,
+            artifact=artifact,
+            fraction=1.0,
+            message="done",
+        )
+        return Status.SUCCEEDED
+
+
+def fail(db: Database, claim: Claim, error: JobError) -> None:
+    """End a job that cannot succeed as it is."""
+    with db.write() as session:
+        job = _fenced(session, claim)
+        if job.status == Status.CANCELLING:
+            _end(session, job.id, claim.token, Status.CANCELLED)
+        else:
+            _end(session, job.id, claim.token, Status.FAILED, error=error.model_dump())
+
+
+def hand_back(db: Database, claim: Claim, error: JobError, delay: timedelta) -> None:
+    """Queue a job again after a fault of ours; after its last attempt it fails instead."""
+    with db.write() as session:
+        _requeue(session, _fenced(session, claim), error, delay)
+
+
+def cancelled(db: Database, claim: Claim) -> None:
+    """Acknowledge a cancellation: the worker has stopped."""
+    with db.write() as session:
+        job = _fenced(session, claim)
+        _end(session, job.id, claim.token, Status.CANCELLED)
+
+
+def request_cancel(session: Session, job: Job) -> None:
+    """Cancel a queued job at once, ask the worker of a running one to stop; else do nothing."""
+    if job.status == Status.QUEUED:
+        _end(session, job.id, job.fencing_token, Status.CANCELLED)
+    elif job.status == Status.RUNNING:
+        _update(session, Job.id == job.id, Job.status == job.status, status=Status.CANCELLING)
+        add_event(session, job.id, "job.cancelling")
+    session.refresh(job)
+
+
+def due(db: Database, limit: int = 100) -> list[str]:
+    """The jobs that a worker must be told of now, longest due first."""
+    with db.read() as session:
+        query = select(Job.id).where(Job.due_at <= now()).order_by(Job.due_at).limit(limit)
+        return list(session.scalars(query))
+
+
+def expire(db: Database, job_id: str) -> bool:
+    """Queue a job again whose worker let the lease end; returns whether a worker must be told."""
+    with db.write() as session:
+        job = session.get(Job, job_id, with_for_update=True)
+        if job and job.status in HELD and job.due_at and job.due_at <= now():
+            _requeue(session, job, WORKER_LOST, timedelta())
+            session.refresh(job)
+        return job is not None and job.status == Status.QUEUED
+
+
+def rang(db: Database, job_id: str) -> None:
+    """Note that a worker was told of a queued job; to be told again until one claims it."""
+    with db.write() as session:
+        job = session.get(Job, job_id)
+        if job and job.status == Status.QUEUED:
+            wait = min(max(RING_AGAIN_FIRST, now() - job.created_at), RING_AGAIN_LAST)
+            _update(session, Job.id == job_id, Job.status == job.status, due_at=now() + wait)
+
+
+def _requeue(session: Session, job: Job, error: JobError, delay: timedelta) -> None:
+    if job.status == Status.CANCELLING:
+        _end(session, job.id, job.fencing_token, Status.CANCELLED)
+    elif job.attempt >= job.max_attempts:
+        _end(session, job.id, job.fencing_token, Status.FAILED, error=error.model_dump())
+    else:
+        where = (Job.id == job.id, Job.fencing_token == job.fencing_token, Job.status.in_(HELD))
+        if _update(session, *where, status=Status.QUEUED, worker=None, due_at=now() + delay):
+            add_event(session, job.id, "job.retrying", error=error.model_dump())
+
+
+def _end(session: Session, job_id: str, token: int, status: Status, **values: Any) -> None:
+    where = (Job.id == job_id, Job.fencing_token == token, Job.status.in_(sources(status)))
+    changed = _update(
+        session, *where, status=status, finished_at=now(), due_at=None, eta_seconds=None, **values
+    )
+    if not changed:
+        raise LeaseLostError(job_id)
+    error = values.get("error")
+    add_event(session, job_id, f"job.{status}", **({"error": error} if error else {}))
+
+
+def _fenced(session: Session, claim: Claim, **values: Any) -> Job:
+    where = (Job.id == claim.job_id, Job.fencing_token == claim.token, Job.status.in_(HELD))
+    if not _update(session, *where, **{"worker": claim.worker, **values}):
+        raise LeaseLostError(claim.job_id)
+    return session.get_one(Job, claim.job_id, populate_existing=True)
+
+
+def _update(session: Session, *where: ColumnElement[bool], **values: Any) -> bool:
+    statement = update(Job).where(*where).values(**values)
+    statement = statement.execution_options(synchronize_session=False)
+    result = session.execute(statement)
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1

@@ -1,0 +1,78 @@
+"""Every setting of the service, read from `FVT_…` environment variables."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GIB = 1 << 30
+
+
+class Settings(BaseSettings):
+    """The settings of the API and of the worker; both read the same ones."""
+
+    model_config = SettingsConfigDict(env_prefix="FVT_", extra="ignore")
+
+    data_dir: Path = Field(
+        Path("fvt-data"), description="Folder of the defaults below: database, files, workspaces."
+    )
+    database_url: str = Field(
+        "", description="SQLAlchemy URL; SQLite in the data folder when empty.", examples=[""]
+    )
+    blobs_url: str = Field(
+        "", description="`s3://`, `gs://`, `az://` or `file://` URL of uploads and results."
+    )
+    broker_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="The Redis or Valkey that carries the doorbells."
+    )
+    models_dir: Path | None = Field(
+        None, description="Folder of local base models, each as `name` or `org/name`."
+    )
+    hub: bool = Field(True, description="Whether base models may come from the Hugging Face hub.")
+
+    auth: Literal["on", "off"] = Field(
+        "on", description="`off` serves anyone who reaches the port; `fvt up` does so on loopback."
+    )
+    api_keys: list[SecretStr] = Field(
+        default_factory=list, description="Accepted bearer keys, a JSON list of strings."
+    )
+
+    max_upload_bytes: int = Field(16 * GIB, gt=0, description="Largest corpus upload, as sent.")
+    max_corpus_bytes: int = Field(64 * GIB, gt=0, description="Largest corpus once decompressed.")
+    max_compression_ratio: int = Field(
+        200, gt=1, description="Decompressed over compressed size above which a corpus is refused."
+    )
+
+    lease_seconds: float = Field(
+        60, gt=0, description="How long a claimed job stays its worker's without a heartbeat."
+    )
+    heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews its lease.")
+    max_attempts: int = Field(3, ge=1, description="Claims of one job before it fails for good.")
+    job_time_limit_seconds: int = Field(
+        6 * 3600, gt=60, description="Limit of one attempt; it is asked to stop a minute earlier."
+    )
+    doorbell_seconds: float = Field(
+        2, gt=0, description="How often the API looks for jobs whose message must be sent (again)."
+    )
+
+    @model_validator(mode="after")
+    def _fill_from_data_dir(self) -> Self:
+        root = self.data_dir.absolute()
+        self.database_url = self.database_url or f"sqlite:///{root / 'fvt.db'}"
+        self.blobs_url = self.blobs_url or (root / "blobs").as_uri()
+        if self.heartbeat_seconds * 2 > self.lease_seconds:
+            raise ValueError("FVT_LEASE_SECONDS must be at least twice FVT_HEARTBEAT_SECONDS")
+        return self
+
+    @property
+    def workspaces(self) -> Path:
+        """Where a worker keeps the intermediate files of its jobs."""
+        return self.data_dir.absolute() / "workspaces"
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
