@@ -2,15 +2,19 @@
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import obstore
-from obstore import AsyncWritableFile
 from obstore.store import ObjectStore, from_url
+
+if TYPE_CHECKING:
+    from obstore import AsyncWritableFile
 
 CHUNK = 1 << 20
 WRITE_BUFFER = 8 << 20
+WRITES_AT_ONCE = 2
 
 
 class Blobs:
@@ -21,9 +25,11 @@ class Blobs:
         local = url.startswith("file:")
         self.store: ObjectStore = from_url(url, mkdir=True) if local else from_url(url)
 
-    def writer(self, key: str) -> AsyncWritableFile:
+    def writer(self, key: str) -> "AsyncWritableFile":
         """A file that exists, whole, once it is closed; abandoned unclosed it never does."""
-        return obstore.open_writer_async(self.store, key, buffer_size=WRITE_BUFFER)
+        return obstore.open_writer_async(
+            self.store, key, buffer_size=WRITE_BUFFER, max_concurrency=WRITES_AT_ONCE
+        )
 
     def reader(self, key: str) -> BinaryIO:
         """A seekable file; raises FileNotFoundError."""
@@ -37,7 +43,7 @@ class Blobs:
         """Copy to a local file, which appears whole."""
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(target.name + ".partial")
-        with self.reader(key) as source, partial.open("wb") as sink:
+        with closing(self.reader(key)) as source, partial.open("wb") as sink:
             shutil.copyfileobj(source, sink, CHUNK)
         partial.replace(target)
 

@@ -13,6 +13,11 @@ from starlette.exceptions import HTTPException
 from app.failures import UserFault
 
 MEDIA_TYPE = "application/problem+json"
+HTTP_PROBLEMS = {
+    404: ("route_not_found", "There is nothing at this path; `/docs` lists the calls."),
+    405: ("method_not_allowed", "This path does not take this method; `/docs` lists the calls."),
+    413: ("request_too_large", None),
+}
 
 
 class FieldError(BaseModel):
@@ -80,6 +85,10 @@ class RangeNotSatisfiableError(ProblemError):
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
+class ServiceUnavailableError(ProblemError):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 def problem_response(
     request: Request,
     status: int,
@@ -123,13 +132,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        code = HTTPStatus(error.status_code).name.lower()
-        return problem_response(request, error.status_code, code, error.detail, error.headers)
-
-    @app.exception_handler(Exception)
-    async def on_bug(request: Request, _error: Exception) -> JSONResponse:
-        detail = "Something broke on our side; the log has it under this request id. Try again."
-        return problem_response(request, 500, "internal_error", detail)
+        status = error.status_code
+        code, detail = HTTP_PROBLEMS.get(status, (HTTPStatus(status).name.lower(), error.detail))
+        return problem_response(request, status, code, detail or error.detail, error.headers)
 
 
 def field_errors(errors: Any) -> list[FieldError]:

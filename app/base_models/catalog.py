@@ -3,13 +3,28 @@
 Read by the front end (to list and to refuse early) and by the worker (to fetch).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from app.base_models import hub
+from app.base_models.checks import ModelFacts, examine
+from app.base_models.folders import (
+    ModelFolder,
+    check_id,
+    content_hash,
+    find_folder,
+    list_folders,
+)
+from app.base_models.hub import HubUnreachableError
+from app.failures import UserFault
 from app.settings import Settings
 
+__all__ = ["HubUnreachableError", "LocatedModel", "check_submission", "list_models", "locate"]
+
 Source = Literal["local", "packaged", "hub"]
+DEFAULT_REVISION = "main"
 
 
 @dataclass(frozen=True)
@@ -23,18 +38,67 @@ class LocatedModel:
     """The hub's commit; for other sources the sha256 over the folder's weights and tokenizer."""
 
 
-def check_submission(base_model: str, settings: Settings) -> int | None:
+def check_submission(
+    base_model: str, settings: Settings, revision: str | None = None
+) -> int | None:
     """Refuse what can be refused without a download; returns the base vocabulary size if known.
 
     Raises `UserFault`: `invalid_model_id`, `base_model_not_found`, `remote_code_refused`,
-    `unsafe_weights`, `unsupported_model`.
+    `unsafe_weights`, `unsupported_model`, `no_fast_tokenizer`, `invalid_model`,
+    `revision_not_found`.
     """
-    raise NotImplementedError
+    folder = _find(base_model, settings)
+    if folder is None:
+        return None
+    facts = examine(folder.path)
+    if revision:
+        _commit(folder, revision)
+    return facts.vocab_size
 
 
 def locate(base_model: str, revision: str | None, settings: Settings) -> LocatedModel:
     """Find a base model, downloading it from the hub if allowed, pinned to a commit.
 
-    Raises `UserFault` as `check_submission` does, and `revision_not_found`.
+    Raises `UserFault` as `check_submission` does, and `HubUnreachableError`.
     """
-    raise NotImplementedError
+    folder = _find(base_model, settings)
+    if folder is None:
+        path, commit = hub.fetch(base_model, revision)
+        examine(path)
+        return LocatedModel(base_model, "hub", path, commit)
+    examine(folder.path)
+    return LocatedModel(base_model, folder.source, folder.path, _commit(folder, revision))
+
+
+def list_models(settings: Settings) -> Iterator[tuple[ModelFolder, ModelFacts]]:
+    """The models on this machine that can be compressed; those that cannot are passed over."""
+    for folder in list_folders(settings):
+        try:
+            yield folder, examine(folder.path)
+        except UserFault:
+            continue
+
+
+def _find(base_model: str, settings: Settings) -> ModelFolder | None:
+    """The model's folder, or None where it is to come from the hub."""
+    check_id(base_model)
+    folder = find_folder(base_model, settings)
+    if folder is None and not settings.hub:
+        raise UserFault(
+            "base_model_not_found",
+            f"There is no model {base_model!r} here, and the hub is off (FVT_HUB). "
+            "`GET /v1/base-models` lists those there are.",
+        )
+    return folder
+
+
+def _commit(folder: ModelFolder, revision: str | None) -> str:
+    """What stands for a commit of a model that has no history."""
+    commit = content_hash(folder.path)
+    if revision not in {None, DEFAULT_REVISION, commit}:
+        raise UserFault(
+            "revision_not_found",
+            f"The model {folder.id!r} lies on this machine and has no revision {revision!r}. "
+            "Leave out `revision`.",
+        )
+    return commit

@@ -1,26 +1,75 @@
 """Documents out of an uploaded file: text, JSONL, CSV/TSV, Parquet, plain, gzip or zstd."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from dataclasses import dataclass, replace
+from typing import BinaryIO
 
-Format = Literal["text", "jsonl", "csv", "tsv", "parquet"]
-Compression = Literal["gzip", "zstd"]
+from app.corpora.formats.blocks import Limits, read_blocks
+from app.corpora.formats.jsonl import read_jsonl
+from app.corpora.formats.layout import (
+    DEFAULT_TEXT_FIELD,
+    Compression,
+    Format,
+    Layout,
+)
+from app.corpora.formats.parquet import read_parquet
+from app.corpora.formats.separated import read_separated
+from app.corpora.formats.text import read_text
+from app.failures import UserFault
+
+__all__ = ["Compression", "Format", "Inspection", "Layout", "inspect", "read_documents"]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How to read a corpus file."""
+class Inspection:
+    """What a corpus file holds."""
 
-    format: Format
-    compression: Compression | None = None
-    text_field: str | None = None
+    layout: Layout
+    documents: int
+    characters: int
 
 
-def read_documents(file: BinaryIO, layout: Layout) -> Iterator[str]:
+def read_documents(file: BinaryIO, layout: Layout, limits: Limits | None = None) -> Iterator[str]:
     """Each document in turn; never more than a chunk of the file is held.
 
     In `text`, a document is a line that is not blank; elsewhere it is a row's text field.
     Raises `UserFault` where the file is not what the layout says.
     """
-    raise NotImplementedError
+    _, documents = _open(file, layout, limits)
+    return documents
+
+
+def inspect(file: BinaryIO, layout: Layout, limits: Limits) -> Inspection:
+    """Read a whole corpus once, to refuse a bad one and to count a good one."""
+    layout, documents = _open(file, layout, limits)
+    count = characters = 0
+    for document in documents:
+        count += 1
+        characters += len(document)
+    return checked(Inspection(layout, count, characters))
+
+
+def checked(inspection: Inspection) -> Inspection:
+    """Refuse a corpus without a document."""
+    if inspection.documents == 0:
+        raise UserFault(
+            "empty_corpus",
+            "The corpus holds no document with text. Send a file with at least one.",
+        )
+    return inspection
+
+
+def _open(file: BinaryIO, layout: Layout, limits: Limits | None) -> tuple[Layout, Iterator[str]]:
+    field: str | None
+    if layout.format == "parquet":
+        field, documents = read_parquet(file, layout.text_field, limits)
+    else:
+        blocks = read_blocks(file, layout.compression, limits)
+        if layout.format == "text":
+            return layout, read_text(blocks)
+        if layout.format == "jsonl":
+            field = layout.text_field or DEFAULT_TEXT_FIELD
+            documents = read_jsonl(blocks, field)
+        else:
+            field, documents = read_separated(blocks, layout.format, layout.text_field)
+    return replace(layout, text_field=field), filter(str.strip, documents)

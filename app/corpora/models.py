@@ -1,10 +1,12 @@
 """The table of uploaded corpora."""
 
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.corpora.formats.layout import Compression, Format, Layout
 from app.db import Base, now
 from app.ids import new_id
 
@@ -26,5 +28,16 @@ class Corpus(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     @property
+    def layout(self) -> Layout:
+        """How to read the file."""
+        return Layout(
+            cast(Format, self.format), cast(Compression | None, self.compression), self.text_field
+        )
+
+    @property
+    def blob_prefix(self) -> str:
+        return f"corpora/{self.id}"
+
+    @property
     def blob_key(self) -> str:
-        return f"corpora/{self.id}/data"
+        return f"{self.blob_prefix}/data"

@@ -10,6 +10,8 @@ from app.db import Base, now
 from app.ids import new_id
 from app.jobs.state import Status
 
+WAITING = "waiting for a worker"
+
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 """SQLite counts up by itself only in a column of type INTEGER."""
 
@@ -36,7 +38,7 @@ class Job(Base):
     status: Mapped[str] = mapped_column(default=Status.QUEUED)
     stage: Mapped[str | None]
     fraction: Mapped[float] = mapped_column(default=0.0)
-    message: Mapped[str] = mapped_column(default="waiting for a worker")
+    message: Mapped[str] = mapped_column(default=WAITING)
     eta_seconds: Mapped[float | None]
     error: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]

@@ -19,6 +19,9 @@ def _fraction_or_count(size: float) -> float:
     )
 
 
+VocabSize = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_fraction_or_count)]
+
+
 class TokenizerRecipe(RecipePart):
     selection: Literal["usage", "frequency"] = Field(
         "usage",
@@ -56,7 +59,7 @@ class EvaluationRecipe(RecipePart):
 class Recipe(RecipePart):
     """How to compress; every field is optional and defaults to the good choice."""
 
-    vocab_size: Annotated[float, AfterValidator(_fraction_or_count)] = Field(
+    vocab_size: VocabSize = Field(
         0.25,
         description="Fraction of the base vocabulary, up to 1, or a number of tokens.",
         examples=[0.25, 8000],

@@ -23,8 +23,3 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 TERMINAL = frozenset(status for status, after in TRANSITIONS.items() if not after)
 ACTIVE = frozenset(Status) - TERMINAL
-
-
-def sources(target: Status) -> frozenset[Status]:
-    """The states from which a job may come to `target`."""
-    return frozenset(status for status, after in TRANSITIONS.items() if target in after)

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from app.db import Database, now
 from app.failures import JobError
-from app.jobs.models import Job, JobEvent, StageCheckpoint
-from app.jobs.state import Status, sources
+from app.jobs.models import WAITING, Job, JobEvent, StageCheckpoint
+from app.jobs.state import TRANSITIONS, Status
 
 RING_AGAIN_FIRST = timedelta(seconds=30)
 RING_AGAIN_LAST = timedelta(minutes=5)
@@ -58,26 +58,23 @@ def submit(session: Session, job: Job) -> None:
 
 
 def claim(db: Database, job_id: str, worker: str, lease: timedelta) -> Claim | None:
-    """Take a queued job; None where it is no longer queued, or another worker was faster."""
+    """Take a queued job; None where it is no longer queued."""
     with db.write() as session:
-        job = session.get(Job, job_id)
-        if job is None:
+        job = session.get(Job, job_id, with_for_update=True)
+        if job is None or job.status != Status.QUEUED:
             return None
         taken = Claim(job_id, job.fencing_token + 1, job.attempt + 1, worker)
-        changed = _update(
+        _move(
             session,
-            Job.id == job_id,
-            Job.fencing_token == job.fencing_token,
-            Job.status.in_(sources(Status.RUNNING)),
-            status=Status.RUNNING,
+            job,
+            Status.RUNNING,
             fencing_token=taken.token,
             attempt=taken.attempt,
             worker=worker,
+            message="starting",
             started_at=job.started_at or now(),
             due_at=now() + lease,
         )
-        if not changed:
-            return None
         add_event(session, job_id, "job.started", attempt=taken.attempt, worker=worker)
         return taken
 
@@ -85,8 +82,7 @@ def claim(db: Database, job_id: str, worker: str, lease: timedelta) -> Claim | N
 def renew(db: Database, claim: Claim, lease: timedelta) -> Status:
     """Prolong the lease; returns the status, so that a worker sees that it is to stop."""
     with db.write() as session:
-        _fenced(session, claim, due_at=now() + lease)
-        return Status(session.scalars(select(Job.status).where(Job.id == claim.job_id)).one())
+        return Status(_fenced(session, claim, due_at=now() + lease).status)
 
 
 def start_stage(db: Database, claim: Claim, stage: str, fraction: float) -> None:
@@ -121,61 +117,45 @@ def finish_stage(
 
 def succeed(db: Database, claim: Claim, result: dict[str, Any], artifact: dict[str, Any]) -> Status:
     """End a job well; a cancellation that came first wins. Returns the status it ended in."""
-    with db.write() as session:
-        job = _fenced(session, claim)
-        if job.status == Status.CANCELLING:
-            _end(session, job.id, claim.token, Status.CANCELLED)
-            return Status.CANCELLED
-        _end(
-            session,
-            job.id,
-            claim.token,
-            Status.SUCCEEDED,
-            result=result,
-            artifact=artifact,
-            fraction=1.0,
-            message="done",
-        )
-        return Status.SUCCEEDED
+    values = {"result": result, "artifact": artifact, "fraction": 1.0, "message": "done"}
+    return _end_claimed(db, claim, Status.SUCCEEDED, **values)
 
 
-def fail(db: Database, claim: Claim, error: JobError) -> None:
-    """End a job that cannot succeed as it is."""
-    with db.write() as session:
-        job = _fenced(session, claim)
-        if job.status == Status.CANCELLING:
-            _end(session, job.id, claim.token, Status.CANCELLED)
-        else:
-            _end(session, job.id, claim.token, Status.FAILED, error=error.model_dump())
+def fail(db: Database, claim: Claim, error: JobError) -> Status:
+    """End a job that cannot succeed as it is; a cancellation that came first wins."""
+    return _end_claimed(db, claim, Status.FAILED, error=error.model_dump())
 
 
-def hand_back(db: Database, claim: Claim, error: JobError, delay: timedelta) -> None:
+def cancelled(db: Database, claim: Claim) -> Status:
+    """Acknowledge a cancellation: the worker has stopped."""
+    return _end_claimed(db, claim, Status.CANCELLED)
+
+
+def hand_back(db: Database, claim: Claim, error: JobError, delay: timedelta) -> Status:
     """Queue a job again after a fault of ours; after its last attempt it fails instead."""
     with db.write() as session:
-        _requeue(session, _fenced(session, claim), error, delay)
-
-
-def cancelled(db: Database, claim: Claim) -> None:
-    """Acknowledge a cancellation: the worker has stopped."""
-    with db.write() as session:
-        job = _fenced(session, claim)
-        _end(session, job.id, claim.token, Status.CANCELLED)
+        return _requeue(session, _fenced(session, claim), error, delay)
 
 
 def request_cancel(session: Session, job: Job) -> None:
     """Cancel a queued job at once, ask the worker of a running one to stop; else do nothing."""
+    session.refresh(job, with_for_update=True)
     if job.status == Status.QUEUED:
-        _end(session, job.id, job.fencing_token, Status.CANCELLED)
+        _end(session, job, Status.CANCELLED)
     elif job.status == Status.RUNNING:
-        _update(session, Job.id == job.id, Job.status == job.status, status=Status.CANCELLING)
+        _move(session, job, Status.CANCELLING, message="stopping")
         add_event(session, job.id, "job.cancelling")
     session.refresh(job)
 
 
 def due(db: Database, limit: int = 100) -> list[str]:
-    """The jobs that a worker must be told of now, longest due first."""
+    """The jobs to look at now: first those whose lease ended, then those a worker must be told of.
+
+    Among each, longest due first: what waits for a broker that is away hides no lease.
+    """
+    order = (Job.status == Status.QUEUED, Job.due_at)
     with db.read() as session:
-        query = select(Job.id).where(Job.due_at <= now()).order_by(Job.due_at).limit(limit)
+        query = select(Job.id).where(Job.due_at <= now()).order_by(*order).limit(limit)
         return list(session.scalars(query))
 
 
@@ -184,8 +164,7 @@ def expire(db: Database, job_id: str) -> bool:
     with db.write() as session:
         job = session.get(Job, job_id, with_for_update=True)
         if job and job.status in HELD and job.due_at and job.due_at <= now():
-            _requeue(session, job, WORKER_LOST, timedelta())
-            session.refresh(job)
+            return _requeue(session, job, WORKER_LOST, timedelta()) == Status.QUEUED
         return job is not None and job.status == Status.QUEUED
 
 
@@ -198,26 +177,39 @@ def rang(db: Database, job_id: str) -> None:
             _update(session, Job.id == job_id, Job.status == job.status, due_at=now() + wait)
 
 
-def _requeue(session: Session, job: Job, error: JobError, delay: timedelta) -> None:
+def _requeue(session: Session, job: Job, error: JobError, delay: timedelta) -> Status:
     if job.status == Status.CANCELLING:
-        _end(session, job.id, job.fencing_token, Status.CANCELLED)
-    elif job.attempt >= job.max_attempts:
-        _end(session, job.id, job.fencing_token, Status.FAILED, error=error.model_dump())
-    else:
-        where = (Job.id == job.id, Job.fencing_token == job.fencing_token, Job.status.in_(HELD))
-        if _update(session, *where, status=Status.QUEUED, worker=None, due_at=now() + delay):
-            add_event(session, job.id, "job.retrying", error=error.model_dump())
+        return _end(session, job, Status.CANCELLED)
+    if job.attempt >= job.max_attempts:
+        return _end(session, job, Status.FAILED, error=error.model_dump())
+    again = {"worker": None, "message": WAITING, "eta_seconds": None, "due_at": now() + delay}
+    _move(session, job, Status.QUEUED, **again)
+    add_event(session, job.id, "job.retrying", error=error.model_dump())
+    return Status.QUEUED
 
 
-def _end(session: Session, job_id: str, token: int, status: Status, **values: Any) -> None:
-    where = (Job.id == job_id, Job.fencing_token == token, Job.status.in_(sources(status)))
-    changed = _update(
-        session, *where, status=status, finished_at=now(), due_at=None, eta_seconds=None, **values
-    )
-    if not changed:
-        raise LeaseLostError(job_id)
+def _end_claimed(db: Database, claim: Claim, target: Status, **values: Any) -> Status:
+    with db.write() as session:
+        job = _fenced(session, claim)
+        if job.status == Status.CANCELLING:
+            return _end(session, job, Status.CANCELLED)
+        return _end(session, job, target, **values)
+
+
+def _end(session: Session, job: Job, target: Status, **values: Any) -> Status:
+    ended = {"finished_at": now(), "due_at": None, "eta_seconds": None, "message": target.value}
+    _move(session, job, target, **{**ended, **values})
     error = values.get("error")
-    add_event(session, job_id, f"job.{status}", **({"error": error} if error else {}))
+    add_event(session, job.id, f"job.{target}", **({"error": error} if error else {}))
+    return target
+
+
+def _move(session: Session, job: Job, target: Status, **values: Any) -> None:
+    """Change the status along the table, from what `job` was read as."""
+    where = (Job.id == job.id, Job.fencing_token == job.fencing_token, Job.status == job.status)
+    allowed = target in TRANSITIONS[Status(job.status)]
+    if not allowed or not _update(session, *where, status=target, **values):
+        raise LeaseLostError(job.id)
 
 
 def _fenced(session: Session, claim: Claim, **values: Any) -> Job:

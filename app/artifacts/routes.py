@@ -1,0 +1,95 @@
+"""The results of jobs over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from app.artifacts import service
+from app.artifacts.openapi import ARCHIVE, FILE, RANGE_HEADERS, REPORT
+from app.artifacts.responses import file_response
+from app.artifacts.schemas import ArtifactFile
+from app.dependencies import BlobsDep, DatabaseDep
+from app.jobs.accept import choose_media_type
+from app.openapi import problems
+from app.pagination import Page
+
+REPORTS = {"application/json": "report.json", "text/html": "report.html"}
+
+router = APIRouter(prefix="/v1/jobs", tags=["results"])
+
+FilePath = Annotated[str, Path(description="A `path` of the list", examples=["model.safetensors"])]
+
+
+@router.get(
+    "/{job_id}/download",
+    operation_id="download_result",
+    summary="Download the result",
+    responses={**problems(404, 409, 416), **ARCHIVE},
+    response_class=Response,
+    openapi_extra=RANGE_HEADERS,
+)
+@router.head(
+    "/{job_id}/download",
+    operation_id="describe_result",
+    summary="Size and hash of the result",
+    responses=problems(404, 409),
+    response_class=Response,
+)
+async def download(job_id: str, request: Request, db: DatabaseDep, blobs: BlobsDep) -> Response:
+    """The whole result as one `.tar.gz`, which unpacks to a folder that `from_pretrained` loads.
+
+    The strong `ETag` is the file's sha256; `Range` and `If-Range` resume a download.
+    """
+    archive, name = await run_in_threadpool(service.find_archive, db, job_id)
+    disposition = {"content-disposition": f'attachment; filename="{name}"'}
+    return await file_response(request, blobs, archive, disposition)
+
+
+@router.get(
+    "/{job_id}/artifacts",
+    operation_id="list_artifacts",
+    summary="List the files of the result",
+    responses=problems(404, 409),
+)
+def list_artifacts(job_id: str, db: DatabaseDep) -> Page[ArtifactFile]:
+    """Every file of the result, each to be had on its own."""
+    files = service.list_files(db, job_id)
+    return Page(data=[ArtifactFile.of(job_id, file) for file in files], has_more=False)
+
+
+@router.get(
+    "/{job_id}/artifacts/{path:path}",
+    operation_id="get_artifact",
+    summary="Download one file of the result",
+    responses={**problems(404, 409, 416), **FILE},
+    response_class=Response,
+    openapi_extra=RANGE_HEADERS,
+)
+@router.head(
+    "/{job_id}/artifacts/{path:path}",
+    operation_id="describe_artifact",
+    summary="Size and hash of one file",
+    responses=problems(404, 409),
+    response_class=Response,
+)
+async def get_artifact(
+    job_id: str, path: FilePath, request: Request, db: DatabaseDep, blobs: BlobsDep
+) -> Response:
+    """One file; the strong `ETag` is its sha256, and `Range` works as in the download."""
+    file = await run_in_threadpool(service.find_file, db, job_id, path)
+    return await file_response(request, blobs, file)
+
+
+@router.get(
+    "/{job_id}/report",
+    operation_id="get_report",
+    summary="The report",
+    responses={**problems(404, 406, 409), **REPORT},
+    response_class=Response,
+)
+async def get_report(job_id: str, request: Request, db: DatabaseDep, blobs: BlobsDep) -> Response:
+    """What was measured, as JSON or as a page, by `Accept`."""
+    form = choose_media_type(request.headers.get("accept"), tuple(REPORTS))
+    file = await run_in_threadpool(service.find_file, db, job_id, REPORTS[form])
+    return await file_response(request, blobs, file, {"vary": "accept"})

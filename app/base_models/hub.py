@@ -1,0 +1,74 @@
+"""Base models from the Hugging Face hub: configs first, then safe files only, at one commit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (  # type: ignore[attr-defined]
+    HTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from app.base_models.checks import CONFIGS, check_configs, check_files
+from app.failures import UserFault
+
+SECONDS = 20
+FILES = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*-of-*.safetensors",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "[0-9]_*/config.json",
+    "[0-9]_*/model.safetensors",
+]
+
+
+class HubUnreachableError(Exception):
+    """The hub does not answer: not the user's fault, and worth another attempt later."""
+
+    code = "hub_unreachable"
+    retryable = True
+
+
+def fetch(base_model: str, revision: str | None) -> tuple[Path, str]:
+    """The folder of a model of the hub, and the commit that `revision` stood for."""
+    with _explaining(base_model, revision):
+        info = HfApi().model_info(base_model, revision=revision, timeout=SECONDS)
+        names = {file.rfilename for file in info.siblings or ()}
+        commit = str(info.sha)
+        folder = Path()
+        for name in names.intersection(CONFIGS):
+            folder = Path(hf_hub_download(base_model, name, revision=commit)).parent
+        check_configs(folder)
+        check_files(names)
+        return Path(snapshot_download(base_model, revision=commit, allow_patterns=FILES)), commit
+
+
+@contextmanager
+def _explaining(base_model: str, revision: str | None) -> Iterator[None]:
+    try:
+        yield
+    except RevisionNotFoundError as error:
+        raise UserFault(
+            "revision_not_found",
+            f"The model {base_model!r} has no revision {revision!r}. Give a branch, a tag or a "
+            "commit of it, or leave it out.",
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise UserFault(
+            "base_model_not_found",
+            f"There is no model {base_model!r} on the hub, or it is closed to this installation. "
+            "`GET /v1/base-models` lists those that are here.",
+        ) from error
+    except (HTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise HubUnreachableError(f"The hub did not give {base_model!r}: {error}") from error

@@ -1,0 +1,50 @@
+"""JSON lines: a document is the text field of an object."""
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+
+from app.corpora.formats.layout import DEFAULT_TEXT_FIELD, missing_text_field
+from app.corpora.formats.lines import read_lines
+from app.failures import UserFault
+
+
+def read_jsonl(blocks: Iterable[bytes], text_field: str | None) -> Iterator[str]:
+    """Each object's text; blank lines and nulls are passed over."""
+    wanted = text_field or DEFAULT_TEXT_FIELD
+    for number, line in enumerate(read_lines(blocks), 1):
+        if line.isspace():
+            continue
+        text = _text_of(line, number, wanted)
+        if text is not None:
+            yield text
+
+
+def _text_of(line: str, number: int, wanted: str) -> str | None:
+    row = _parse(line, number)
+    if wanted not in row:
+        raise missing_text_field(wanted, list(row), f"Line {number}")
+    text = row[wanted]
+    if text is None or isinstance(text, str):
+        return text
+    raise UserFault(
+        "text_field_not_string",
+        f"The field {wanted!r} on line {number} is not a string but a {type(text).__name__}. "
+        "Name a field of strings as `text_field`.",
+    )
+
+
+def _parse(line: str, number: int) -> dict[str, object]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        reason = f"{error.msg} (column {error.colno})"
+    else:
+        if isinstance(row, dict):
+            return row
+        reason = f"a {type(row).__name__} where an object is expected"
+    raise UserFault(
+        "invalid_jsonl",
+        f"Line {number} is not a JSON object: {reason}. Put one object on each line, as in "
+        '{"text": "…"}.',
+    )

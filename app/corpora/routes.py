@@ -1,0 +1,104 @@
+"""The calls on corpora."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.corpora import service
+from app.corpora.models import Corpus
+from app.corpora.schemas import CorpusOptions, CorpusOut
+from app.db import Database
+from app.dependencies import BlobsDep, DatabaseDep, SettingsDep
+from app.openapi import problems
+from app.pagination import Page, PageDep
+
+router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
+
+CorpusId = Annotated[str, Path(description="The corpus's `id`")]
+
+FILE = {"type": "string", "format": "binary", "description": "The corpus"}
+OPTIONS = CorpusOptions.model_json_schema()["properties"]
+UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": FILE, **OPTIONS},
+                }
+            },
+            "application/octet-stream": {"schema": FILE},
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    operation_id="create_corpus",
+    summary="Upload a corpus",
+    status_code=201,
+    response_model=CorpusOut,
+    responses=problems(400, 413, 422),
+    openapi_extra=UPLOAD_BODY,
+)
+async def create(  # noqa: PLR0913, PLR0917
+    request: Request,
+    response: Response,
+    db: DatabaseDep,
+    blobs: BlobsDep,
+    settings: SettingsDep,
+    options: Annotated[CorpusOptions, Query()],
+) -> Corpus:
+    """Send the file as the field `file` of a form, or as the raw body with query parameters.
+
+    Text (a document a line), JSON lines, CSV or TSV with a header row, or Parquet; plain or
+    compressed with gzip or zstd. The whole file is checked before it is accepted.
+    """
+    async with service.received_corpus(request, blobs, settings, options=options) as received:
+        await run_in_threadpool(_save, db, received.row)
+    response.headers["Location"] = f"/v1/corpora/{received.row.id}"
+    return received.row
+
+
+@router.get("", operation_id="list_corpora", summary="List corpora", responses=problems(400))
+def list_corpora(db: DatabaseDep, page: PageDep) -> Page[CorpusOut]:
+    """Newest first."""
+    with db.read() as session:
+        rows, has_more = service.list_page(session, page)
+    return Page(data=[CorpusOut.model_validate(row) for row in rows], has_more=has_more)
+
+
+@router.get(
+    "/{corpus_id}",
+    operation_id="get_corpus",
+    summary="Get a corpus",
+    response_model=CorpusOut,
+    responses=problems(404),
+)
+def get(db: DatabaseDep, corpus_id: CorpusId) -> Corpus:
+    """What is known of the file; the file itself cannot be read back."""
+    with db.read() as session:
+        return service.find(session, corpus_id)
+
+
+@router.delete(
+    "/{corpus_id}",
+    operation_id="delete_corpus",
+    summary="Delete a corpus",
+    status_code=204,
+    responses=problems(404, 409),
+)
+def delete(db: DatabaseDep, blobs: BlobsDep, corpus_id: CorpusId) -> None:
+    """Refused while a job that is not over reads it; results of jobs stay."""
+    with db.write() as session:
+        corpus = service.delete(session, corpus_id)
+    blobs.delete_all(corpus.blob_prefix)
+
+
+def _save(db: Database, corpus: Corpus) -> None:
+    with db.write() as session:
+        session.add(corpus)

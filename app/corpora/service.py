@@ -1,0 +1,141 @@
+"""Corpora: taking one in, finding, listing and deleting them."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+
+from anyio import CancelScope
+from fastapi import Request
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from app.blobs import Blobs
+from app.corpora.documents import Inspection, Layout, checked, inspect
+from app.corpora.formats.blocks import Limits
+from app.corpora.formats.layout import HEAD, detect_layout
+from app.corpora.formats.text import TextCounter
+from app.corpora.models import Corpus
+from app.corpora.multipart import FormShape
+from app.corpora.schemas import CorpusOptions
+from app.corpora.uploads import Upload, receive_upload
+from app.errors import ConflictError, NotFoundError, UnprocessableError, field_errors
+from app.ids import new_id
+from app.jobs.models import Job
+from app.jobs.state import ACTIVE
+from app.pagination import PageQuery, fetch_page
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class ReceivedCorpus:
+    """A corpus whose file lies in blob storage; `row` is still to be added to the database."""
+
+    row: Corpus
+    fields: dict[str, str]
+    """The other form fields, as sent."""
+
+
+@asynccontextmanager
+async def received_corpus(  # noqa: PLR0913
+    request: Request,
+    blobs: Blobs,
+    settings: Settings,
+    *,
+    options: CorpusOptions | None = None,
+    file_field: str = "file",
+    other_fields: Collection[str] = (),
+) -> AsyncIterator[ReceivedCorpus]:
+    """Take in an upload, checked and counted; its file is deleted if the block raises.
+
+    A form may give `name`, `format` and `text_field`, which go before `options`, and
+    `other_fields`. Raises `UserFault` and `ProblemError`.
+    """
+    row = Corpus(id=new_id("corpus"))
+    limits = Limits.of(settings)
+    counter = TextCounter()
+    try:
+        upload = await receive_upload(
+            request,
+            blobs.writer(row.blob_key),
+            max_bytes=settings.max_upload_bytes,
+            form=FormShape(file_field, frozenset({*CorpusOptions.model_fields, *other_fields})),
+            observe=counter.feed,
+        )
+        options = _options(options or CorpusOptions(), upload.fields)
+        head = await run_in_threadpool(_head, blobs, row)
+        layout = detect_layout(head, options.format, options.text_field, upload.filename)
+        if layout == Layout("text"):
+            held = await run_in_threadpool(_counted, counter, upload.bytes, limits)
+        else:
+            held = await run_in_threadpool(_inspected, blobs, row, layout, limits)
+        _fill(row, options.name, upload, held)
+        yield ReceivedCorpus(row, {k: v for k, v in upload.fields.items() if k in other_fields})
+    except BaseException:
+        with CancelScope(shield=True):
+            await run_in_threadpool(blobs.delete_all, row.blob_prefix)
+        raise
+
+
+def find(session: Session, corpus_id: str, *, lock: bool = False) -> Corpus:
+    """The corpus of this id; raises a 404 problem. Locked, no job can be submitted on it."""
+    corpus = session.get(Corpus, corpus_id, with_for_update=lock)
+    if corpus is None:
+        raise NotFoundError(
+            "corpus_not_found",
+            f"There is no corpus {corpus_id!r}. `GET /v1/corpora` lists those there are.",
+        )
+    return corpus
+
+
+def list_page(session: Session, page: PageQuery) -> tuple[Sequence[Corpus], bool]:
+    """A page of the corpora, newest first, and whether more follow."""
+    return fetch_page(session, select(Corpus), Corpus.id, page)
+
+
+def delete(session: Session, corpus_id: str) -> Corpus:
+    """Delete the row of a corpus that no active job reads; its file is the caller's to delete."""
+    corpus = find(session, corpus_id, lock=True)
+    used = select(Job.id).where(Job.corpus_id == corpus_id, Job.status.in_(ACTIVE)).limit(1)
+    if job_id := session.scalar(used):
+        raise ConflictError(
+            "corpus_in_use",
+            f"The job {job_id!r} still reads this corpus. Wait for its end, or cancel it.",
+        )
+    session.delete(corpus)
+    return corpus
+
+
+def _options(options: CorpusOptions, fields: dict[str, str]) -> CorpusOptions:
+    said = {name: fields[name] for name in CorpusOptions.model_fields if name in fields}
+    try:
+        return CorpusOptions.model_validate({**options.model_dump(), **said})
+    except ValidationError as error:
+        errors = field_errors(error.errors())
+        detail = "; ".join(f"{e.pointer}: {e.detail}" for e in errors)
+        raise UnprocessableError("invalid_request", detail, errors=errors) from error
+
+
+def _head(blobs: Blobs, row: Corpus) -> bytes:
+    with closing(blobs.reader(row.blob_key)) as file:
+        return bytes(file.read(HEAD))
+
+
+def _inspected(blobs: Blobs, row: Corpus, layout: Layout, limits: Limits) -> Inspection:
+    with closing(blobs.reader(row.blob_key)) as file:
+        return inspect(file, layout, limits)
+
+
+def _counted(counter: TextCounter, size: int, limits: Limits) -> Inspection:
+    """What was counted while plain text arrived, so that it is not read again."""
+    limits.check(size, size)
+    counter.finish()
+    return checked(Inspection(Layout("text"), counter.documents, counter.characters))
+
+
+def _fill(row: Corpus, name: str | None, upload: Upload, held: Inspection) -> None:
+    row.name, row.bytes, row.sha256 = name, upload.bytes, upload.sha256
+    row.format, row.compression = held.layout.format, held.layout.compression
+    row.text_field = held.layout.text_field
+    row.documents, row.characters = held.documents, held.characters

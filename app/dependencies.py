@@ -1,0 +1,32 @@
+"""What routes ask for, as `Annotated` aliases; `app.main` puts each on `app.state`."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from app.blobs import Blobs
+from app.broker import Bell
+from app.db import Database
+from app.settings import Settings
+
+
+async def _settings(request: Request) -> Settings:
+    return cast(Settings, request.app.state.settings)
+
+
+async def _database(request: Request) -> Database:
+    return cast(Database, request.app.state.db)
+
+
+async def _blobs(request: Request) -> Blobs:
+    return cast(Blobs, request.app.state.blobs)
+
+
+async def _bell(request: Request) -> Bell:
+    return cast(Bell, request.app.state.bell)
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+DatabaseDep = Annotated[Database, Depends(_database)]
+BlobsDep = Annotated[Blobs, Depends(_blobs)]
+BellDep = Annotated[Bell, Depends(_bell)]

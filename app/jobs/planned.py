@@ -1,0 +1,61 @@
+"""What the contract names and this version does not do yet: refused by name, never ignored."""
+
+from typing import Any
+
+from app.errors import FieldError
+
+WEBHOOK = "webhooks; leave this out and follow the job at `GET /v1/jobs/{id}` or its events"
+TRAINING = "training after the transfer; leave this out"
+SWEEP = "a list of sizes (a sweep); give one size a job"
+OBJECTIVE = "training after the transfer; use `auto` or `none`"
+
+FIELDS: dict[tuple[str, ...], str] = {
+    ("webhook",): WEBHOOK,
+    ("recipe", "tokenizer", "multiword"): "tokens of several words; leave this out or 0",
+    ("recipe", "recovery", "epochs"): TRAINING,
+    ("recipe", "recovery", "max_steps"): TRAINING,
+    ("recipe", "recovery", "batch_size"): TRAINING,
+    ("recipe", "recovery", "learning_rate"): TRAINING,
+    ("recipe", "recovery", "max_length"): TRAINING,
+    ("recipe", "recovery", "keep_layers"): TRAINING,
+    ("recipe", "evaluation", "task"): "evaluation on a task; leave this out",
+    ("recipe", "export"): "export to ONNX and int8; leave this out or false",
+    ("recipe", "gate"): "a quality gate; leave this out and read the result's figures",
+}
+OBJECTIVES = {"mlm", "clm", "denoise", "distill"}
+
+
+def take_planned(document: dict[str, Any]) -> list[FieldError]:
+    """Take from a submission what this version does not know; returns what it would have had to do.
+
+    A field that asks for nothing (`"multiword": 0`) is taken without a word.
+    """
+    errors = []
+    for path, what in FIELDS.items():
+        parent = _parent(document, path)
+        if path[-1] in parent and not _asks_for_nothing(parent.pop(path[-1])):
+            errors.append(_unavailable(path, what))
+    if isinstance(_parent(document, ("recipe", "vocab_size")).get("vocab_size"), list):
+        del document["recipe"]["vocab_size"]
+        errors.append(_unavailable(("recipe", "vocab_size"), SWEEP))
+    recovery = _parent(document, ("recipe", "recovery", "objective"))
+    if recovery.get("objective") in list(OBJECTIVES):
+        del recovery["objective"]
+        errors.append(_unavailable(("recipe", "recovery", "objective"), OBJECTIVE))
+    return errors
+
+
+def _parent(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """The object that holds the last name of `path`; an empty one where there is none."""
+    found: Any = document
+    for name in path[:-1]:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _asks_for_nothing(value: Any) -> bool:
+    return not value or (isinstance(value, dict) and not any(value.values()))
+
+
+def _unavailable(path: tuple[str, ...], what: str) -> FieldError:
+    return FieldError(pointer="/" + "/".join(path), detail=f"not available in this version: {what}")

@@ -1,0 +1,143 @@
+"""Jobs in the store: submitted, found, listed, cancelled, deleted."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.base_models import catalog
+from app.blobs import Blobs
+from app.corpora.models import Corpus
+from app.db import Database
+from app.errors import ConflictError, FieldError, NotFoundError, UnprocessableError
+from app.ids import is_id
+from app.jobs import transitions
+from app.jobs.idempotency import Key, find_job, keep_key
+from app.jobs.models import Job
+from app.jobs.schemas import JobFields, JobQuery
+from app.jobs.state import ACTIVE, Status
+from app.pagination import fetch_page
+from app.settings import Settings
+
+
+def submit(
+    db: Database,
+    settings: Settings,
+    fields: JobFields,
+    corpus: Corpus | str,
+    key: Key | None,
+) -> tuple[Job, bool]:
+    """Queue a job on a new corpus, or on the one of this id.
+
+    Returns the job and whether the same submission had made it before.
+    """
+    with db.read() as session:
+        if earlier := find_job(session, key):
+            return earlier, True
+    check_base_model(fields, settings)
+    try:
+        return _insert(db, settings, fields, corpus, key)
+    except IntegrityError:
+        if key is None:
+            raise
+        # The same key came twice at once, and the other request was faster.
+        return _insert(db, settings, fields, corpus, key)
+
+
+def check_base_model(fields: JobFields, settings: Settings) -> None:
+    """Refuse what cannot work, as far as it shows without a download."""
+    base_size = catalog.check_submission(fields.base_model, settings, fields.revision)
+    target = fields.recipe.target_size(base_size) if base_size else 0
+    if base_size and target > base_size:
+        detail = (
+            f"{fields.base_model} has {base_size} tokens, so a vocabulary of {target} would not be "
+            f"smaller. Give at most {base_size}, or a fraction up to 1."
+        )
+        error = FieldError(pointer="/recipe/vocab_size", detail=detail)
+        raise UnprocessableError("vocab_size_above_base", detail, errors=[error])
+
+
+def _insert(
+    db: Database, settings: Settings, fields: JobFields, corpus: Corpus | str, key: Key | None
+) -> tuple[Job, bool]:
+    with db.write() as session:
+        if earlier := find_job(session, key):
+            return earlier, True
+        if isinstance(corpus, Corpus):
+            session.add(corpus)
+        else:
+            corpus = hold_corpus(session, corpus)
+        job = Job(
+            base_model=fields.base_model,
+            revision=fields.revision,
+            corpus_id=corpus.id,
+            recipe=fields.recipe.model_dump(mode="json"),
+            name=fields.name,
+            labels=fields.metadata,
+            max_attempts=settings.max_attempts,
+        )
+        transitions.submit(session, job)
+        keep_key(session, key, job)
+        return job, False
+
+
+def hold_corpus(session: Session, corpus_id: str) -> Corpus:
+    """A corpus that is not deleted before this transaction ends."""
+    lock = {"read": True}
+    corpus = session.get(Corpus, corpus_id, with_for_update=lock) if is_id(corpus_id) else None
+    if corpus is None:
+        raise NotFoundError(
+            "corpus_not_found",
+            f"There is no corpus {corpus_id!r}. Upload one with `POST /v1/corpora` and give its "
+            "`id`, or send the file along as multipart/form-data.",
+        )
+    return corpus
+
+
+def get_job(session: Session, job_id: str) -> Job:
+    """The job, or the 404 that says it is not there."""
+    if is_id(job_id) and (job := session.get(Job, job_id)):
+        return job
+    raise NotFoundError("job_not_found", f"There is no job {job_id!r}. `GET /v1/jobs` lists them.")
+
+
+def read_job(db: Database, job_id: str) -> Job:
+    """A job as it is now."""
+    with db.read() as session:
+        return get_job(session, job_id)
+
+
+def list_jobs(db: Database, query: JobQuery) -> tuple[Sequence[Job], bool]:
+    """A page of jobs, newest first, and whether more follow."""
+    statement = select(Job)
+    if query.status:
+        statement = statement.where(Job.status == query.status)
+    with db.read() as session:
+        return fetch_page(session, statement, Job.id, query)
+
+
+def cancel(db: Database, job_id: str) -> Job:
+    """Cancel a job, or ask its worker to stop; again, it changes nothing."""
+    with db.write() as session:
+        job = get_job(session, job_id)
+        transitions.request_cancel(session, job)
+        if job.status in {Status.SUCCEEDED, Status.FAILED}:
+            raise ConflictError(
+                "job_already_ended", f"{job_id} has {job.status}; there is nothing to cancel."
+            )
+        return job
+
+
+def delete(db: Database, blobs: Blobs, job_id: str) -> None:
+    """Delete an ended job with its events and its files."""
+    job = read_job(db, job_id)
+    if job.status in ACTIVE:
+        raise ConflictError(
+            "job_active", f"{job_id} is {job.status}. Cancel it and wait for its end, then delete."
+        )
+    # Files first: where that fails the job is still there, to be deleted again.
+    blobs.delete_all(job.blob_prefix)
+    with db.write() as session:
+        if row := session.get(Job, job_id):
+            session.delete(row)

@@ -1,0 +1,82 @@
+"""The HTTP front end: `uvicorn app.main:create_app --factory`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
+from prometheus_client import CollectorRegistry
+
+from app.artifacts.routes import router as artifacts
+from app.base_models.routes import router as base_models
+from app.blobs import Blobs
+from app.broker import Bell
+from app.corpora.routes import router as corpora
+from app.db import Database
+from app.errors import install_error_handlers
+from app.health.metrics import HttpMetrics, JobMetrics
+from app.health.routes import router as health
+from app.jobs.doorbells import ring_due_jobs
+from app.jobs.routes import router as jobs
+from app.middleware import RequestContext
+from app.openapi import install_openapi
+from app.security import KeyRing, require_key
+from app.settings import Settings, get_settings
+
+DESCRIPTION = "Language model compression on demand: Fast Vocabulary Transfer as a service."
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; it opens the database, the storage and the broker when it starts."""
+    settings = settings or get_settings()
+    app = FastAPI(
+        title="FVT Service",
+        description=DESCRIPTION,
+        version=version("fvt-service"),
+        lifespan=_lifespan,
+        separate_input_output_schemas=False,
+    )
+    app.state.settings = settings
+    app.state.keys = KeyRing(settings)
+    app.state.registry = CollectorRegistry()
+    app.add_middleware(RequestContext, metrics=HttpMetrics(app.state.registry))
+    install_error_handlers(app)
+    install_openapi(app)
+    for router in (corpora, jobs, artifacts, base_models):
+        app.include_router(router, dependencies=[Depends(require_key)])
+    app.include_router(health)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    _log_to_stderr()
+    settings: Settings = app.state.settings
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    db = Database(settings.database_url)
+    await run_in_threadpool(db.migrate)
+    bell = Bell(settings)
+    jobs_metrics = JobMetrics(db)
+    app.state.db, app.state.blobs, app.state.bell = db, Blobs(settings.blobs_url), bell
+    app.state.registry.register(jobs_metrics)
+    app.state.ringing = asyncio.create_task(ring_due_jobs(db, bell, settings.doorbell_seconds))
+    try:
+        yield
+    finally:
+        app.state.ringing.cancel()
+        with suppress(asyncio.CancelledError):
+            await app.state.ringing
+        app.state.registry.unregister(jobs_metrics)
+        db.close()
+
+
+def _log_to_stderr() -> None:
+    """Show our log lines, unless whoever runs us has set up logging."""
+    if not logging.root.handlers:
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        )
+        logging.getLogger("uvicorn").propagate = False

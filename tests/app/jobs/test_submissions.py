@@ -1,0 +1,181 @@
+"""Every fault of a submission is named where it is, in plain words."""
+
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import ProblemError, UnprocessableError
+from app.jobs.planned import FIELDS
+from app.jobs.recipe import Recipe
+from app.jobs.schemas import JobRequest
+from app.jobs.submissions import read_form, read_json
+
+BASE = {"base_model": "org/model", "corpus_id": "corpus_1"}
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+def refused(**fields: Any) -> UnprocessableError:
+    with pytest.raises(UnprocessableError) as refusal:
+        read_json(orjson.dumps({**BASE, **fields}))
+    return refusal.value
+
+
+def faults(**recipe: Any) -> dict[str, str]:
+    error = refused(recipe=recipe)
+    assert error.code == "invalid_recipe"
+    return {fault.pointer: fault.detail for fault in error.members["errors"]}
+
+
+def test_the_least_gets_every_default() -> None:
+    request = read_json(orjson.dumps(BASE))
+    assert request.recipe == Recipe()
+    assert request.metadata == {}
+
+
+def test_null_is_the_default() -> None:
+    nulls = dict.fromkeys(("recipe", "metadata", "name", "revision", "webhook"))
+    assert read_json(orjson.dumps({**BASE, **nulls})) == read_json(orjson.dumps(BASE))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "pointer"),
+    [
+        ({"vocab_size": [0.5, 0.25]}, "/recipe/vocab_size"),
+        ({"tokenizer": {"multiword": 100}}, "/recipe/tokenizer/multiword"),
+        ({"recovery": {"objective": "mlm"}}, "/recipe/recovery/objective"),
+        ({"recovery": {"objective": "distill"}}, "/recipe/recovery/objective"),
+        ({"recovery": {"epochs": 3}}, "/recipe/recovery/epochs"),
+        ({"recovery": {"keep_layers": [0, 5]}}, "/recipe/recovery/keep_layers"),
+        ({"evaluation": {"task": {"kind": "retrieval"}}}, "/recipe/evaluation/task"),
+        ({"export": {"onnx": True}}, "/recipe/export"),
+        ({"export": {"int8": True}}, "/recipe/export"),
+        ({"gate": {"min_quality": 0.9}}, "/recipe/gate"),
+    ],
+)
+def test_what_comes_later_is_said_so(recipe: dict[str, Any], pointer: str) -> None:
+    found = faults(**recipe)
+    assert list(found) == [pointer]
+    assert found[pointer].startswith("not available in this version: ")
+
+
+def test_what_asks_for_nothing_is_accepted() -> None:
+    recipe = {
+        "tokenizer": {"multiword": 0},
+        "recovery": {"objective": "none", "epochs": None},
+        "evaluation": {"task": None},
+        "export": {"onnx": False, "int8": False},
+        "gate": {},
+    }
+    assert read_json(orjson.dumps({**BASE, "recipe": recipe})).recipe.recovery.objective == "none"
+
+
+def test_webhooks_come_later() -> None:
+    error = refused(webhook="https://example.org/hook")
+    assert error.code == "invalid_request"
+    assert error.detail.startswith("/webhook: not available in this version: webhooks")
+
+
+def test_no_planned_field_exists_yet() -> None:
+    for *path, name in FIELDS:
+        model = JobRequest
+        for part in path:
+            model = model.model_fields[part].annotation  # type: ignore[assignment]
+        assert name not in model.model_fields
+
+
+def test_an_unknown_field_names_the_known_ones() -> None:
+    assert faults(tokeniser={})["/recipe/tokeniser"] == (
+        "unknown field; known here are `vocab_size`, `tokenizer`, `transfer`, `recovery`, "
+        "`evaluation`, `seed`"
+    )
+    assert "`holdout_fraction`, `latency`" in faults(evaluation={"x": 1})["/recipe/evaluation/x"]
+
+
+def test_every_fault_is_named_at_once() -> None:
+    found = faults(vocab_size=0, seed="1", export={"onnx": True}, transfer={"a/b": 1})
+    assert set(found) == {
+        "/recipe/vocab_size",
+        "/recipe/seed",
+        "/recipe/export",
+        "/recipe/transfer/a~1b",
+    }
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "0.5", True, None, {}, 0.5 + 2])
+def test_a_size_is_a_fraction_or_a_count(size: Any) -> None:
+    assert list(faults(vocab_size=size)) == ["/recipe/vocab_size"]
+
+
+@pytest.mark.parametrize("size", [1e308, 1.0, 2, 1e-9])
+def test_any_other_size_is_one(size: float) -> None:
+    assert read_json(orjson.dumps({**BASE, "recipe": {"vocab_size": size}}))
+
+
+def test_infinity_is_no_size() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        Recipe(vocab_size=float("inf"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"metadata": {str(number): "x" for number in range(17)}},
+        {"metadata": {"k" * 65: "x"}},
+        {"metadata": {"k": "x" * 513}},
+        {"metadata": {"k": 1}},
+        {"metadata": ["k"]},
+        {"name": "a\nb"},
+        {"name": ""},
+        {"revision": "\0"},
+        {"base_model": 5},
+        {"corpus_id": None},
+        {"unknown": 1},
+    ],
+)
+def test_other_faults_are_of_the_request(fields: dict[str, Any]) -> None:
+    error = refused(**fields)
+    assert error.code == "invalid_request"
+    assert error.members["errors"][0].pointer.startswith(f"/{next(iter(fields))}")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b"NaN", b'{"a": 1e400}', b'"\\ud800"', b"[" * 5000, b"\xff"]
+)
+def test_a_body_that_is_no_object(body: bytes) -> None:
+    with pytest.raises(ProblemError) as refusal:
+        read_json(body)
+    assert refusal.value.code == "malformed_json"
+
+
+@given(st.dictionaries(st.sampled_from([*JobRequest.model_fields, "webhook", "x"]), anything))
+def test_nothing_breaks_the_reader(document: dict[str, Any]) -> None:
+    recipe = {"tokenizer": document, "recovery": document, "evaluation": document}
+    for body in (document, {**BASE, "recipe": document}, {**BASE, "recipe": recipe}):
+        try:
+            text = orjson.dumps(body)
+        except TypeError:  # an integer that no JSON parser here would take
+            continue
+        with suppress(ProblemError):
+            read_json(text)
+
+
+def test_a_form_reads_as_json_does() -> None:
+    form = {"base_model": "org/model", "recipe": '{"seed": 7}', "metadata": '{"a": "b"}'}
+    fields = read_form(form)
+    assert (fields.recipe.seed, fields.metadata) == (7, {"a": "b"})
+
+
+def test_a_field_that_holds_no_json() -> None:
+    with pytest.raises(UnprocessableError) as refusal:
+        read_form({"base_model": "org/model", "recipe": "{vocab_size: 1}"})
+    assert refusal.value.code == "invalid_recipe"
+    assert refusal.value.members["errors"][0].pointer == "/recipe"

@@ -1,0 +1,73 @@
+"""A private PostgreSQL, where its binaries are installed or `FVT_TEST_POSTGRES_URL` names one."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+SERVER = Path("/usr/lib/postgresql")
+SETTINGS = "-c listen_addresses='' -c fsync=off -c max_connections=200"
+
+
+def binaries() -> Path | None:
+    """The folder of `initdb` and `pg_ctl`: Debian keeps them off the PATH."""
+    found = sorted(SERVER.glob("*/bin/initdb"))
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else Path(on_path).parent if on_path else None
+
+
+@contextmanager
+def private_cluster(folder: Path, bin_folder: Path) -> Iterator[str]:
+    """A server on a Unix socket in `folder`; as root it runs as the user `postgres`."""
+    user = "postgres" if os.geteuid() == 0 else None
+    if user:
+        shutil.chown(folder, user)
+
+    def run(program: str, *arguments: str) -> None:
+        command = [str(bin_folder / program), "-D", str(folder / "data"), *arguments]
+        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+    run("initdb", "--auth=trust", "--username=fvt", "--no-sync", "--encoding=UTF8")
+    options = f"{SETTINGS} -c unix_socket_directories={folder}"
+    run("pg_ctl", "start", "--wait", "--silent", f"--log={folder / 'log'}", f"--options={options}")
+    try:
+        yield f"postgresql+psycopg://fvt@/postgres?host={folder}"
+    finally:
+        run("pg_ctl", "stop", "--mode=immediate", "--silent")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a server on which databases can be made; skips where there is none."""
+    if url := os.environ.get("FVT_TEST_POSTGRES_URL"):
+        yield url
+        return
+    bin_folder = binaries()
+    if bin_folder is None:
+        pytest.skip("PostgreSQL is not installed")
+    if os.geteuid() == 0 and "postgres" not in {entry.pw_name for entry in pwd.getpwall()}:
+        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+    with tempfile.TemporaryDirectory(prefix="fvt-pg-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with private_cluster(Path(folder), bin_folder) as url:
+            yield url
+
+
+@contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """The URL of an empty database on the server."""
+    engine = create_engine(server_url, isolation_level="AUTOCOMMIT")
+    name = f"fvt_{uuid4().hex}"
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()

