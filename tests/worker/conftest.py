@@ -1,0 +1,49 @@
+"""A job store and blobs on fresh folders, and jobs to run."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.blobs import Blobs
+from app.db import Database
+from app.jobs import transitions
+from app.jobs.models import Job
+from app.jobs.recipe import Recipe
+from app.settings import Settings
+
+
+@pytest.fixture
+def db(settings: Settings) -> Iterator[Database]:
+    yield from database(settings)
+
+
+def database(settings: Settings) -> Iterator[Database]:
+    """A fresh job store, closed in the end."""
+    db = Database(settings.database_url)
+    db.migrate()
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def blobs(settings: Settings) -> Blobs:
+    return Blobs(settings.blobs_url)
+
+
+@pytest.fixture
+def job(db: Database) -> Job:
+    """A queued job on a corpus that nobody uploaded."""
+    return submit(db, "corpus_none")
+
+
+def submit(db: Database, corpus_id: str, recipe: Recipe = Recipe()) -> Job:  # noqa: B008
+    job = Job(
+        base_model="sentence-transformers/all-MiniLM-L6-v2",
+        corpus_id=corpus_id,
+        recipe=recipe.model_dump(),
+        labels={},
+        max_attempts=3,
+    )
+    with db.write() as session:
+        transitions.submit(session, job)
+    return job

@@ -1,0 +1,48 @@
+"""A job whose worker is killed: another one goes on where it was."""
+
+from pathlib import Path
+
+import pytest
+
+from app.blobs import Blobs
+from app.broker import Bell
+from app.db import Database
+from app.jobs.state import Status
+from app.settings import Settings
+from tests.worker.finished import SMALL, STAGES, check_artifact, stages_started
+from tests.worker.models import make_base_model, texts
+from tests.worker.processes import (
+    events,
+    kill,
+    read,
+    store_corpus,
+    submit,
+    wait_for_end,
+    wait_until,
+    worker_process,
+)
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    make_base_model(tmp_path / "models" / "acme" / "tiny-bert")
+    return settings.model_copy(update={"models_dir": tmp_path / "models"})
+
+
+def test_a_killed_workers_job_goes_on_where_it_was(
+    settings: Settings, db: Database, blobs: Blobs
+) -> None:
+    corpus = store_corpus(db, blobs, texts(20_000))
+    job = submit(db, corpus.id, "acme/tiny-bert", SMALL)
+    Bell(settings).ring(job.id)
+    with worker_process(settings) as process:
+        wait_until(lambda: "tokenizer" in stages_started(db, job.id))
+        kill(process)
+    assert read(db, job.id).status == Status.RUNNING
+    with worker_process(settings):
+        done = wait_for_end(settings, db, job.id)
+    assert (done.status, done.attempt) == (Status.SUCCEEDED, 2)
+    assert ("job.retrying", None) in events(db, job.id)
+    started = stages_started(db, job.id)
+    assert started == [*STAGES[:3], *STAGES[2:]]
+    check_artifact(done, blobs)

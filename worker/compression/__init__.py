@@ -1,0 +1,129 @@
+"""Fast Vocabulary Transfer, as pure functions over models, tokenizers and text.
+
+The engine reads as the paper reads (Gee et al., EMNLP 2022 Industry, arXiv 2402.09977): train a
+tokenizer on the domain, partition its tokens with the base tokenizer, transfer the embeddings,
+evaluate, export. No queue, no database, no HTTP: texts come in as a callable that starts the
+stream anew, results go out as dataclasses and folders.
+
+Public API, in the order of a run (import each from ``worker.compression``)::
+
+    Texts    = Callable[[], Iterable[str]]        # called again for every pass over the corpus
+    Progress = Callable[[float, str], None]       # fraction 0..1 and a message; raising aborts
+
+    load_model(folder: Path) -> LoadedModel                       # .model .tokenizer .folder
+    load_tokenizer(folder: Path) -> PreTrainedTokenizerBase
+    is_held_out(text: str, fraction: float, seed: int) -> bool
+    training_texts(texts: Texts, fraction: float, seed: int) -> Texts
+    held_out_texts(texts: Texts, fraction: float, seed: int, limit: int | None = None) -> list[str]
+    resolve_vocab_size(wanted: float | int, base_tokenizer) -> int
+    required_tokens(model, base_tokenizer) -> list[str]           # pass them on as keep_tokens
+    train_tokenizer(base_tokenizer, texts: Texts, vocab_size: int, *, selection="usage",
+                    keep_tokens=(), progress=None) -> PreTrainedTokenizerBase
+    transfer_vocabulary(model, base_tokenizer, domain_tokenizer, method="fvt", seed=0,
+                        progress=None) -> Transfer                # .model .partitions .counts
+    save_model(folder: Path, model, tokenizer, base_folder: Path | None = None) -> None
+    write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path
+    measure_tokens(base_tokenizer, domain_tokenizer, texts: Iterable[str],
+                   progress=None) -> TokenUsage
+    measure_size(folder: Path) -> ModelSize
+    measure_quality(base: LoadedModel, compressed: LoadedModel, texts: Sequence[str], *,
+                    sample=1000, seed=0, progress=None) -> list[Quality]
+    measure_latency(base: LoadedModel, compressed: LoadedModel, texts: Sequence[str], *,
+                    batch_sizes=(1, 32), progress=None) -> list[Latency]
+    Report(base_model: BaseModel, corpus: CorpusSummary, base: ModelSize, compressed: ModelSize,
+           tokens: Tokens, quality: list[Quality], latency: list[Latency], stages: list[StageTime],
+           selection: str, transfer_method: str, seed: int, recovery: Recovery = Recovery())
+    write_report(folder: Path, report: Report) -> None            # report.json, report.html
+    write_model_card(folder: Path, report: Report) -> Path              # README.md
+    write_manifest(folder: Path, provenance: Provenance) -> Path        # last: hashes every file
+
+An encoder gets the quality rows ``sentence_cosine`` and ``neighbour_overlap_10``, one with a
+masked-LM head ``masked_lm_bits_per_character`` as well (its ``retention`` is before / after).
+``base_tokenizer`` and ``domain_tokenizer`` are fast transformers tokenizers. ``save_model`` copies
+the sentence-transformers files of ``base_folder`` where there are any; a saved folder is loaded
+again with ``load_model``. Every error a user can mend is a ``CompressionError`` with a stable
+``code``: ``corpus_empty``, ``corpus_too_small``, ``vocab_size_below_floor``,
+``vocab_size_above_base``, ``unsupported_tokenizer``, ``unsupported_model``,
+``non_finite_weights``.
+"""
+
+from worker.compression.corpus import Texts, held_out_texts, is_held_out, training_texts
+from worker.compression.errors import (
+    CompressionError,
+    CorpusEmptyError,
+    CorpusTooSmallError,
+    NonFiniteWeightsError,
+    UnsupportedModelError,
+    UnsupportedTokenizerError,
+    VocabSizeAboveBaseError,
+    VocabSizeBelowFloorError,
+)
+from worker.compression.evaluation.latency import Latency, measure_latency
+from worker.compression.evaluation.quality import Quality, measure_quality
+from worker.compression.evaluation.sizes import ModelSize, measure_size
+from worker.compression.evaluation.tokens import TokenUsage, measure_tokens
+from worker.compression.export.artifact import save_model
+from worker.compression.export.manifest import Provenance, write_manifest
+from worker.compression.export.model_card import write_model_card
+from worker.compression.export.vocabulary import write_vocabulary
+from worker.compression.loading import LoadedModel, load_model, load_tokenizer
+from worker.compression.progress import Progress
+from worker.compression.report import (
+    BaseModel,
+    CorpusSummary,
+    Recovery,
+    Report,
+    StageTime,
+    Tokens,
+    write_report,
+)
+from worker.compression.tokenizers.train import resolve_vocab_size, train_tokenizer
+from worker.compression.transfer.partition import Partition
+from worker.compression.transfer.token_ids import required_tokens
+from worker.compression.transfer.transplant import Transfer, TransferCounts, transfer_vocabulary
+
+__all__ = [
+    "BaseModel",
+    "CompressionError",
+    "CorpusEmptyError",
+    "CorpusSummary",
+    "CorpusTooSmallError",
+    "Latency",
+    "LoadedModel",
+    "ModelSize",
+    "NonFiniteWeightsError",
+    "Partition",
+    "Progress",
+    "Provenance",
+    "Quality",
+    "Recovery",
+    "Report",
+    "StageTime",
+    "Texts",
+    "TokenUsage",
+    "Tokens",
+    "Transfer",
+    "TransferCounts",
+    "UnsupportedModelError",
+    "UnsupportedTokenizerError",
+    "VocabSizeAboveBaseError",
+    "VocabSizeBelowFloorError",
+    "held_out_texts",
+    "is_held_out",
+    "load_model",
+    "load_tokenizer",
+    "measure_latency",
+    "measure_quality",
+    "measure_size",
+    "measure_tokens",
+    "required_tokens",
+    "resolve_vocab_size",
+    "save_model",
+    "train_tokenizer",
+    "training_texts",
+    "transfer_vocabulary",
+    "write_manifest",
+    "write_model_card",
+    "write_report",
+    "write_vocabulary",
+]

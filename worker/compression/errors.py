@@ -1,0 +1,37 @@
+"""What can go wrong in a compression that its user can mend."""
+
+from typing import ClassVar
+
+
+class CompressionError(Exception):
+    """A compression that cannot go on as asked: ``code`` is stable, the message says what to do."""
+
+    code: ClassVar[str] = "compression_failed"
+
+
+class CorpusEmptyError(CompressionError):
+    code = "corpus_empty"
+
+
+class CorpusTooSmallError(CompressionError):
+    code = "corpus_too_small"
+
+
+class VocabSizeBelowFloorError(CompressionError):
+    code = "vocab_size_below_floor"
+
+
+class VocabSizeAboveBaseError(CompressionError):
+    code = "vocab_size_above_base"
+
+
+class UnsupportedTokenizerError(CompressionError):
+    code = "unsupported_tokenizer"
+
+
+class UnsupportedModelError(CompressionError):
+    code = "unsupported_model"
+
+
+class NonFiniteWeightsError(CompressionError):
+    code = "non_finite_weights"

@@ -1,0 +1,1 @@
+"""What a compression changed, measured on held-out text."""

@@ -1,0 +1,95 @@
+"""Label-free quality of an encoder: how far the compressed model agrees with the base."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, normalize
+
+from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation.masked_lm import bits_per_character, fits, has_masked_lm
+from worker.compression.loading import LoadedModel
+from worker.compression.progress import Progress, part, silent
+
+_NEIGHBOURS = 10
+_BATCH = 32
+_SCORED = 32
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A metric of the base model and of the compressed model.
+
+    ``retention`` is the share of the base's quality that is left: after / before, or before /
+    after for bits per character, of which fewer are better.
+    """
+
+    metric: str
+    before: float
+    after: float
+    retention: float
+
+
+def measure_quality(  # noqa: PLR0913
+    base: LoadedModel,
+    compressed: LoadedModel,
+    texts: Sequence[str],
+    *,
+    sample: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Quality]:
+    """Compare the sentence vectors of both models on (a sample of) the same held-out texts.
+
+    ``sentence_cosine`` is the mean cosine of a text's two vectors, ``neighbour_overlap_10`` the
+    mean share of its ten nearest texts under the base that are so under the compressed model
+    (fewer where there are fewer texts). Both are 1 for the base against itself. Where the model
+    predicts masked tokens, ``masked_lm_bits_per_character`` is of 32 of the texts.
+    """
+    progress = progress or silent
+    if len(texts) > sample:
+        texts = random.Random(seed).sample(texts, sample)  # noqa: S311
+    pair = Encoder(base), Encoder(compressed)
+    vectors = _vectors(pair[0], texts, part(progress, 0, 0.4))
+    rows = _agreement(vectors, _vectors(pair[1], texts, part(progress, 0.4, 0.8)))
+    scored = [t for t in texts if all(fits(encoder, t) for encoder in pair)][:_SCORED]
+    if scored and all(has_masked_lm(encoder) for encoder in pair):
+        before = bits_per_character(pair[0], scored, part(progress, 0.8, 0.9))
+        after = bits_per_character(pair[1], scored, part(progress, 0.9, 1))
+        rows.append(Quality("masked_lm_bits_per_character", before, after, before / after))
+    return rows
+
+
+def _agreement(before: Tensor, after: Tensor) -> list[Quality]:
+    rows = {"sentence_cosine": cosine_similarity(before, after).mean().item()}
+    if len(before) > 1:
+        rows[f"neighbour_overlap_{_NEIGHBOURS}"] = _neighbour_overlap(before, after)
+    return [Quality(metric, 1.0, value, value) for metric, value in rows.items()]
+
+
+def _vectors(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Tensor:
+    """Return one vector a text; texts are batched by length and put back in their order."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    vectors = []
+    for start, batch in _batches([texts[i] for i in order]):
+        progress(start / len(texts), f"{start} of {len(texts)} texts encoded")
+        vectors.append(encoder.vectors(batch))
+    return torch.cat(vectors)[torch.tensor(order).argsort()]
+
+
+def _batches(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    return ((start, texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH))
+
+
+def _neighbour_overlap(before: Tensor, after: Tensor) -> float:
+    count = min(_NEIGHBOURS, len(before) - 1)
+    near_before, near_after = _neighbours(before, count), _neighbours(after, count)
+    shared = (near_before.unsqueeze(2) == near_after.unsqueeze(1)).any(dim=2)
+    return shared.float().mean().item()
+
+
+def _neighbours(vectors: Tensor, count: int) -> Tensor:
+    unit = normalize(vectors)
+    return (unit @ unit.T).fill_diagonal_(-2.0).topk(count).indices

@@ -1,0 +1,1 @@
+"""The artifact: a folder that loads as it is, with the evidence beside it."""

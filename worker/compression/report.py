@@ -1,0 +1,86 @@
+"""The report of a compression: what was asked, what came out, measured on held-out text."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from worker.compression.evaluation.latency import Latency
+from worker.compression.evaluation.quality import Quality
+from worker.compression.evaluation.sizes import ModelSize
+from worker.compression.export.templates import render
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """Which model was compressed; ``commit`` is None where it has none."""
+
+    id: str
+    commit: str | None
+
+
+@dataclass(frozen=True)
+class CorpusSummary:
+    """The corpus and its split, in documents."""
+
+    sha256: str
+    documents: int
+    held_out: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """``TransferCounts`` and ``TokenUsage`` side by side."""
+
+    copied: int
+    averaged: int
+    fallback: int
+    random: int
+    unk_pieces: int
+    texts: int
+    special_per_text: int
+    per_text_before: float
+    per_text_after: float
+    unk_rate_before: float
+    unk_rate_after: float
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The objective the recipe asked for, and the one that was used."""
+
+    objective: str = "auto"
+    used: str = "none"
+
+
+@dataclass(frozen=True)
+class StageTime:
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything ``report.json`` says; the sections are the service's contract."""
+
+    base_model: BaseModel
+    corpus: CorpusSummary
+    base: ModelSize
+    compressed: ModelSize
+    tokens: Tokens
+    quality: list[Quality]
+    latency: list[Latency]
+    stages: list[StageTime]
+    selection: str
+    transfer_method: str
+    seed: int
+    recovery: Recovery = field(default_factory=Recovery)
+    schema_version: str = SCHEMA_VERSION
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write ``report.json`` and ``report.html``, a page that needs no other file."""
+    content = json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(content + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(render("report.html", report=report), encoding="utf-8")

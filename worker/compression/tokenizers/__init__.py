@@ -1,0 +1,1 @@
+"""Domain tokenizers: one module a family, behind ``family.Family``."""

@@ -1,0 +1,99 @@
+"""Vocabulary selection by usage: drop the candidates whose loss costs the fewest pieces."""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from worker.compression.progress import Progress, reported
+from worker.compression.tokenizers.expectation import ExpectedWord
+from worker.compression.tokenizers.longest_match import LongestMatch
+
+_DROPPED_PER_ROUND = 0.05
+"""Share of the vocabulary dropped between two counts; smaller is slower and hardly better."""
+
+_REPORT_EVERY = 5_000
+
+
+class Usage:
+    """The segmentation of every word under a vocabulary, and which words use which token."""
+
+    def __init__(
+        self,
+        matcher: LongestMatch,
+        words: Sequence[ExpectedWord],
+        vocabulary: Iterable[str],
+        progress: Progress,
+    ) -> None:
+        self.matcher = matcher
+        self.words = words
+        self.vocabulary = set(vocabulary)
+        self.pieces: list[list[str]] = []
+        self.words_using: defaultdict[str, set[int]] = defaultdict(set)
+        for word, _, whole in reported(words, progress, "splitting the corpus's words"):
+            self.pieces.append(matcher.split(word, self.vocabulary, whole))
+            self._enter(len(self.pieces) - 1)
+
+    def _enter(self, index: int) -> None:
+        for piece in self.pieces[index]:
+            self.words_using[piece].add(index)
+
+    def cost_of_dropping(self, token: str) -> float:
+        """Return the expected number of extra pieces without ``token``; it may be negative."""
+        self.vocabulary.discard(token)
+        # Sorted, so that the floating-point sum does not depend on the order of a set.
+        cost = sum(self._extra_pieces(index, token) for index in sorted(self.words_using[token]))
+        self.vocabulary.add(token)
+        return cost
+
+    def _extra_pieces(self, index: int, token: str) -> float:
+        word, number, whole = self.words[index]
+        pieces = self.pieces[index]
+        before = pieces.index(token)
+        start = sum(self.matcher.width(piece, i) for i, piece in enumerate(pieces[:before]))
+        if start == 0 and not whole:
+            after = len(self.matcher.split(word, self.vocabulary, whole))
+        else:
+            after = self.matcher.count_from(word, start, self.vocabulary)
+        return number * (before + after - len(pieces))
+
+    def drop(self, tokens: Iterable[str]) -> None:
+        """Take tokens out of the vocabulary and split the words that used them anew."""
+        touched: set[int] = set()
+        for token in tokens:
+            self.vocabulary.discard(token)
+            touched |= self.words_using[token]
+        for index in touched:
+            for piece in self.pieces[index]:
+                self.words_using[piece].discard(index)
+            word, _, whole = self.words[index]
+            self.pieces[index] = self.matcher.split(word, self.vocabulary, whole)
+            self._enter(index)
+
+    def frequencies(self) -> defaultdict[str, float]:
+        """Return the expected number of times each token is used."""
+        frequencies: defaultdict[str, float] = defaultdict(float)
+        for word, pieces in zip(self.words, self.pieces, strict=True):
+            for piece in pieces:
+                frequencies[piece] += word.number
+        return frequencies
+
+
+def prune(usage: Usage, kept: set[str], size: int, progress: Progress) -> None:
+    """Drop tokens from ``usage.vocabulary`` until ``size`` are left; those in ``kept`` stay.
+
+    Each round drops the cheapest tokens and counts anew, since dropping a token changes what
+    its neighbours are worth. Ties go to the longer token, then by text.
+    """
+    surplus = len(usage.vocabulary) - size
+    while len(usage.vocabulary) > size:
+        droppable = sorted(usage.vocabulary - kept)
+        costs: dict[str, float] = {}
+        left = len(usage.vocabulary) - size
+        for number, token in enumerate(droppable):
+            if number % _REPORT_EVERY == 0:
+                progress(1 - left / surplus, f"{len(usage.vocabulary)} tokens, {size} wanted")
+            costs[token] = usage.cost_of_dropping(token)
+        batch = max(1, int(_DROPPED_PER_ROUND * len(usage.vocabulary)))
+        usage.drop(
+            heapq.nsmallest(min(batch, left), droppable, key=lambda t: (costs[t], -len(t), t))
+        )

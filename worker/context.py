@@ -1,0 +1,104 @@
+"""What the stages of one job work with: the job, its inputs, and the files of earlier stages."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from app.base_models.catalog import LocatedModel, locate
+from app.blobs import Blobs
+from app.corpora.documents import read_documents
+from app.corpora.models import Corpus
+from app.db import Database
+from app.failures import UserFault
+from app.jobs import transitions
+from app.jobs.models import Job
+from app.jobs.recipe import Recipe
+from app.jobs.transitions import Claim
+from app.settings import Settings
+from worker.compression import LoadedModel, load_model
+from worker.progress import JobProgress
+from worker.workspace import Workspace
+
+StageProgress = Callable[[float, str], None]
+"""Called with the fraction of the stage and a message; raises where the job is to stop."""
+
+
+@dataclass
+class JobContext:
+    """A claimed job with everything its stages read and write."""
+
+    job: Job
+    corpus: Corpus
+    claim: Claim
+    settings: Settings
+    db: Database
+    blobs: Blobs
+    workspace: Workspace
+    progress: JobProgress
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return Recipe.model_validate(self.job.recipe)
+
+    @cached_property
+    def located(self) -> LocatedModel:
+        """The base model's files, as `resolve` pinned them."""
+        pinned = self.read("resolve", "base.json")
+        revision = pinned["commit"] if pinned["source"] == "hub" else None
+        located = locate(self.job.base_model, revision, self.settings)
+        if located.commit != pinned["commit"]:
+            message = f"{located.id} changed while the job ran. Submit the job again."
+            raise UserFault("base_model_changed", message)
+        return located
+
+    @cached_property
+    def base(self) -> LoadedModel:
+        """The base model and its tokenizer; not to be changed."""
+        return load_model(self.located.path)
+
+    @cached_property
+    def corpus_file(self) -> Path:
+        """The uploaded file, in this worker's own folder."""
+        file = self.workspace.root / "input" / "corpus"
+        if not file.exists():
+            self.blobs.fetch(self.corpus.blob_key, file)
+        return file
+
+    def documents(self) -> Iterator[str]:
+        """The corpus from its start, document by document."""
+        with self.corpus_file.open("rb") as file:
+            yield from read_documents(file, self.corpus.layout)
+
+    def output(self, stage: str, name: str) -> Path:
+        """A file or folder that an earlier stage left."""
+        return self.workspace.root / stage / name
+
+    def read(self, stage: str, name: str) -> Any:
+        """A JSON file that an earlier stage left."""
+        return json.loads(self.output(stage, name).read_text("utf-8"))
+
+
+def load_context(
+    claim: Claim, settings: Settings, db: Database, blobs: Blobs, shares: dict[str, float]
+) -> JobContext:
+    """Read a job as it was submitted."""
+    with db.read() as session:
+        job = session.get_one(Job, claim.job_id)
+        corpus = session.get_one(Corpus, job.corpus_id)
+
+    def report(fraction: float, message: str, eta_seconds: float | None) -> None:
+        transitions.report_progress(db, claim, fraction, message, eta_seconds)
+
+    workspace = Workspace(settings.workspaces, blobs, job.blob_prefix, job.id, claim.token)
+    return JobContext(
+        job, corpus, claim, settings, db, blobs, workspace, JobProgress(shares, report)
+    )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write what `JobContext.read` reads."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -1,0 +1,66 @@
+"""Holding a claimed job: a heartbeat renews the lease, and hears when to stop."""
+
+import logging
+import threading
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db import Database
+from app.jobs import transitions
+from app.jobs.state import Status
+from app.jobs.transitions import Claim, LeaseLostError
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class CancelledError(Exception):
+    """Someone asked for the job to be cancelled."""
+
+
+class Lease:
+    """Keeps `claim` alive from a thread while the block runs."""
+
+    def __init__(self, db: Database, claim: Claim, settings: Settings) -> None:
+        self._db = db
+        self._claim = claim
+        self._every = settings.heartbeat_seconds
+        self._length = timedelta(seconds=settings.lease_seconds)
+        self._done = threading.Event()
+        self._stop_with: Exception | None = None
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise `CancelledError` or `LeaseLostError` where the job is no longer to be run."""
+        if self._stop_with:
+            raise self._stop_with
+
+    def _beat(self) -> None:
+        while not self._done.wait(self._every):
+            try:
+                status = transitions.renew(self._db, self._claim, self._length)
+            except LeaseLostError as lost:
+                self._stop_with = lost
+                return
+            except SQLAlchemyError:
+                # The lease outlives a short outage; after a long one the token no longer counts.
+                log.warning("heartbeat of %s failed", self._claim.job_id, exc_info=True)
+                continue
+            if status == Status.CANCELLING:
+                self._stop_with = CancelledError()

@@ -1,0 +1,86 @@
+"""Running a claimed job: its stages in order, each once, and whatever ends it."""
+
+import logging
+import time
+
+from sqlalchemy import select
+
+from app.blobs import Blobs
+from app.db import Database
+from app.jobs import transitions
+from app.jobs.models import StageCheckpoint
+from app.jobs.state import TERMINAL, Status
+from app.jobs.transitions import Claim, LeaseLostError
+from app.settings import Settings
+from worker.context import JobContext, load_context
+from worker.endings import end_badly
+from worker.lease import Lease
+from worker.stages import SHARES, STAGES, Stage
+
+log = logging.getLogger(__name__)
+
+
+def run_to_an_end(claim: Claim, settings: Settings, db: Database, blobs: Blobs) -> None:
+    """Run the job until it ends, is handed back, or is no longer this worker's."""
+    context = load_context(claim, settings, db, blobs, SHARES)
+    try:
+        status = run_stages(context)
+    except LeaseLostError:
+        log.warning("%s is another worker's now, or was deleted", claim.job_id)
+        context.workspace.leave()
+        return
+    if status in TERMINAL:
+        context.workspace.clear()
+    else:
+        context.workspace.leave()
+
+
+def run_stages(context: JobContext) -> Status:
+    """Run every stage that has no checkpoint yet; returns the status the job then has."""
+    db, claim = context.db, context.claim
+    try:
+        with Lease(db, claim, context.settings) as lease:
+            done = checkpoints(context)
+            for stage in STAGES:
+                lease.check()
+                if not restored(context, stage, done):
+                    run_stage(context, lease, stage)
+        finished = context.read("package", "artifact.json")
+        return transitions.succeed(db, claim, finished["result"], finished["artifact"])
+    except LeaseLostError:
+        raise
+    except Exception as error:
+        return end_badly(db, claim, error)
+
+
+def run_stage(context: JobContext, lease: Lease, stage: Stage) -> None:
+    """Run one stage and keep its checkpoint."""
+    db, claim = context.db, context.claim
+    transitions.start_stage(db, claim, stage.name, context.progress.start_of(stage.name))
+    began = time.perf_counter()
+
+    def progress(fraction: float, message: str) -> None:
+        lease.check()
+        context.progress.update(stage.name, fraction, message)
+
+    stage.run(context, context.workspace.begin(stage.name), progress)
+    outputs = context.workspace.save(stage.name)
+    seconds = context.stage_seconds[stage.name] = time.perf_counter() - began
+    transitions.finish_stage(db, claim, stage.name, seconds, outputs)
+
+
+def checkpoints(context: JobContext) -> dict[str, StageCheckpoint]:
+    """The stages that an earlier attempt finished."""
+    with context.db.read() as session:
+        query = select(StageCheckpoint).where(StageCheckpoint.job_id == context.claim.job_id)
+        return {checkpoint.stage: checkpoint for checkpoint in session.scalars(query)}
+
+
+def restored(context: JobContext, stage: Stage, done: dict[str, StageCheckpoint]) -> bool:
+    """Whether the stage needs no run; from the first that does on, no checkpoint counts."""
+    checkpoint = done.get(stage.name)
+    if checkpoint and context.workspace.restore(stage.name, checkpoint.outputs):
+        context.stage_seconds[stage.name] = checkpoint.seconds
+        return True
+    done.clear()
+    return False

@@ -1,0 +1,36 @@
+"""Split the corpus: what is held out is seen by no training, only by the evaluation."""
+
+from pathlib import Path
+
+from app.failures import UserFault
+from worker.compression import is_held_out
+from worker.context import JobContext, StageProgress, write_json
+
+SAMPLE = 2000
+"""Held-out documents that the evaluation reads at most."""
+
+
+def split_corpus(context: JobContext, folder: Path, progress: StageProgress) -> None:
+    """Leave `held_out.json`, the held-out sample, and `corpus.json`, how many documents are where.
+
+    The split is a function of a document's text, so no copy of the training part is made.
+    """
+    recipe, total = context.recipe, context.corpus.documents
+    sample: list[str] = []
+    held_out = 0
+    for number, text in enumerate(context.documents()):
+        if number % 10_000 == 0:
+            progress(number / total, f"splitting {total:,} documents")
+        if is_held_out(text, recipe.evaluation.holdout_fraction, recipe.seed):
+            held_out += 1
+            if len(sample) < SAMPLE:
+                sample.append(text)
+    if not 0 < held_out < total:
+        raise UserFault(
+            "corpus_too_small",
+            f"Of {total} documents {held_out} were held out, and each part needs at least one. "
+            "Upload more documents (in a text file, a document is a line).",
+        )
+    counts = {"documents": total, "training_documents": total - held_out, "held_out": held_out}
+    write_json(folder / "held_out.json", sample)
+    write_json(folder / "corpus.json", counts)
