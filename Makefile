@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := worker,local,dev
 
-.PHONY: setup demo test test-all lint types contracts openapi settings lock clean
+.PHONY: setup demo test test-slow test-all check lint types contracts docs-check openapi settings lock clean
 
 setup: $(STAMP)
 
@@ -20,8 +20,13 @@ demo: setup
 test: setup
 	$(BIN)/pytest -m 'not slow'
 
+test-slow: setup
+	$(BIN)/pytest -m slow
+
 test-all: setup
 	$(BIN)/pytest
+
+check: lint types contracts docs-check
 
 lint: setup
 	$(BIN)/ruff check .
@@ -32,6 +37,9 @@ types: setup
 
 contracts: setup
 	$(BIN)/lint-imports
+
+docs-check: setup
+	$(BIN)/python -m app.docs --check
 
 # Writes docs/openapi.json and docs/settings.md from the code; CI fails where they differ.
 openapi settings: setup

@@ -9,7 +9,7 @@ from worker.compression.evaluation.encoding import Encoder
 def test_rows_say_how_they_were_measured(
     minilm: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latency, "_BATCHES", {1: 4})
+    monkeypatch.setattr(latency, "_TEXTS", 4)
     monkeypatch.setattr(latency, "_FEWEST_BATCHES", 2)
     rows = measure_latency(minilm, minilm, ["A rash.", "Nausea."], batch_sizes=(1, 2))
     assert [row.batch_size for row in rows] == [1, 2]

@@ -11,8 +11,8 @@ from worker.compression.evaluation.encoding import Encoder
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
-_BATCHES = {1: 32}
-_FEWEST_BATCHES = 8
+_TEXTS = 32
+_FEWEST_BATCHES = 4
 _REPEATS = 3
 _WARM_UP = 2
 
@@ -52,7 +52,9 @@ def measure_latency(
     for number, batch_size in enumerate(batch_sizes):
         batches = _batches(texts, batch_size)
         timing = part(progress, number / len(batch_sizes), (number + 1) / len(batch_sizes))
-        _interleaved(pair, batches[:_WARM_UP], silent)
+        for batch in batches[:_WARM_UP]:
+            for encoder in pair:
+                encoder.vectors(batch)
         rows.append(_row(pair[0], batch_size, len(batches), *_interleaved(pair, batches, timing)))
     return rows
 
@@ -76,7 +78,7 @@ def _row(
 
 
 def _batches(texts: Sequence[str], batch_size: int) -> list[list[str]]:
-    count = _BATCHES.get(batch_size, _FEWEST_BATCHES)
+    count = max(_FEWEST_BATCHES, _TEXTS // batch_size)
     return [
         [texts[(start + i) % len(texts)] for i in range(batch_size)]
         for start in range(0, count * batch_size, batch_size)

@@ -1,0 +1,98 @@
+"""What people see: lines and tables on stdout, progress and complaints on stderr."""
+
+import json
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from app.client import Job
+
+out = Console()
+err = Console(stderr=True)
+LINE_EVERY = 0.1
+
+
+def complain(message: str) -> None:
+    """Say why a command failed."""
+    err.print(f"Error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Say what happens, beside the result."""
+    err.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    out.out(json.dumps(value, indent=2, ensure_ascii=False), highlight=False)
+
+
+class JobDisplay:
+    """A job's progress: a bar in a terminal, else a line where something changed."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        self._bar = Progress(*columns, TextColumn("{task.fields[left]}"), console=err)
+        self._task = self._bar.add_task("waiting", total=1.0, left="")
+        self._said: tuple[str, str | None, int] | None = None
+
+    def __enter__(self) -> Self:
+        if err.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, job: Job) -> None:
+        """Bring the display up to date."""
+        progress = job.progress
+        eta = progress.eta_seconds
+        left = "" if eta is None else f"about {eta:.0f} s left"
+        if err.is_terminal:
+            self._bar.update(
+                self._task, completed=progress.fraction, description=progress.message, left=left
+            )
+            return
+        news = (job.status, job.stage, int(progress.fraction / LINE_EVERY))
+        if news != self._said:
+            self._said = news
+            message = "" if job.is_over else progress.message
+            say(f"{job.status} {progress.fraction:4.0%} {message} {left}".rstrip())
+
+
+def before_after(report: dict[str, Any]) -> Table:
+    """The figures of a report, base model beside compressed model."""
+    table = Table("", "before", "after", "change", title="Measured on held-out text")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    base, compressed, tokens = report["base"], report["compressed"], report["tokens"]
+    for label, key in (("vocabulary", "vocab_size"), ("parameters", "parameters")):
+        table.add_row(label, *_counts(base[key], compressed[key]))
+    table.add_row("bytes", *_counts(base["bytes"], compressed["bytes"]))
+    before, after = tokens["per_text_before"], tokens["per_text_after"]
+    table.add_row("tokens per text", f"{before:.1f}", f"{after:.1f}", _change(before, after))
+    for row in report["latency"]:
+        label = f"ms a batch of {row['batch_size']}, {row['device']}"
+        times = (f"{row['before_ms']:.1f}", f"{row['after_ms']:.1f}", f"{row['speedup']:.2f}x")
+        table.add_row(label, *times)
+    for row in report["quality"]:
+        figures = (f"{row['before']:.3f}", f"{row['after']:.3f}", f"{row['retention']:.1%} kept")
+        table.add_row(row["metric"], *figures)
+    return table
+
+
+def _counts(before: int, after: int) -> tuple[str, str, str]:
+    return f"{before:,}", f"{after:,}", _change(before, after)
+
+
+def _change(before: float, after: float) -> str:
+    return f"{after / before - 1:+.0%}" if before else ""

