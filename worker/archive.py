@@ -4,8 +4,6 @@ import gzip
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 
 class Archive:
@@ -24,15 +22,8 @@ class Archive:
         for path in paths:
             self._tar.add(self._folder / path, f"{self._name}/{path}", filter=_anonymous)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Write the end; until then the archive is no archive."""
         self._tar.close()
         self._gzip.close()
         self._file.close()

@@ -1,7 +1,6 @@
 """What people see: lines and tables on stdout, progress and complaints on stderr."""
 
 import json
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
@@ -44,12 +43,7 @@ class JobDisplay:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def show(self, job: Job) -> None:

@@ -108,14 +108,14 @@ def events(db: Database, job_id: str) -> list[tuple[str, str | None]]:
     return [event for event in found if event[0] != "job.progress"]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
 
 
-def wait_for_end(settings: Settings, db: Database, job_id: str, seconds: float = 120) -> Job:
+def wait_for_end(settings: Settings, db: Database, job_id: str, seconds: float = 240) -> Job:
     """Ring as the front end does until the job has ended."""
     bell = Bell(settings)
 

@@ -10,9 +10,10 @@ def build(folder: Path, target: Path) -> str:
     (folder / "sub").mkdir(parents=True)
     (folder / "weights").write_bytes(bytes(range(256)) * 999)
     (folder / "sub" / "config.json").write_text("{}")
-    with Archive(target, folder, "model-fvt") as archive:
-        archive.add(["weights"])
-        archive.add(["sub/config.json"])
+    archive = Archive(target, folder, "model-fvt")
+    archive.add(["weights"])
+    archive.add(["sub/config.json"])
+    archive.close()
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 

@@ -2,10 +2,9 @@
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-from app.blobs import Blobs
 from app.jobs.artifact import Artifact, ArtifactFile, archive_key, file_key
 from worker.archive import Archive
 from worker.compression import (
@@ -27,35 +26,22 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     hold the time of nearly all of this stage too.
     """
     began = time.perf_counter()
-    # The claim's own place: a worker that lost its lease overwrites nothing.
-    prefix = f"{context.job.blob_prefix}/results/{context.claim.token}"
-    build = context.workspace.root / "artifact"
-    shutil.copytree(context.output("transfer", "model"), build, dirs_exist_ok=True)
-    archive_file = context.workspace.root / "artifact.tar.gz"
-    with Archive(archive_file, build, _folder_name(context.job.base_model)) as archive:
-        progress(0.0, "packing the model")
-        model = _files(build)
-        archive.add(model)
-        files = list(_store(context.blobs, prefix, build, model))
-        progress(0.9, "writing the report")
-        context.stage_seconds["package"] = time.perf_counter() - began
-        report = build_report(context)
-        _write_evidence(context, build, report)
-        evidence = sorted(set(_files(build)) - set(model))
-        archive.add(evidence)
-    files += _store(context.blobs, prefix, build, evidence)
-    context.blobs.put(archive_key(prefix), archive_file)
-    artifact = Artifact(
-        prefix=prefix,
-        bytes=archive_file.stat().st_size,
-        sha256=sha256(archive_file),
-        files=sorted(files, key=lambda file: file.path),
-    )
-    result = {"result": headline(report), "artifact": artifact.model_dump()}
-    write_json(folder / "artifact.json", result)
+    shipment = Shipment(context)
+    progress(0.0, "packing the model")
+    shutil.copytree(context.output("transfer", "model"), shipment.build, dirs_exist_ok=True)
+    shipment.add_new_files()
+    progress(0.9, "writing the report")
+    context.stage_seconds["package"] = time.perf_counter() - began
+    report = build_report(context)
+    write_evidence(context, shipment.build, report)
+    shipment.add_new_files()
+    artifact = shipment.send()
+    done = {"result": headline(report), "artifact": artifact.model_dump()}
+    write_json(folder / "artifact.json", done)
 
 
-def _write_evidence(context: JobContext, build: Path, report: Report) -> None:
+def write_evidence(context: JobContext, build: Path, report: Report) -> None:
+    """Add the reports, the model card and the manifest to the files of the result."""
     write_report(build, report)
     write_model_card(build, report)
     base = context.read("resolve", "base.json")
@@ -63,18 +49,44 @@ def _write_evidence(context: JobContext, build: Path, report: Report) -> None:
     write_manifest(build, origin)
 
 
-def _store(blobs: Blobs, prefix: str, build: Path, paths: Iterable[str]) -> Iterator[ArtifactFile]:
-    """Put files into blob storage, one by one; yields what the front end tells of each."""
-    for path in paths:
-        file = build / path
-        blobs.put(file_key(prefix, path), file)
-        yield ArtifactFile(path=path, bytes=file.stat().st_size, sha256=sha256(file))
+class Shipment:
+    """The files of a result on their way to blob storage, one by one and as an archive.
+
+    Their keys are the claim's own: a worker that lost its lease overwrites nothing.
+    """
+
+    def __init__(self, context: JobContext) -> None:
+        self.build = context.workspace.root / "artifact"
+        self._prefix = f"{context.job.blob_prefix}/results/{context.claim.token}"
+        self._blobs = context.blobs
+        self._files: dict[str, ArtifactFile] = {}
+        self._packed = context.workspace.root / "artifact.tar.gz"
+        name = context.job.base_model.rpartition("/")[2]
+        self._archive = Archive(self._packed, self.build, f"{name}-fvt")
+
+    def add_new_files(self) -> None:
+        """Store and pack what lies in `build` and was not there before."""
+        paths = [path for path in _files(self.build) if path not in self._files]
+        self._archive.add(paths)
+        for path in paths:
+            file = self.build / path
+            self._blobs.put(file_key(self._prefix, path), file)
+            self._files[path] = ArtifactFile(
+                path=path, bytes=file.stat().st_size, sha256=sha256(file)
+            )
+
+    def send(self) -> Artifact:
+        """Store the archive; returns what the front end needs to find everything."""
+        self._archive.close()
+        self._blobs.put(archive_key(self._prefix), self._packed)
+        return Artifact(
+            prefix=self._prefix,
+            bytes=self._packed.stat().st_size,
+            sha256=sha256(self._packed),
+            files=[self._files[path] for path in sorted(self._files)],
+        )
 
 
-def _files(folder: Path) -> list[str]:
+def _files(folder: Path) -> Sequence[str]:
     found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(found)
-
-
-def _folder_name(base_model: str) -> str:
-    return f"{base_model.rpartition('/')[2]}-fvt"
