@@ -16,7 +16,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[str]:
-    """The broker URL of a real Valkey server."""
+    yield from valkey_server()
+
+
+def valkey_server() -> Iterator[str]:
+    """A real Valkey server while the generator runs; gives its broker URL."""
     # A short path of its own: a Unix socket's may have no more than 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="fvt-", dir="/tmp"))
     server = ValkeyServer(data_dir=folder, unix_socket_path=folder / "s")

@@ -1,10 +1,11 @@
 """The Celery application: `celery -A worker.celery_app worker`.
 
 The parent process must not import torch: CUDA does not survive the fork into the pool. Each child
-runs one job, and imports what it needs while it still waits for that.
+answers one doorbell, and imports what a job needs while it still waits for that.
 """
 
 from importlib import import_module
+from threading import Thread
 from typing import Any
 
 from celery.signals import worker_process_init
@@ -12,14 +13,11 @@ from celery.signals import worker_process_init
 from app.broker import make_celery
 from app.settings import get_settings
 
-IMPORT_SECONDS = 300
-
 app = make_celery(get_settings())
 app.conf.include = ["worker.tasks"]
-app.conf.worker_proc_alive_timeout = IMPORT_SECONDS
 
 
 @worker_process_init.connect
 def import_engine(**_: Any) -> None:
-    """Have the engine at hand before a job comes."""
-    import_module("worker.runner")
+    """Have the engine at hand before a job comes; a doorbell for nothing need not wait for it."""
+    Thread(target=import_module, args=("worker.runner",), daemon=True).start()

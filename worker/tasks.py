@@ -21,14 +21,15 @@ def run_job(job_id: str) -> None:
     """Run a job if it waits; a message that comes late or twice does nothing."""
     settings = get_settings()
     db = Database(settings.database_url)
-    lease = timedelta(seconds=settings.lease_seconds)
-    claim = transitions.claim(db, job_id, worker_name(), lease)
-    if claim is None:
+    if not transitions.waits(db, job_id):
         log.info("%s does not wait for a worker", job_id)
         return
-    from worker.runner import run_to_an_end  # noqa: PLC0415  (here, in the forked child)
+    # In the forked child, and before the claim: the time that this takes is none of the job's.
+    from worker.runner import run_to_an_end  # noqa: PLC0415
 
-    run_to_an_end(claim, settings, db, Blobs(settings.blobs_url))
+    lease = timedelta(seconds=settings.lease_seconds)
+    if claim := transitions.claim(db, job_id, worker_name(), lease):
+        run_to_an_end(claim, settings, db, Blobs(settings.blobs_url))
 
 
 def worker_name() -> str:

@@ -57,6 +57,13 @@ def submit(session: Session, job: Job) -> None:
     add_event(session, job.id, "job.queued")
 
 
+def waits(db: Database, job_id: str) -> bool:
+    """Whether a job is to be claimed; who claims it finds out for sure."""
+    with db.read() as session:
+        job = session.get(Job, job_id)
+        return job is not None and job.status == Status.QUEUED
+
+
 def claim(db: Database, job_id: str, worker: str, lease: timedelta) -> Claim | None:
     """Take a queued job; None where it is no longer queued."""
     with db.write() as session:

@@ -10,6 +10,13 @@ from app.jobs import transitions
 from app.jobs.models import Job
 from app.jobs.recipe import Recipe
 from app.settings import Settings
+from tests.conftest import valkey_server
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[str]:
+    """A server of the module's own: a worker would answer what other tests sent."""
+    yield from valkey_server()
 
 
 @pytest.fixture
