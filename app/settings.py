@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(
         None, description="Folder of local base models, each as `name` or `org/name`."
     )
+    max_model_bytes: int = Field(
+        8 * GIB,
+        gt=0,
+        description="Largest weights of a base model; a worker needs 3 to 5 times it.",
+    )
     hub: bool = Field(True, description="Whether base models may come from the Hugging Face hub.")
 
     auth: Literal["on", "off"] = Field(

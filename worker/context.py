@@ -99,6 +99,11 @@ def load_context(
     )
 
 
+def nth_part(progress: StageProgress, number: int, parts: int) -> StageProgress:
+    """The progress of one of several equal parts, as progress of the stage."""
+    return lambda fraction, message: progress((number + fraction) / parts, message)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write what `JobContext.read` reads."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")

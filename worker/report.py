@@ -5,15 +5,18 @@ from typing import Any
 from worker.compression import (
     BaseModel,
     CorpusSummary,
+    Gate,
     Latency,
     ModelSize,
     Quality,
     Recovery,
     Report,
     StageTime,
+    SweepRow,
     Tokens,
 )
 from worker.context import JobContext
+from worker.gate import Measured, choose, misses, vocab_size
 
 
 def build_report(context: JobContext) -> Report:
@@ -22,20 +25,69 @@ def build_report(context: JobContext) -> Report:
     base = context.read("resolve", "base.json")
     corpus = context.read("corpus", "corpus.json")
     measured = context.read("evaluate", "evaluation.json")
+    chosen = choose(recipe.gate, measured["sizes"])
+    counts = context.read("transfer", "counts.json")[str(vocab_size(chosen))]
     return Report(
         base_model=BaseModel(base["id"], base["commit"]),
         corpus=CorpusSummary(context.corpus.sha256, corpus["documents"], corpus["held_out"]),
         base=ModelSize(**measured["base"]),
-        compressed=ModelSize(**measured["compressed"]),
-        tokens=Tokens(**context.read("transfer", "counts.json"), **measured["tokens"]),
-        quality=[Quality(**row) for row in measured["quality"]],
-        latency=[Latency(**row) for row in measured["latency"]],
+        compressed=ModelSize(**chosen["compressed"]),
+        tokens=Tokens(**counts, **chosen["tokens"]),
+        quality=_quality(chosen),
+        latency=_latency(chosen),
         stages=[StageTime(name, round(s, 3)) for name, s in context.stage_seconds.items()],
         selection=recipe.tokenizer.selection,
         transfer_method=recipe.transfer.method,
         seed=recipe.seed,
         recovery=Recovery(objective=recipe.recovery.objective, used="none"),
+        multiword=recipe.tokenizer.multiword,
+        gate=_gate(context, chosen),
+        sweep=_sweep(context, measured["sizes"], chosen),
     )
+
+
+def model_paths(context: JobContext) -> dict[str, int]:
+    """The vocabulary of the model in each folder of the result; that at its root comes first."""
+    sizes = context.read("evaluate", "evaluation.json")["sizes"]
+    root = vocab_size(choose(context.recipe.gate, sizes))
+    others = (vocab_size(measured) for measured in sizes)
+    return {".": root} | {_path(size): size for size in others if size != root}
+
+
+def _path(size: int) -> str:
+    return f"sizes/{size}"
+
+
+def _gate(context: JobContext, chosen: Measured) -> Gate | None:
+    gate = context.recipe.gate
+    if gate.min_quality is None and gate.max_bytes is None:
+        return None
+    return Gate(gate.min_quality, gate.max_bytes, misses(gate, chosen))
+
+
+def _sweep(context: JobContext, sizes: list[Measured], chosen: Measured) -> list[SweepRow]:
+    if len(sizes) == 1:
+        return []
+    return [
+        SweepRow(
+            path="." if measured is chosen else _path(vocab_size(measured)),
+            **measured["compressed"],
+            per_text=measured["tokens"]["per_text_after"],
+            unk_rate=measured["tokens"]["unk_rate_after"],
+            quality=_quality(measured),
+            latency=_latency(measured),
+            meets_gate=not misses(context.recipe.gate, measured),
+        )
+        for measured in sizes
+    ]
+
+
+def _quality(measured: Measured) -> list[Quality]:
+    return [Quality(**row) for row in measured["quality"]]
+
+
+def _latency(measured: Measured) -> list[Latency]:
+    return [Latency(**row) for row in measured["latency"]]
 
 
 def headline(report: Report) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from app.blobs import Blobs
 from app.db import Database
+from app.failures import JobError
 from app.jobs import transitions
 from app.jobs.models import StageCheckpoint
 from app.jobs.state import TERMINAL, Status
@@ -45,8 +46,7 @@ def run_stages(context: JobContext) -> Status:
                 lease.check()
                 if not restored(context, stage, done):
                     run_stage(context, lease, stage)
-        finished = context.read("package", "artifact.json")
-        return transitions.succeed(db, claim, finished["result"], finished["artifact"])
+        return finish(context)
     except LeaseLostError:
         raise
     except Exception as error:
@@ -67,6 +67,16 @@ def run_stage(context: JobContext, lease: Lease, stage: Stage) -> None:
     outputs = context.workspace.save(stage.name)
     seconds = context.stage_seconds[stage.name] = time.perf_counter() - began
     transitions.finish_stage(db, claim, stage.name, seconds, outputs)
+
+
+def finish(context: JobContext) -> Status:
+    """End the job with its result; as failed where that falls short of the gate."""
+    db, claim = context.db, context.claim
+    finished = context.read("package", "artifact.json")
+    kept = {name: finished[name] for name in ("result", "artifact")}
+    if finished["error"]:
+        return transitions.fail(db, claim, JobError(**finished["error"]), **kept)
+    return transitions.succeed(db, claim, **kept)
 
 
 def checkpoints(context: JobContext) -> dict[str, StageCheckpoint]:

@@ -45,12 +45,12 @@ def check_submission(
 
     Raises `UserFault`: `invalid_model_id`, `base_model_not_found`, `remote_code_refused`,
     `unsafe_weights`, `unsupported_model`, `no_fast_tokenizer`, `invalid_model`,
-    `revision_not_found`.
+    `model_too_large`, `revision_not_found`.
     """
     folder = _find(base_model, settings)
     if folder is None:
         return None
-    facts = examine(folder.path)
+    facts = examine(folder.path, settings.max_model_bytes)
     if revision:
         _commit(folder, revision)
     return facts.vocab_size
@@ -63,10 +63,10 @@ def locate(base_model: str, revision: str | None, settings: Settings) -> Located
     """
     folder = _find(base_model, settings)
     if folder is None:
-        path, commit = hub.fetch(base_model, revision)
-        examine(path)
+        path, commit = hub.fetch(base_model, revision, settings.max_model_bytes)
+        examine(path, settings.max_model_bytes)
         return LocatedModel(base_model, "hub", path, commit)
-    examine(folder.path)
+    examine(folder.path, settings.max_model_bytes)
     return LocatedModel(base_model, folder.source, folder.path, _commit(folder, revision))
 
 
@@ -74,7 +74,7 @@ def list_models(settings: Settings) -> Iterator[tuple[ModelFolder, ModelFacts]]:
     """The models on this machine that can be compressed; those that cannot are passed over."""
     for folder in list_folders(settings):
         try:
-            yield folder, examine(folder.path)
+            yield folder, examine(folder.path, settings.max_model_bytes)
         except UserFault:
             continue
 

@@ -4,16 +4,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.base_models.vocabulary import check_table, vocabulary_of
 from app.base_models.weights import (
     check_weight_names,
     count_parameters,
     invalid_model,
     read_json,
+    read_tensors,
     weight_files,
 )
 from app.failures import UserFault
 
-MODEL_TYPES = ("bert", "distilbert", "electra", "mpnet")
+TOKENIZER_TYPES = ("WordPiece", "BPE", "Unigram")
+MODEL_TYPES = (
+    *("bert", "distilbert", "roberta", "xlm-roberta", "albert", "electra", "mpnet"),
+    *("deberta", "deberta-v2", "modernbert"),
+    *("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"),
+    *("gemma3_text", "phi3"),
+    *("t5", "mt5", "bart", "mbart"),
+)
+SUPPORTED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(MODEL_TYPES, TOKENIZER_TYPES),
+    # transformers reads whatever tokenizer is saved with a Qwen2 as a byte-level BPE.
+    "qwen2": ("BPE",),
+}
+"""Model types with the types of tokenizer they are tested with (tests/compression/test_matrix)."""
 CONFIGS = ("config.json", "tokenizer_config.json")
 TOKENIZER = "tokenizer.json"
 
@@ -28,15 +43,30 @@ class ModelFacts:
     bytes: int
 
 
-def examine(folder: Path) -> ModelFacts:
+def examine(folder: Path, max_bytes: int) -> ModelFacts:
     """Check a whole model folder; raises `UserFault` where it cannot be compressed."""
     model_type = check_configs(folder)
     names = {path.name for path in folder.iterdir() if path.is_file()}
     check_files(names)
-    vocab_size = _wordpiece_vocab_size(read_json(folder / TOKENIZER))
+    kind, tokens = vocabulary_of(read_json(folder / TOKENIZER))
+    _check_kind(model_type, kind)
     files = weight_files(folder)
+    tensors = read_tensors(files)
+    check_size(sum(tensor.bytes for tensor in tensors), max_bytes)
+    check_table(read_json(folder / "config.json"), tokens, tensors)
     size = sum(file.stat().st_size for file in files)
-    return ModelFacts(model_type, vocab_size, count_parameters(files), size)
+    return ModelFacts(model_type, tokens, count_parameters(tensors), size)
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    """Refuse a model that a worker of this installation has no memory for."""
+    if size > max_bytes:
+        raise UserFault(
+            "model_too_large",
+            f"The model's weights take {size:,} bytes, and this installation compresses models of "
+            f"up to {max_bytes:,} (FVT_MAX_MODEL_BYTES). Choose a smaller model, or have it "
+            "raised.",
+        )
 
 
 def check_configs(folder: Path) -> str:
@@ -52,13 +82,13 @@ def check_configs(folder: Path) -> str:
                 "done. Choose a model of a standard architecture.",
             )
     model_type = configs["config.json"].get("model_type")
-    if model_type not in MODEL_TYPES:
+    if not isinstance(model_type, str) or model_type not in SUPPORTED:
         raise UserFault(
             "unsupported_model",
             f"The model type {str(model_type)[:80]!r} cannot be compressed in this version, only "
-            f"encoders with a WordPiece vocabulary: {', '.join(MODEL_TYPES)}.",
+            f"{', '.join(SUPPORTED)}: of others it is not known where they keep their vocabulary.",
         )
-    return str(model_type)
+    return model_type
 
 
 def check_files(names: set[str]) -> None:
@@ -81,16 +111,10 @@ def _names_code(config: Any) -> bool:
     return "auto_map" in config or any(map(_names_code, config.values()))
 
 
-def _wordpiece_vocab_size(tokenizer: dict[str, Any]) -> int:
-    try:
-        kind, vocabulary = tokenizer["model"]["type"], tokenizer["model"]["vocab"]
-        added = {token["content"] for token in tokenizer.get("added_tokens", [])}
-    except (KeyError, TypeError) as error:
-        raise invalid_model(f"{TOKENIZER} cannot be read") from error
-    if kind != "WordPiece":
+def _check_kind(model_type: str, kind: str) -> None:
+    if kind not in SUPPORTED[model_type]:
         raise UserFault(
             "unsupported_model",
-            f"The model's vocabulary is of the kind {str(kind)[:80]}; this version compresses "
-            "WordPiece vocabularies only.",
+            f"The tokenizer of this {model_type} model is of the kind {kind[:80]}; with this model "
+            f"type only {', '.join(SUPPORTED[model_type])} can be compressed.",
         )
-    return len(added | vocabulary.keys())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
@@ -12,15 +13,18 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     RevisionNotFoundError,
 )
 
-from app.base_models.checks import CONFIGS, check_configs, check_files
+from app.base_models.checks import CONFIGS, check_configs, check_files, check_size
 from app.failures import UserFault
 
 SECONDS = 20
+WEIGHTS = "model*.safetensors"
 FILES = [
     "config.json",
+    "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "chat_template.jinja",
     "vocab.txt",
     "model.safetensors",
     "model.safetensors.index.json",
@@ -40,17 +44,22 @@ class HubUnreachableError(Exception):
     retryable = True
 
 
-def fetch(base_model: str, revision: str | None) -> tuple[Path, str]:
+def fetch(base_model: str, revision: str | None, max_bytes: int) -> tuple[Path, str]:
     """The folder of a model of the hub, and the commit that `revision` stood for."""
     with _explaining(base_model, revision):
-        info = HfApi().model_info(base_model, revision=revision, timeout=SECONDS)
-        names = {file.rfilename for file in info.siblings or ()}
+        info = HfApi().model_info(
+            base_model, revision=revision, timeout=SECONDS, files_metadata=True
+        )
+        files = info.siblings or []
+        names = {file.rfilename for file in files}
         commit = str(info.sha)
         folder = Path()
         for name in names.intersection(CONFIGS):
             folder = Path(hf_hub_download(base_model, name, revision=commit)).parent
         check_configs(folder)
         check_files(names)
+        weights = [file for file in files if fnmatch(file.rfilename, WEIGHTS)]
+        check_size(sum(file.size or 0 for file in weights), max_bytes)
         return Path(snapshot_download(base_model, revision=commit, allow_patterns=FILES)), commit
 
 

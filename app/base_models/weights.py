@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,23 @@ def weight_files(folder: Path) -> list[Path]:
     return files
 
 
-def count_parameters(files: Iterable[Path]) -> int:
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor as a safetensors header describes it."""
+
+    dtype: str
+    shape: list[int]
+    bytes: int
+
+
+def read_tensors(files: Iterable[Path]) -> list[StoredTensor]:
+    """The tensors of a model; refuses files that end before their last tensor does."""
+    return [tensor for file in files for tensor in _tensors(file)]
+
+
+def count_parameters(tensors: Iterable[StoredTensor]) -> int:
     """The numbers that training can change: those that are not integers."""
-    return sum(
-        prod(tensor["shape"])
-        for file in files
-        for name, tensor in _header(file).items()
-        if name != "__metadata__" and "F" in tensor["dtype"]
-    )
+    return sum(prod(tensor.shape) for tensor in tensors if "F" in tensor.dtype)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -74,11 +84,19 @@ def invalid_model(why: str) -> UserFault:
     )
 
 
-def _header(path: Path) -> dict[str, dict[str, Any]]:
+def _tensors(path: Path) -> list[StoredTensor]:
     try:
         with path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8))
-            header: dict[str, dict[str, Any]] = json.loads(file.read(min(size, MAX_HEADER_BYTES)))
-            return header
-    except (OSError, ValueError, struct.error) as error:
+            header = json.loads(file.read(min(size, MAX_HEADER_BYTES)))
+        described = [tensor for name, tensor in header.items() if name != "__metadata__"]
+        ends = [tensor["data_offsets"][1] for tensor in described]
+        tensors = [
+            StoredTensor(t["dtype"], list(t["shape"]), t["data_offsets"][1] - t["data_offsets"][0])
+            for t in described
+        ]
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, struct.error) as error:
         raise invalid_model(f"{path.name} is not a safetensors file") from error
+    if path.stat().st_size < 8 + size + max(ends, default=0):
+        raise invalid_model(f"{path.name} is cut off before its last tensor")
+    return tensors

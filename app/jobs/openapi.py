@@ -38,7 +38,18 @@ SUBMISSION: dict[str, Any] = {
                             "corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
                             "recipe": {"vocab_size": 0.25},
                         },
-                    }
+                    },
+                    "sweep": {
+                        "summary": "Three sizes; the smallest that keeps 90 % of the quality",
+                        "value": {
+                            "base_model": "sentence-transformers/all-MiniLM-L6-v2",
+                            "corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
+                            "recipe": {
+                                "vocab_size": [0.5, 0.25, 0.1],
+                                "gate": {"min_quality": 0.9},
+                            },
+                        },
+                    },
                 },
             },
             "multipart/form-data": {"schema": inlined(JobForm)},

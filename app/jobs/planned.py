@@ -6,12 +6,10 @@ from app.errors import FieldError
 
 WEBHOOK = "webhooks; leave this out and follow the job at `GET /v1/jobs/{id}` or its events"
 TRAINING = "training after the transfer; leave this out"
-SWEEP = "a list of sizes (a sweep); give one size a job"
 OBJECTIVE = "training after the transfer; use `auto` or `none`"
 
 FIELDS: dict[tuple[str, ...], str] = {
     ("webhook",): WEBHOOK,
-    ("recipe", "tokenizer", "multiword"): "tokens of several words; leave this out or 0",
     ("recipe", "recovery", "epochs"): TRAINING,
     ("recipe", "recovery", "max_steps"): TRAINING,
     ("recipe", "recovery", "batch_size"): TRAINING,
@@ -20,7 +18,6 @@ FIELDS: dict[tuple[str, ...], str] = {
     ("recipe", "recovery", "keep_layers"): TRAINING,
     ("recipe", "evaluation", "task"): "evaluation on a task; leave this out",
     ("recipe", "export"): "export to ONNX and int8; leave this out or false",
-    ("recipe", "gate"): "a quality gate; leave this out and read the result's figures",
 }
 OBJECTIVES = {"mlm", "clm", "denoise", "distill"}
 
@@ -28,16 +25,13 @@ OBJECTIVES = {"mlm", "clm", "denoise", "distill"}
 def take_planned(document: dict[str, Any]) -> list[FieldError]:
     """Take from a submission what this version does not know; returns what it would have had to do.
 
-    A field that asks for nothing (`"multiword": 0`) is taken without a word.
+    A field that asks for nothing (`"onnx": false`) is taken without a word.
     """
     errors = []
     for path, what in FIELDS.items():
         parent = _parent(document, path)
         if path[-1] in parent and not _asks_for_nothing(parent.pop(path[-1])):
             errors.append(_unavailable(path, what))
-    if isinstance(_parent(document, ("recipe", "vocab_size")).get("vocab_size"), list):
-        del document["recipe"]["vocab_size"]
-        errors.append(_unavailable(("recipe", "vocab_size"), SWEEP))
     recovery = _parent(document, ("recipe", "recovery", "objective"))
     if recovery.get("objective") in list(OBJECTIVES):
         del recovery["objective"]

@@ -1,25 +1,56 @@
 """The recipe of a compression: the contract that the front end and the worker both read."""
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 MIN_TOKENS = 2
+MAX_SIZES = 16
+
+Sizes = float | list[float]
 
 
 class RecipePart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _fraction_or_count(size: float) -> float:
-    if 0 < size <= 1 or (size >= MIN_TOKENS and size == int(size)):
-        return size
+def _sizes(wanted: Any) -> Sizes:
+    if not isinstance(wanted, list):
+        return _size(wanted)
+    sizes = [_size(size) for size in wanted]
+    if not 1 <= len(sizes) <= MAX_SIZES:
+        raise ValueError(f"give 1 to {MAX_SIZES} sizes")
+    if len(set(sizes)) < len(sizes):
+        raise ValueError("give each size once")
+    return sizes
+
+
+def _size(size: Any) -> float:
+    is_number = isinstance(size, (int, float)) and not isinstance(size, bool)
+    # Compared first: an integer may be too large for a float.
+    if is_number and (0 < size <= 1 or (MIN_TOKENS <= size < math.inf and size == int(size))):
+        return float(size)
     raise ValueError(
-        "give a fraction of the base vocabulary above 0 and up to 1, or a whole number of tokens"
+        "give a fraction of the base vocabulary above 0 and up to 1, or a finite whole number of "
+        "tokens"
     )
 
 
-VocabSize = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_fraction_or_count)]
+SIZE_SCHEMA: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0}
+SIZES_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        SIZE_SCHEMA,
+        {
+            "type": "array",
+            "items": SIZE_SCHEMA,
+            "minItems": 1,
+            "maxItems": MAX_SIZES,
+            "uniqueItems": True,
+        },
+    ]
+}
+VocabSize = Annotated[Sizes, PlainValidator(_sizes), WithJsonSchema(SIZES_SCHEMA)]
 
 
 class TokenizerRecipe(RecipePart):
@@ -31,7 +62,16 @@ class TokenizerRecipe(RecipePart):
     keep_tokens: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
         default_factory=list,
         max_length=10_000,
-        description="Tokens of the base vocabulary to keep whatever the corpus says.",
+        description="Tokens of the base vocabulary to keep whatever the corpus says, as the "
+        "vocabulary has them or as text that is one token there. Anything else is refused.",
+    )
+    multiword: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="How many tokens stand for groups of 2 to 4 words: those that save the most "
+        "tokens on the corpus. They count as part of `vocab_size`.",
+        examples=[500],
     )
 
 
@@ -56,22 +96,41 @@ class EvaluationRecipe(RecipePart):
     latency: bool = Field(True, description="Whether to time both models.")
 
 
+class GateRecipe(RecipePart):
+    """What a result must reach; one that does not fails the job, and can be downloaded still."""
+
+    min_quality: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Least `retention` of the first row of the report's `quality`: the share of "
+        "the base's quality that is left.",
+        examples=[0.9],
+    )
+    max_bytes: int | None = Field(
+        None, gt=0, description="Most bytes of the weights, `compressed.bytes` of the report."
+    )
+
+
 class Recipe(RecipePart):
     """How to compress; every field is optional and defaults to the good choice."""
 
     vocab_size: VocabSize = Field(
         0.25,
-        description="Fraction of the base vocabulary, up to 1, or a number of tokens.",
-        examples=[0.25, 8000],
+        description="Fraction of the base vocabulary, up to 1, or a number of tokens; or a list of "
+        f"up to {MAX_SIZES} of them, a sweep. Of a sweep the smallest that passes the `gate` is at "
+        "the root of the result; without a gate, or where none passes, the first of the list. The "
+        "others are beside it under `sizes/`, by their number of tokens.",
+        examples=[0.25, 8000, [0.5, 0.25, 0.1]],
     )
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     transfer: TransferRecipe = TransferRecipe()
     recovery: RecoveryRecipe = RecoveryRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
+    gate: GateRecipe = GateRecipe()
     seed: int = Field(0, ge=0, lt=2**32)
 
-    def target_size(self, base_size: int) -> int:
-        """The vocabulary asked for, in tokens."""
-        if self.vocab_size > 1:
-            return int(self.vocab_size)
-        return round(self.vocab_size * base_size)
+    @property
+    def sizes(self) -> list[float]:
+        """The vocabularies asked for, each a fraction or a number of tokens."""
+        return self.vocab_size if isinstance(self.vocab_size, list) else [self.vocab_size]

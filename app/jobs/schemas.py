@@ -100,11 +100,15 @@ class JobView(BaseModel):
     progress: Progress
     attempt: int = Field(description="How many times a worker has taken it up", examples=[1])
     error: JobError | None = Field(description="Why it failed")
-    result: dict[str, Any] | None = Field(description="The headline figures, once it succeeded")
+    result: dict[str, Any] | None = Field(
+        description="The headline figures, once it succeeded, or where it failed its gate"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    artifact: ArtifactView | None = Field(description="The result, once it succeeded")
+    artifact: ArtifactView | None = Field(
+        description="The result, once it succeeded, or where it failed its gate"
+    )
 
     @classmethod
     def of(cls, job: Job) -> Self:

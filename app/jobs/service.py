@@ -47,15 +47,20 @@ def submit(
 
 def check_base_model(fields: JobFields, settings: Settings) -> None:
     """Refuse what cannot work, as far as it shows without a download."""
-    base_size = catalog.check_submission(fields.base_model, settings, fields.revision)
-    target = fields.recipe.target_size(base_size) if base_size else 0
-    if base_size and target > base_size:
-        detail = (
-            f"{fields.base_model} has {base_size} tokens, so a vocabulary of {target} would not be "
-            f"smaller. Give at most {base_size}, or a fraction up to 1."
+    base_size = catalog.check_submission(fields.base_model, settings, fields.revision) or 0
+    sizes = fields.recipe.sizes if base_size else []
+    errors = [
+        FieldError(
+            pointer=f"/recipe/vocab_size/{number}" if len(sizes) > 1 else "/recipe/vocab_size",
+            detail=f"{fields.base_model} has {base_size} tokens, so a vocabulary of {size:.0f} "
+            f"would not be smaller. Give at most {base_size}, or a fraction up to 1.",
         )
-        error = FieldError(pointer="/recipe/vocab_size", detail=detail)
-        raise UnprocessableError("vocab_size_above_base", detail, errors=[error])
+        for number, size in enumerate(sizes)
+        if size > base_size
+    ]
+    if errors:
+        detail = " ".join(error.detail for error in errors)
+        raise UnprocessableError("vocab_size_above_base", detail, errors=errors)
 
 
 def _insert(

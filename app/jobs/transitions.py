@@ -128,9 +128,12 @@ def succeed(db: Database, claim: Claim, result: dict[str, Any], artifact: dict[s
     return _end_claimed(db, claim, Status.SUCCEEDED, **values)
 
 
-def fail(db: Database, claim: Claim, error: JobError) -> Status:
-    """End a job that cannot succeed as it is; a cancellation that came first wins."""
-    return _end_claimed(db, claim, Status.FAILED, error=error.model_dump())
+def fail(db: Database, claim: Claim, error: JobError, **kept: dict[str, Any]) -> Status:
+    """End a job that cannot succeed as it is; a cancellation that came first wins.
+
+    A job that did its work and did not reach what was asked keeps its `result` and `artifact`.
+    """
+    return _end_claimed(db, claim, Status.FAILED, error=error.model_dump(), **kept)
 
 
 def cancelled(db: Database, claim: Claim) -> Status:

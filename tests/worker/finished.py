@@ -11,7 +11,7 @@ from app.jobs.models import Job
 from app.jobs.recipe import Recipe
 from tests.worker.processes import events
 
-STAGES = ["resolve", "corpus", "tokenizer", "transfer", "evaluate", "package"]
+STAGES = ["resolve", "corpus", "tokenizer", "transfer", "check", "evaluate", "package"]
 SMALL = Recipe.model_validate({"vocab_size": 0.5, "evaluation": {"latency": False}})
 
 

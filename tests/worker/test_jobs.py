@@ -60,8 +60,9 @@ def test_a_job_leaves_what_it_says(settings: Settings, db: Database, blobs: Blob
     assert done.result
     assert done.result["vocab_size_after"] == round(done.result["vocab_size_before"] / 2)
     check_artifact(done, blobs)
-    assert blobs.keys(f"{done.blob_prefix}/stages") == []
-    assert list(settings.workspaces.glob("*")) == []
+    # The worker tidies up after it has said that the job is over.
+    wait_until(lambda: blobs.keys(f"{done.blob_prefix}/stages") == [], 30)
+    wait_until(lambda: not list(settings.workspaces.glob("*")), 30)
 
 
 @pytest.mark.usefixtures("worker")

@@ -19,8 +19,12 @@ Public API, in the order of a run (import each from ``worker.compression``)::
     required_tokens(model, base_tokenizer) -> list[str]           # pass them on as keep_tokens
     train_tokenizer(base_tokenizer, texts: Texts, vocab_size: int, *, selection="usage",
                     keep_tokens=(), progress=None) -> PreTrainedTokenizerBase
+    train_tokenizers(base_tokenizer, texts: Texts, vocab_sizes, *, multiword=0, ...) -> list
+    check_multiword(base_tokenizer) -> None
+    resolve_keep_tokens(base_tokenizer, wanted: Sequence[str]) -> list[str]
     transfer_vocabulary(model, base_tokenizer, domain_tokenizer, method="fvt", seed=0,
-                        progress=None) -> Transfer                # .model .partitions .counts
+                        progress=None, pad_to_multiple_of=1) -> Transfer
+                                                                  # .model .partitions .counts
     save_model(folder: Path, model, tokenizer, base_folder: Path | None = None) -> None
     write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path
     measure_tokens(base_tokenizer, domain_tokenizer, texts: Iterable[str],
@@ -32,27 +36,37 @@ Public API, in the order of a run (import each from ``worker.compression``)::
                     batch_sizes=(1, 32), progress=None) -> list[Latency]
     Report(base_model: BaseModel, corpus: CorpusSummary, base: ModelSize, compressed: ModelSize,
            tokens: Tokens, quality: list[Quality], latency: list[Latency], stages: list[StageTime],
-           selection: str, transfer_method: str, seed: int, recovery: Recovery = Recovery())
+           selection: str, transfer_method: str, seed: int, recovery: Recovery = Recovery(),
+           multiword: int = 0, gate: Gate | None = None, sweep: list[SweepRow] = [])
     write_report(folder: Path, report: Report) -> None            # report.json, report.html
     write_model_card(folder: Path, report: Report) -> Path              # README.md
     write_manifest(folder: Path, provenance: Provenance) -> Path        # last: hashes every file
 
+``check.check_artifact(folder, texts) -> None``, imported from its own module, loads a saved model
+as its user will; the worker runs it in a fresh process.
+
 An encoder gets the quality rows ``sentence_cosine`` and ``neighbour_overlap_10``, one with a
-masked-LM head ``masked_lm_bits_per_character`` as well (its ``retention`` is before / after).
+masked-LM head ``masked_lm_bits_per_character`` as well, a decoder with its head
+``causal_lm_bits_per_character``, an encoder-decoder ``denoising_bits_per_character`` (the
+``retention`` of bits, of which fewer are better, is before / after).
 ``base_tokenizer`` and ``domain_tokenizer`` are fast transformers tokenizers. ``save_model`` copies
 the sentence-transformers files of ``base_folder`` where there are any; a saved folder is loaded
 again with ``load_model``. Every error a user can mend is a ``CompressionError`` with a stable
 ``code``: ``corpus_empty``, ``corpus_too_small``, ``vocab_size_below_floor``,
-``vocab_size_above_base``, ``unsupported_tokenizer``, ``unsupported_model``,
-``non_finite_weights``.
+``vocab_size_above_base``, ``unsupported_tokenizer``, ``multiword_unsupported``,
+``unknown_keep_tokens``, ``unsupported_model``,
+``non_finite_weights``, ``artifact_check_failed``.
 """
 
 from worker.compression.corpus import Texts, held_out_texts, is_held_out, training_texts
 from worker.compression.errors import (
+    ArtifactCheckFailedError,
     CompressionError,
     CorpusEmptyError,
     CorpusTooSmallError,
+    MultiwordUnsupportedError,
     NonFiniteWeightsError,
+    UnknownKeepTokensError,
     UnsupportedModelError,
     UnsupportedTokenizerError,
     VocabSizeAboveBaseError,
@@ -71,43 +85,55 @@ from worker.compression.progress import Progress
 from worker.compression.report import (
     BaseModel,
     CorpusSummary,
+    Gate,
     Recovery,
     Report,
     StageTime,
+    SweepRow,
     Tokens,
     write_report,
 )
+from worker.compression.tokenizers.keep_tokens import resolve_keep_tokens
+from worker.compression.tokenizers.multiword import check_multiword
+from worker.compression.tokenizers.sweep import train_tokenizers
 from worker.compression.tokenizers.train import resolve_vocab_size, train_tokenizer
-from worker.compression.transfer.partition import Partition
+from worker.compression.transfer.partitions import Partition, Partitions
 from worker.compression.transfer.token_ids import required_tokens
 from worker.compression.transfer.transplant import Transfer, TransferCounts, transfer_vocabulary
 
 __all__ = [
+    "ArtifactCheckFailedError",
     "BaseModel",
     "CompressionError",
     "CorpusEmptyError",
     "CorpusSummary",
     "CorpusTooSmallError",
+    "Gate",
     "Latency",
     "LoadedModel",
     "ModelSize",
+    "MultiwordUnsupportedError",
     "NonFiniteWeightsError",
     "Partition",
+    "Partitions",
     "Progress",
     "Provenance",
     "Quality",
     "Recovery",
     "Report",
     "StageTime",
+    "SweepRow",
     "Texts",
     "TokenUsage",
     "Tokens",
     "Transfer",
     "TransferCounts",
+    "UnknownKeepTokensError",
     "UnsupportedModelError",
     "UnsupportedTokenizerError",
     "VocabSizeAboveBaseError",
     "VocabSizeBelowFloorError",
+    "check_multiword",
     "held_out_texts",
     "is_held_out",
     "load_model",
@@ -117,9 +143,11 @@ __all__ = [
     "measure_size",
     "measure_tokens",
     "required_tokens",
+    "resolve_keep_tokens",
     "resolve_vocab_size",
     "save_model",
     "train_tokenizer",
+    "train_tokenizers",
     "training_texts",
     "transfer_vocabulary",
     "write_manifest",

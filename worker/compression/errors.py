@@ -29,9 +29,21 @@ class UnsupportedTokenizerError(CompressionError):
     code = "unsupported_tokenizer"
 
 
+class MultiwordUnsupportedError(CompressionError):
+    code = "multiword_unsupported"
+
+
+class UnknownKeepTokensError(CompressionError):
+    code = "unknown_keep_tokens"
+
+
 class UnsupportedModelError(CompressionError):
     code = "unsupported_model"
 
 
 class NonFiniteWeightsError(CompressionError):
     code = "non_finite_weights"
+
+
+class ArtifactCheckFailedError(CompressionError):
+    code = "artifact_check_failed"

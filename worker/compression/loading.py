@@ -10,8 +10,16 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from worker.compression.check_weights import check_loaded, check_ties, check_values
 from worker.compression.errors import UnsupportedModelError, UnsupportedTokenizerError
 from worker.compression.transfer.vocabulary import input_embeddings
+
+_UNLOADABLE = (
+    *(OSError, ValueError, ImportError, RuntimeError, SafetensorError),
+    # What a class does with sizes that cannot be depends on the class.
+    *(AssertionError, AttributeError, LookupError, TypeError, ArithmeticError),
+)
+_MOST_ROWS_PER_TOKEN, _PADDING_ROWS = 2, 1024
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,9 @@ def load_model(folder: Path) -> LoadedModel:
     Weights come from safetensors only and no code of the folder is run.
 
     Raises:
-        UnsupportedModelError: no safetensors, an unknown architecture, or a tokenizer that can
-            emit ids the embedding matrix has no row for.
+        UnsupportedModelError: no safetensors, an unknown architecture, weights that are not those
+            of the config, or a tokenizer that does not belong to the embedding matrix.
+        NonFiniteWeightsError: a weight is NaN or infinite.
         UnsupportedTokenizerError: there is no fast tokenizer.
 
     """
@@ -40,6 +49,11 @@ def load_model(folder: Path) -> LoadedModel:
     if len(tokenizer) > rows:
         raise UnsupportedModelError(
             f"The tokenizer has {len(tokenizer)} tokens and the embedding matrix {rows} rows: "
+            "use a base model whose tokenizer belongs to it."
+        )
+    if rows > _MOST_ROWS_PER_TOKEN * len(tokenizer) + _PADDING_ROWS:
+        raise UnsupportedModelError(
+            f"The embedding matrix has {rows} rows for a tokenizer of {len(tokenizer)} tokens: "
             "use a base model whose tokenizer belongs to it."
         )
     return LoadedModel(model, tokenizer, folder)
@@ -53,13 +67,18 @@ def _load_weights(folder: Path) -> PreTrainedModel:
         with torch.random.fork_rng(devices=[]):
             # Weights that the checkpoint lacks, such as a pooler's, are drawn at random.
             torch.manual_seed(0)
-            model = model_class.from_pretrained(folder, use_safetensors=True, dtype="auto", **local)
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+            model, info = model_class.from_pretrained(
+                folder, use_safetensors=True, dtype="auto", output_loading_info=True, **local
+            )
+    except _UNLOADABLE as error:
         raise UnsupportedModelError(
             f"The model cannot be loaded: {error} Use a transformers model stored as safetensors "
             "that needs no code of its own."
         ) from error
     loaded: PreTrainedModel = model.eval()
+    check_loaded(loaded, info["missing_keys"], info["unexpected_keys"])
+    check_ties(loaded)
+    check_values(loaded)
     return loaded
 
 

@@ -61,8 +61,36 @@ class StageTime:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """What was asked of the result; ``misses`` says what it does not reach."""
+
+    min_quality: float | None
+    max_bytes: int | None
+    misses: list[str]
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One of the sizes that were made; ``path`` is its folder in the artifact."""
+
+    path: str
+    vocab_size: int
+    parameters: int
+    embedding_parameters: int
+    bytes: int
+    per_text: float
+    unk_rate: float
+    quality: list[Quality]
+    latency: list[Latency]
+    meets_gate: bool
+
+
+@dataclass(frozen=True)
 class Report:
-    """Everything ``report.json`` says; the sections are the service's contract."""
+    """Everything ``report.json`` says; the sections are the service's contract.
+
+    ``sweep`` has a row a size where there are several, and the rest is of the one at the root.
+    """
 
     base_model: BaseModel
     corpus: CorpusSummary
@@ -76,6 +104,9 @@ class Report:
     transfer_method: str
     seed: int
     recovery: Recovery = field(default_factory=Recovery)
+    multiword: int = 0
+    gate: Gate | None = None
+    sweep: list[SweepRow] = field(default_factory=list)
     schema_version: str = SCHEMA_VERSION
 
 

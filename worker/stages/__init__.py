@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.context import JobContext, StageProgress
+from worker.stages.check import check
 from worker.stages.corpus import split_corpus
 from worker.stages.evaluate import evaluate
 from worker.stages.package import package
@@ -28,6 +29,7 @@ STAGES = (
     Stage("corpus", split_corpus, 1),
     Stage("tokenizer", train, 10),
     Stage("transfer", transfer, 1),
+    Stage("check", check, 6),
     Stage("evaluate", evaluate, 25),
     Stage("package", package, 2),
 )

@@ -15,12 +15,15 @@ from worker.compression import (
     write_report,
 )
 from worker.context import JobContext, StageProgress, write_json
-from worker.report import build_report, headline
+from worker.gate import gate_error
+from worker.report import build_report, headline, model_paths
 from worker.workspace import sha256
 
 
 def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `artifact.json`: the headline figures, and the files that now lie in blob storage.
+
+    Of several models one is at the root, and `error` says where that falls short of the gate.
 
     The weights, which take the time, are packed first: then the report, which is packed last, can
     hold the time of nearly all of this stage too.
@@ -28,7 +31,9 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     began = time.perf_counter()
     shipment = Shipment(context)
     progress(0.0, "packing the model")
-    shutil.copytree(context.output("transfer", "model"), shipment.build, dirs_exist_ok=True)
+    for path, size in model_paths(context).items():
+        model = context.output("transfer", str(size))
+        shutil.copytree(model, shipment.build / path, dirs_exist_ok=True)
     shipment.add_new_files()
     progress(0.9, "writing the report")
     context.stage_seconds["package"] = time.perf_counter() - began
@@ -36,7 +41,12 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     write_evidence(context, shipment.build, report)
     shipment.add_new_files()
     artifact = shipment.send()
-    done = {"result": headline(report), "artifact": artifact.model_dump()}
+    error = gate_error(context.recipe.gate, context.read("evaluate", "evaluation.json")["sizes"])
+    done = {
+        "result": headline(report),
+        "artifact": artifact.model_dump(),
+        "error": error and error.model_dump(),
+    }
     write_json(folder / "artifact.json", done)
 
 

@@ -1,22 +1,35 @@
-"""Give the base model the domain vocabulary."""
+"""Give the base model the domain vocabularies."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 from worker.compression import (
+    LoadedModel,
+    TransferCounts,
     load_model,
     load_tokenizer,
     save_model,
     transfer_vocabulary,
     write_vocabulary,
 )
-from worker.context import JobContext, StageProgress, write_json
+from worker.context import JobContext, StageProgress, nth_part, write_json
 
 
 def transfer(context: JobContext, folder: Path, progress: StageProgress) -> None:
-    """Leave `model/`, which loads as it is, with `vocabulary.jsonl`; and `counts.json`."""
-    recipe, base = context.recipe, load_model(context.located.path)
-    domain_tokenizer = load_tokenizer(context.workspace.root / "tokenizer")
+    """Leave a folder a size, a model with its `vocabulary.jsonl`; and `counts.json`."""
+    base, counts = load_model(context.located.path), {}
+    sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
+    for number, size in enumerate(sizes):
+        own = nth_part(progress, number, len(sizes))
+        counts[size] = asdict(_transfer(context, base, folder / str(size), own))
+    write_json(folder / "counts.json", counts)
+
+
+def _transfer(
+    context: JobContext, base: LoadedModel, model_folder: Path, progress: StageProgress
+) -> TransferCounts:
+    recipe = context.recipe
+    domain_tokenizer = load_tokenizer(context.output("tokenizer", model_folder.name))
     done = transfer_vocabulary(
         base.model,
         base.tokenizer,
@@ -25,7 +38,6 @@ def transfer(context: JobContext, folder: Path, progress: StageProgress) -> None
         seed=recipe.seed,
         progress=progress,
     )
-    model_folder = folder / "model"
     save_model(model_folder, done.model, domain_tokenizer, base.folder)
     write_vocabulary(model_folder, done.partitions)
-    write_json(folder / "counts.json", asdict(done.counts))
+    return done.counts

@@ -61,7 +61,7 @@ def test_a_local_model(models: Settings, name: str) -> None:
 def test_the_list(models: Settings) -> None:
     make_model(folder_of(models, "b"))
     make_model(folder_of(models, "org/a"), model_type="mpnet")
-    make_model(folder_of(models, "org/refused"), model_type="gpt2")
+    make_model(folder_of(models, "org/refused"), model_type="mamba")
     listed = {folder.id: (folder.source, facts) for folder, facts in list_models(models)}
     assert list(listed) == ["b", "org/a", MINILM]
     source, facts = listed["org/a"]
@@ -111,12 +111,39 @@ def keep_only_pickles(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
-def be_another_type(folder: Path) -> None:
-    write_json(folder / "config.json", {"model_type": "t5"})
+def write_config(folder: Path, **config: object) -> None:
+    write_json(folder / "config.json", {"model_type": "bert", "vocab_size": 4, **config})
 
 
-def use_bpe(folder: Path) -> None:
-    write_json(folder / "tokenizer.json", {"model": {"type": "BPE", "vocab": {}}})
+def use_word_level(folder: Path) -> None:
+    write_json(folder / "tokenizer.json", {"model": {"type": "WordLevel", "vocab": {}}})
+
+
+def use_unigram_with_qwen2(folder: Path) -> None:
+    write_config(folder, model_type="qwen2")
+    vocabulary = [["<unk>", 0.0], ["a", -1.0]]
+    write_json(folder / "tokenizer.json", {"model": {"type": "Unigram", "vocab": vocabulary}})
+
+
+def add_tokens(folder: Path, count: int) -> None:
+    added = [{"id": 4 + n, "content": f"<{n}>"} for n in range(count)]
+    content = {**TOKENIZER, "added_tokens": [*TOKENIZER["added_tokens"], *added]}
+    write_json(folder / "tokenizer.json", content)
+
+
+def widen_the_table(folder: Path) -> None:
+    write_config(folder, vocab_size=9000)
+    write_weights(folder / "model.safetensors", rows=9000)
+
+
+def cut_the_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def garble_the_header(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes().replace(b"data_offsets", b"data_offzets"))
 
 
 def lose_a_shard(folder: Path) -> None:
@@ -136,12 +163,19 @@ def lead_a_shard_out(folder: Path) -> None:
         (name_code, "remote_code_refused", "config.json"),
         (name_code_for_the_tokenizer, "remote_code_refused", "tokenizer_config.json"),
         (
-            lambda f: write_json(f / "config.json", {"model_type": "t5"}),
+            lambda f: write_json(f / "config.json", {"model_type": "mamba"}),
             "unsupported_model",
-            "'t5'",
+            "'mamba'",
         ),
         (lambda f: write_json(f / "config.json", {}), "unsupported_model", "None"),
-        (use_bpe, "unsupported_model", "BPE"),
+        (use_word_level, "unsupported_model", "WordLevel"),
+        (use_unigram_with_qwen2, "unsupported_model", "only BPE"),
+        (cut_the_weights, "invalid_model", "cut off"),
+        (lambda f: write_config(f, vocab_size=5), "invalid_model", "speaks of 5 tokens"),
+        (lambda f: add_tokens(f, 1), "invalid_model", "5 tokens and its embedding matrix 4 rows"),
+        (widen_the_table, "invalid_model", "4 tokens and its embedding matrix 9000 rows"),
+        (garble_the_header, "invalid_model", "not a safetensors file"),
+        (lambda f: write_config(f, model_type=["bert"]), "unsupported_model", "bert"),
         (keep_only_pickles, "unsafe_weights", "pytorch_model.bin"),
         (lambda f: (f / "tokenizer.json").unlink(), "no_fast_tokenizer", "tokenizer.json"),
         (lambda f: (f / "config.json").unlink(), "invalid_model", "no config.json"),
@@ -161,6 +195,31 @@ def test_bad_models_are_refused(
     breaks(make_model(folder_of(models)))
     fault = fault_of("org/model", models)
     assert (fault.code, says in fault.message) == (code, True), fault.message
+
+
+def test_a_model_beyond_the_limit_is_refused(models: Settings) -> None:
+    make_model(folder_of(models))
+    # 16 + 2 + 16 bytes of tensors, whatever else is in the file.
+    check_submission("org/model", models.model_copy(update={"max_model_bytes": 34}))
+    fault = fault_of("org/model", models.model_copy(update={"max_model_bytes": 33}))
+    assert fault.code == "model_too_large"
+    assert "34 bytes" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "vocabulary"),
+    [
+        ("BPE", {"<unk>": 0, "a": 1, "b": 2, "ab": 3}),
+        ("Unigram", [["<unk>", 0.0], ["a", -1.0], ["b", -2.0], ["ab", -3.0]]),
+    ],
+)
+def test_vocabularies_of_every_kind_are_counted(
+    models: Settings, kind: str, vocabulary: object
+) -> None:
+    folder = make_model(folder_of(models), model_type="t5")
+    tokenizer = {"model": {"type": kind, "vocab": vocabulary}, "added_tokens": []}
+    write_json(folder / "tokenizer.json", tokenizer)
+    assert check_submission("org/model", models) == 4
 
 
 def test_weights_in_shards(models: Settings) -> None:

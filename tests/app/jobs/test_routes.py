@@ -83,12 +83,13 @@ def test_a_job_and_its_corpus_in_one_form(service: Service) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ({"recipe": {"gate": {"max_bytes": 1}}}, 422, "invalid_recipe"),
+        ({"recipe": {"gate": {"max_bytes": 0}}}, 422, "invalid_recipe"),
         ({"webhook": "https://example.org"}, 422, "invalid_request"),
         ({"corpus_id": "corpus_gone"}, 404, "corpus_not_found"),
         ({"base_model": "../etc"}, 422, "invalid_model_id"),
         ({"base_model": "org/not-here"}, 422, "base_model_not_found"),
         ({"recipe": {"vocab_size": 10**6}}, 422, "vocab_size_above_base"),
+        ({"recipe": {"vocab_size": [0.5, 10**6]}}, 422, "vocab_size_above_base"),
     ],
 )
 def test_what_cannot_work_is_refused(

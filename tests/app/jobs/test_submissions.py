@@ -49,8 +49,6 @@ def test_null_is_the_default() -> None:
 @pytest.mark.parametrize(
     ("recipe", "pointer"),
     [
-        ({"vocab_size": [0.5, 0.25]}, "/recipe/vocab_size"),
-        ({"tokenizer": {"multiword": 100}}, "/recipe/tokenizer/multiword"),
         ({"recovery": {"objective": "mlm"}}, "/recipe/recovery/objective"),
         ({"recovery": {"objective": "distill"}}, "/recipe/recovery/objective"),
         ({"recovery": {"epochs": 3}}, "/recipe/recovery/epochs"),
@@ -58,7 +56,6 @@ def test_null_is_the_default() -> None:
         ({"evaluation": {"task": {"kind": "retrieval"}}}, "/recipe/evaluation/task"),
         ({"export": {"onnx": True}}, "/recipe/export"),
         ({"export": {"int8": True}}, "/recipe/export"),
-        ({"gate": {"min_quality": 0.9}}, "/recipe/gate"),
     ],
 )
 def test_what_comes_later_is_said_so(recipe: dict[str, Any], pointer: str) -> None:
@@ -95,7 +92,7 @@ def test_no_planned_field_exists_yet() -> None:
 def test_an_unknown_field_names_the_known_ones() -> None:
     assert faults(tokeniser={})["/recipe/tokeniser"] == (
         "unknown field; known here are `vocab_size`, `tokenizer`, `transfer`, `recovery`, "
-        "`evaluation`, `seed`"
+        "`evaluation`, `gate`, `seed`"
     )
     assert "`holdout_fraction`, `latency`" in faults(evaluation={"x": 1})["/recipe/evaluation/x"]
 
@@ -118,6 +115,52 @@ def test_a_size_is_a_fraction_or_a_count(size: Any) -> None:
 @pytest.mark.parametrize("size", [1e308, 1.0, 2, 1e-9])
 def test_any_other_size_is_one(size: float) -> None:
     assert read_json(orjson.dumps({**BASE, "recipe": {"vocab_size": size}}))
+
+
+@pytest.mark.parametrize("sizes", [[0.5], [0.5, 0.25, 8000], [n / 16 for n in range(1, 17)]])
+def test_a_list_of_sizes_is_a_sweep(sizes: list[float]) -> None:
+    request = read_json(orjson.dumps({**BASE, "recipe": {"vocab_size": sizes}}))
+    assert request.recipe.sizes == request.recipe.vocab_size == sizes
+
+
+@pytest.mark.parametrize(
+    "sizes", [[], [0.5, 0.5], [1, 1.0], [0.5, "1"], [0.5, [0.25]], [0.5, 1.5], list(range(2, 19))]
+)
+def test_a_sweep_is_of_sizes_each_once(sizes: list[Any]) -> None:
+    assert list(faults(vocab_size=sizes)) == ["/recipe/vocab_size"]
+
+
+def test_the_schema_has_both_forms_of_a_size() -> None:
+    number, several = Recipe.model_json_schema()["properties"]["vocab_size"]["anyOf"]
+    assert (number["type"], several["items"]["type"], several["maxItems"]) == (
+        "number",
+        "number",
+        16,
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "pointer"),
+    [
+        ({"gate": {"min_quality": 0}}, "/recipe/gate/min_quality"),
+        ({"gate": {"min_quality": 90}}, "/recipe/gate/min_quality"),
+        ({"gate": {"max_bytes": 0.5}}, "/recipe/gate/max_bytes"),
+        ({"gate": {"max_bytes": 0}}, "/recipe/gate/max_bytes"),
+        ({"gate": {"quality": 1}}, "/recipe/gate/quality"),
+        ({"tokenizer": {"multiword": -1}}, "/recipe/tokenizer/multiword"),
+        ({"tokenizer": {"multiword": 1.5}}, "/recipe/tokenizer/multiword"),
+        ({"tokenizer": {"keep_tokens": [""]}}, "/recipe/tokenizer/keep_tokens/0"),
+    ],
+)
+def test_what_is_out_of_bounds(recipe: dict[str, Any], pointer: str) -> None:
+    assert list(faults(**recipe)) == [pointer]
+
+
+def test_a_gate_and_multiword_tokens_are_taken() -> None:
+    recipe = {"gate": {"min_quality": 0.9, "max_bytes": None}, "tokenizer": {"multiword": 500}}
+    taken = read_json(orjson.dumps({**BASE, "recipe": recipe})).recipe
+    assert (taken.gate.min_quality, taken.gate.max_bytes) == (0.9, None)
+    assert taken.tokenizer.multiword == 500
 
 
 def test_infinity_is_no_size() -> None:

@@ -74,6 +74,12 @@ def test_words_that_start_with_the_mark_are_words(
 
 
 def test_other_families_are_refused() -> None:
-    base = fast(tokenizer_object=Tokenizer(models.BPE({"a": 0}, [])))
+    model = models.WordLevel({"a": 0, "<unk>": 1}, "<unk>")
+    with pytest.raises(UnsupportedTokenizerError, match="WordLevel"):
+        train_tokenizer(fast(tokenizer_object=Tokenizer(model)), lambda: ["a"], 1)
+
+
+def test_bpe_that_marks_continuations_is_refused() -> None:
+    model = models.BPE({"a": 0, "##a": 1}, [], continuing_subword_prefix="##")
     with pytest.raises(UnsupportedTokenizerError, match="BPE"):
-        train_tokenizer(base, lambda: ["a"], 1)
+        train_tokenizer(fast(tokenizer_object=Tokenizer(model)), lambda: ["a"], 1)

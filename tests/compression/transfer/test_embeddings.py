@@ -6,7 +6,7 @@ from torch import Tensor
 
 from worker.compression import NonFiniteWeightsError, Partition
 from worker.compression.transfer.embeddings import map_rows, row_map
-from worker.compression.transfer.partition import Source
+from worker.compression.transfer.partitions import Partitions, Source, as_columns
 
 BASE_SIZE, ROWS, WIDTH = 9, 12, 5
 BAGS = st.lists(st.lists(st.integers(0, BASE_SIZE - 1), min_size=1, max_size=6), min_size=1)
@@ -16,9 +16,11 @@ def table(dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(3)).to(dtype)
 
 
-def partitions(bags: list[list[int]], source: Source = "averaged") -> list[Partition]:
+def partitions(bags: list[list[int]], source: Source = "averaged") -> Partitions:
     pieces = [tuple("p" * (i + 1) for i in bag) for bag in bags]
-    return [Partition(n, "t", source, pieces[n], tuple(bag)) for n, bag in enumerate(bags)]
+    return as_columns(
+        Partition(n, "t", source, pieces[n], tuple(bag)) for n, bag in enumerate(bags)
+    )
 
 
 @given(BAGS)

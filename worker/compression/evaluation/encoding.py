@@ -1,15 +1,18 @@
 """Running a model on texts as its user does: its own tokenizer, padded to the longest text."""
 
 import copy
+import inspect
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import BatchEncoding, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.loading import LoadedModel
 from worker.compression.transfer.vocabulary import position_origins
+
+Inputs = dict[str, Tensor]
 
 
 class Encoder:
@@ -18,26 +21,59 @@ class Encoder:
     def __init__(self, loaded: LoadedModel) -> None:
         self.model = _fit_to_run(loaded.model)
         self.tokenizer: PreTrainedTokenizerBase = copy.deepcopy(loaded.tokenizer)
+        if self.tokenizer.pad_token is None:
+            # Under the mask any token will do.
+            self.tokenizer.pad_token = self.tokenizer.convert_ids_to_tokens(0)
         self.max_length = _max_length(loaded)
 
-    def inputs(self, texts: Sequence[str]) -> BatchEncoding:
-        """Return token ids and masks (texts, longest text), cut at the model's longest input."""
-        inputs: BatchEncoding = self.tokenizer(
+    @property
+    def generates(self) -> bool:
+        """Whether the model has the head of a decoder."""
+        return bool(self.model.can_generate())
+
+    def inputs(self, texts: Sequence[str]) -> Inputs:
+        """Return token ids and masks (texts, longest text), cut at the model's longest input.
+
+        There are no token types: those of a single text are what models assume, and GPT-2 would
+        add them up with the embeddings.
+        """
+        inputs = self.tokenizer(
             list(texts),
             padding=True,
             truncation=True,
             max_length=self.max_length,
             return_tensors="pt",
         )
-        inputs.to(self.model.device)
-        return inputs
+        device = self.model.device
+        return {name: inputs[name].to(device) for name in ("input_ids", "attention_mask")}
+
+    @torch.inference_mode()
+    def run(self, texts: Sequence[str]) -> Tensor:
+        """Run texts through the model once and return its first output, per position.
+
+        A decoder's head is part of it, a classifier's is not. An encoder-decoder encodes the texts
+        and decodes a single position, its start token.
+        """
+        inputs = self.inputs(texts)
+        body = self.model if self.generates else self.model.base_model
+        if "decoder_input_ids" in inspect.signature(body.forward).parameters:
+            start = self.model.config.decoder_start_token_id or 0
+            inputs["decoder_input_ids"] = torch.full_like(inputs["input_ids"][:, :1], start)
+        output: Tensor = body(**inputs)[0]
+        return output
 
     @torch.inference_mode()
     def vectors(self, texts: Sequence[str]) -> Tensor:
-        """Return sentence vectors (texts, width): last hidden states averaged under the mask."""
+        """Return sentence vectors (texts, width): last hidden states averaged under the mask.
+
+        Those of an encoder-decoder are its encoder's.
+        """
         inputs = self.inputs(texts)
-        hidden: Tensor = self.model.base_model(**inputs).last_hidden_state.float()
-        mask: Tensor = inputs["attention_mask"].unsqueeze(-1).float()
+        body = self.model.base_model
+        if getattr(self.model.config, "is_encoder_decoder", False):
+            body = self.model.get_encoder()
+        hidden: Tensor = body(**inputs).last_hidden_state.float()
+        mask = inputs["attention_mask"].unsqueeze(-1).float()
         return ((hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).cpu()
 
 

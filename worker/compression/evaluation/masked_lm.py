@@ -17,9 +17,8 @@ _BATCH = 16
 
 def has_masked_lm(encoder: Encoder) -> bool:
     """Tell whether a model predicts masked tokens."""
-    is_decoder = getattr(encoder.model.config, "is_decoder", False)
     has_mask = encoder.tokenizer.mask_token_id is not None
-    return has_mask and not is_decoder and bool(output_embeddings(encoder.model))
+    return has_mask and not encoder.generates and bool(output_embeddings(encoder.model))
 
 
 def fits(encoder: Encoder, text: str) -> bool:

@@ -1,7 +1,7 @@
-"""Label-free quality of an encoder: how far the compressed model agrees with the base."""
+"""Label-free quality: agreement with the base model, and how well text is predicted."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,11 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation.likelihood import (
+    causal_bits_per_character,
+    denoising_bits_per_character,
+    excerpts,
+)
 from worker.compression.evaluation.masked_lm import bits_per_character, fits, has_masked_lm
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
@@ -16,6 +21,8 @@ from worker.compression.progress import Progress, part, silent
 _NEIGHBOURS = 10
 _BATCH = 32
 _SCORED = 32
+
+Pair = tuple[Encoder, Encoder]
 
 
 @dataclass(frozen=True)
@@ -41,25 +48,49 @@ def measure_quality(  # noqa: PLR0913
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Quality]:
-    """Compare the sentence vectors of both models on (a sample of) the same held-out texts.
+    """Compare both models on (a sample of) the same held-out texts.
 
-    ``sentence_cosine`` is the mean cosine of a text's two vectors, ``neighbour_overlap_10`` the
-    mean share of its ten nearest texts under the base that are so under the compressed model
-    (fewer where there are fewer texts). Both are 1 for the base against itself. Where the model
-    predicts masked tokens, ``masked_lm_bits_per_character`` is of 32 of the texts.
+    A decoder with its head has ``causal_lm_bits_per_character``, an encoder-decoder with its head
+    ``denoising_bits_per_character`` of the beginnings of 32 of the texts. Any other model is
+    compared by its sentence vectors: ``sentence_cosine`` is the mean cosine of a text's two
+    vectors, ``neighbour_overlap_10`` the mean share of its ten nearest texts under the base that
+    are so under the compressed model (fewer where there are fewer texts). Both are 1 for the base
+    against itself. Where the model predicts masked tokens, ``masked_lm_bits_per_character`` is of
+    32 of the texts.
     """
     progress = progress or silent
     if len(texts) > sample:
         texts = random.Random(seed).sample(texts, sample)  # noqa: S311
     pair = Encoder(base), Encoder(compressed)
+    if all(encoder.generates for encoder in pair):
+        return _likelihood(pair, texts, progress)
     vectors = _vectors(pair[0], texts, part(progress, 0, 0.4))
     rows = _agreement(vectors, _vectors(pair[1], texts, part(progress, 0.4, 0.8)))
     scored = [t for t in texts if all(fits(encoder, t) for encoder in pair)][:_SCORED]
     if scored and all(has_masked_lm(encoder) for encoder in pair):
-        before = bits_per_character(pair[0], scored, part(progress, 0.8, 0.9))
-        after = bits_per_character(pair[1], scored, part(progress, 0.9, 1))
-        rows.append(Quality("masked_lm_bits_per_character", before, after, before / after))
+        name = "masked_lm_bits_per_character"
+        rows.append(_bits_row(name, bits_per_character, pair, scored, part(progress, 0.8, 1)))
     return rows
+
+
+def _likelihood(pair: Pair, texts: Sequence[str], progress: Progress) -> list[Quality]:
+    name, score = "causal_lm_bits_per_character", causal_bits_per_character
+    if pair[0].model.config.is_encoder_decoder:
+        name, score = "denoising_bits_per_character", denoising_bits_per_character
+    scored = excerpts(pair, texts, _SCORED)
+    return [_bits_row(name, score, pair, scored, progress)] if scored else []
+
+
+def _bits_row(
+    name: str,
+    score: Callable[[Encoder, Sequence[str], Progress], float],
+    pair: Pair,
+    texts: Sequence[str],
+    progress: Progress,
+) -> Quality:
+    before = score(pair[0], texts, part(progress, 0, 0.5))
+    after = score(pair[1], texts, part(progress, 0.5, 1))
+    return Quality(name, before, after, before / after)
 
 
 def _agreement(before: Tensor, after: Tensor) -> list[Quality]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.compression.transfer.partition import Partition
+from worker.compression.transfer.partitions import Partition
 
 
 def write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path:

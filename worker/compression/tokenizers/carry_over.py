@@ -9,7 +9,7 @@ from typing import Any
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedTokenizerError
-from worker.compression.tokenizers.backend import Json, backend_json
+from worker.compression.tokenizers.backend import Json, backend_json, vocabulary_of
 
 Ids = Mapping[str, int]
 
@@ -27,7 +27,8 @@ def carry_over(
         UnsupportedTokenizerError: the tokenizer's class does not load the vocabulary as given.
 
     """
-    content = domain_json(backend_json(base_tokenizer), model, new_added_tokens)
+    base = backend_json(base_tokenizer)
+    content = domain_json(base, model, new_added_tokens)
     with tempfile.TemporaryDirectory() as folder:
         base_tokenizer.save_pretrained(folder)
         Path(folder, "tokenizer.json").write_text(
@@ -39,13 +40,13 @@ def carry_over(
             padding_side=base_tokenizer.padding_side,
             truncation_side=base_tokenizer.truncation_side,
         )
-    _check(tokenizer, content)
+    _check(tokenizer, content, base)
     return tokenizer
 
 
 def domain_json(base: Json, model: Json, new_added_tokens: Sequence[str]) -> Json:
     """Return the content of ``tokenizer.json`` for a new model section."""
-    ids: Ids = model["vocab"]
+    ids = _domain_ids(base, model)
     added = [{**token, "id": ids[token["content"]]} for token in base["added_tokens"]]
     added += [_added_token(content, ids[content]) for content in new_added_tokens]
     return {
@@ -55,6 +56,14 @@ def domain_json(base: Json, model: Json, new_added_tokens: Sequence[str]) -> Jso
         "post_processor": _moved(base["post_processor"], ids),
         "padding": _padding(base["padding"], ids),
     }
+
+
+def _domain_ids(base: Json, model: Json) -> dict[str, int]:
+    """Return all ids: added tokens that are no tokens of the model come after it, in order."""
+    ids = vocabulary_of(model)
+    for token in sorted(base["added_tokens"], key=lambda token: token["id"]):
+        ids.setdefault(token["content"], len(ids))
+    return ids
 
 
 def _added_token(content: str, token_id: int) -> Json:
@@ -81,18 +90,35 @@ def _padding(padding: Json | None, ids: Ids) -> Json | None:
     return padding and {**padding, "pad_id": ids[padding["pad_token"]]}
 
 
-def _check(tokenizer: PreTrainedTokenizerBase, content: Json) -> None:
-    loaded, vocabulary = tokenizer.get_vocab(), content["model"]["vocab"]
-    if loaded != vocabulary or sorted(loaded.values()) != list(range(len(loaded))):
+def _check(tokenizer: PreTrainedTokenizerBase, content: Json, base: Json) -> None:
+    loaded, vocabulary, ids = backend_json(tokenizer), tokenizer.get_vocab(), _all_ids(content)
+    changed = [part for part in _parts(base) if _parts(loaded).get(part) != _parts(base)[part]]
+    if vocabulary != ids or sorted(ids.values()) != list(range(len(ids))):
+        changed.append("vocabulary")
+    if changed:
         raise UnsupportedTokenizerError(
-            f"{type(tokenizer).__name__} does not load a new vocabulary as it is written: "
-            "use a base model with a plain tokenizer.json."
+            f"{type(tokenizer).__name__} does not load a new vocabulary as it is written (it "
+            f"changes {', '.join(changed)}): use a base model with a plain tokenizer.json."
         )
-    largest = max(_ids_in(backend_json(tokenizer)["post_processor"]), default=0)
-    if largest >= len(vocabulary):
+    largest = max(_ids_in(loaded["post_processor"]), default=0)
+    if largest >= len(ids):
         raise UnsupportedTokenizerError(
-            f"The post-processor would emit id {largest} of {len(vocabulary)} tokens."
+            f"The post-processor would emit id {largest} of {len(ids)} tokens."
         )
+
+
+def _all_ids(content: Json) -> dict[str, int]:
+    added = {token["content"]: token["id"] for token in content["added_tokens"]}
+    return vocabulary_of(content["model"]) | added
+
+
+def _parts(content: Json) -> Json:
+    """Return the parts of a tokenizer that do not depend on its vocabulary."""
+    options = {k: v for k, v in content["model"].items() if k not in {"vocab", "merges", "unk_id"}}
+    carried = ("normalizer", "pre_tokenizer", "decoder", "truncation")
+    unk_id = content["model"].get("unk_id")
+    unk = content["model"]["vocab"][unk_id][0] if unk_id is not None else None
+    return {**{part: content[part] for part in carried}, **options, "unk": unk}
 
 
 def _ids_in(node: Any) -> list[int]:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedTokenizerError
 from worker.compression.progress import Progress
-from worker.compression.tokenizers.backend import Json, backend_json
+from worker.compression.tokenizers.backend import Json, backend_of, part_types
+from worker.compression.tokenizers.layout import Layout
+from worker.compression.tokenizers.raw_tokens import RawSplitter
 from worker.compression.tokenizers.words import WordCounts
 
 Selection = Literal["usage", "frequency"]
@@ -19,7 +21,7 @@ Selection = Literal["usage", "frequency"]
 class TrainingTask:
     """What a family needs to train a vocabulary of exactly ``vocab_size`` tokens.
 
-    ``reserved`` tokens take the ids from 0 on in their order; ``kept`` are further tokens of the
+    ``layout`` holds the reserved tokens and where they stand; ``kept`` are further tokens of the
     model that must be in the vocabulary.
     """
 
@@ -28,7 +30,7 @@ class TrainingTask:
     words: WordCounts
     vocab_size: int
     selection: Selection
-    reserved: Sequence[str]
+    layout: Layout
     kept: Sequence[str]
 
 
@@ -47,22 +49,40 @@ class Family(Protocol):
         """Return the single-character tokens that a raw token is made of."""
 
     def surface(self, token: str) -> str:
-        """Return the text a raw token stands for, without position marks."""
+        """Return what a raw token stands for, without position marks, one symbol a unit.
+
+        The units are characters, or bytes where the family is one of bytes.
+        """
+
+    def raw_splitter(self, backend: Tokenizer) -> RawSplitter:
+        """Return a function that splits raw tokens by their position, as the model does."""
 
 
 def family_of(tokenizer: PreTrainedTokenizerBase) -> Family:
-    """Detect the family from the backend's JSON.
+    """Detect the family from the backend's model.
 
     Raises:
-        UnsupportedTokenizerError: no family handles this kind of model.
+        UnsupportedTokenizerError: there is no fast tokenizer, or no family handles its model.
 
     """
+    from worker.compression.tokenizers.bpe import BPE  # noqa: PLC0415
+    from worker.compression.tokenizers.unigram import Unigram  # noqa: PLC0415
     from worker.compression.tokenizers.wordpiece import WordPiece  # noqa: PLC0415
 
-    model = backend_json(tokenizer)["model"]
-    if model["type"] == "WordPiece":
-        return WordPiece(model["continuing_subword_prefix"])
+    if not tokenizer.is_fast:
+        raise UnsupportedTokenizerError(
+            f"{type(tokenizer).__name__} is not a fast tokenizer: convert it to a tokenizer.json."
+        )
+    backend = backend_of(tokenizer)
+    model = backend.model
+    if isinstance(model, models.WordPiece):
+        return WordPiece(model.continuing_subword_prefix)
+    if isinstance(model, models.BPE) and not model.continuing_subword_prefix:
+        parts = part_types(backend.normalizer) | part_types(backend.pre_tokenizer)
+        return BPE(byte_level="ByteLevel" in parts, suffix=model.end_of_word_suffix or "")
+    if isinstance(model, models.Unigram):
+        return Unigram()
     raise UnsupportedTokenizerError(
-        f"Tokenizers of type {model['type']} cannot be retrained yet: "
-        "use a base model with a WordPiece tokenizer."
+        f"Tokenizers of type {type(model).__name__} cannot be retrained as this one is: use a base "
+        "model with a WordPiece, BPE or Unigram tokenizer."
     )

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from worker.compression.progress import Progress
@@ -41,7 +41,7 @@ class MergeTable:
     def merge(self, pair: Pair, merged: str) -> None:
         """Replace every occurrence of ``pair`` by ``merged``."""
         changed: set[Pair] = set()
-        for index in self.words_with.pop(pair):
+        for index in self.words_with.pop(pair, ()):
             changed.update(pairwise(self.words[index]))
             self._count(index, -self.counts[index])
             self.words[index] = _merged(self.words[index], pair, merged)
@@ -62,19 +62,30 @@ def _merged(symbols: list[str], pair: Pair, merged: str) -> list[str]:
     return result
 
 
+def merge_pairs(
+    table: MergeTable, join: Callable[[str, str], str], barred: Collection[str] = ()
+) -> Iterator[Pair]:
+    """Yield merges as they are made; those that would make a ``barred`` token are not.
+
+    The order breaks ties by text, so it depends on the word counts alone (the trainers of the
+    tokenizers library break some of them by hash order).
+    """
+    while pair := table.most_frequent():
+        if (merged := join(*pair)) not in barred:
+            table.merge(pair, merged)
+            yield pair
+
+
 def merge_candidates(
     table: MergeTable, join: Callable[[str, str], str], limit: int, progress: Progress
 ) -> list[str]:
-    """Return up to ``limit`` distinct merged tokens in the order in which they were merged.
-
-    The order breaks ties by text, so it depends on the word counts alone (the trainers of the
-    tokenizers library break them by hash order).
-    """
+    """Return up to ``limit`` distinct merged tokens in the order in which they were merged."""
     candidates: dict[str, None] = {}
-    while len(candidates) < limit and (pair := table.most_frequent()):
-        merged = join(*pair)
-        table.merge(pair, merged)
-        candidates[merged] = None
-        if len(candidates) % 500 == 0:
-            progress(len(candidates) / limit, f"{len(candidates)} candidate tokens")
+    if limit:
+        for pair in merge_pairs(table, join):
+            candidates[join(*pair)] = None
+            if len(candidates) == limit:
+                break
+            if len(candidates) % 500 == 0:
+                progress(len(candidates) / limit, f"{len(candidates)} candidate tokens")
     return list(candidates)

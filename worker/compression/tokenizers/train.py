@@ -7,15 +7,25 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from worker.compression.corpus import Texts
 from worker.compression.errors import VocabSizeAboveBaseError
 from worker.compression.progress import Progress, part, silent
-from worker.compression.tokenizers.backend import Json, backend_json, unbounded
+from worker.compression.tokenizers.backend import backend_json, unbounded
 from worker.compression.tokenizers.carry_over import carry_over
 from worker.compression.tokenizers.family import Family, Selection, TrainingTask, family_of
-from worker.compression.tokenizers.words import count_words, word_splitter
+from worker.compression.tokenizers.layout import layout_of
+from worker.compression.tokenizers.words import WordCounts, count_words, word_splitter
 
 
 def resolve_vocab_size(wanted: float, base_tokenizer: PreTrainedTokenizerBase) -> int:
     """Return a number of tokens: up to 1, ``wanted`` is a fraction of the base vocabulary."""
     return round(wanted * len(base_tokenizer)) if wanted <= 1 else int(wanted)
+
+
+def check_vocab_size(vocab_size: int, base_tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a vocabulary that is larger than the base's."""
+    if vocab_size > len(base_tokenizer):
+        raise VocabSizeAboveBaseError(
+            f"{vocab_size} tokens are more than the base vocabulary's {len(base_tokenizer)}: "
+            "ask for as many or fewer."
+        )
 
 
 def train_tokenizer(  # noqa: PLR0913
@@ -25,15 +35,17 @@ def train_tokenizer(  # noqa: PLR0913
     *,
     selection: Selection = "usage",
     keep_tokens: Sequence[str] = (),
+    words: WordCounts | None = None,
     progress: Progress | None = None,
 ) -> PreTrainedTokenizerBase:
     """Train a tokenizer of the base's family that has exactly ``vocab_size`` tokens.
 
-    Special and added tokens of the base come first, in the base's order. ``keep_tokens`` are
+    Special and added tokens of the base stand first or last, as in the base. ``keep_tokens`` are
     tokens of the base to keep, or strings that must stay in one piece: a word becomes a token of
     the model, anything the pre-tokenizer would split an added token. ``selection`` is "usage"
     (the tokens that save most pieces) or "frequency" (the first tokens a greedy trainer makes).
-    The result depends on the arguments alone.
+    The result depends on the arguments alone. ``words`` are those of the corpus where they have
+    been counted before.
 
     Raises:
         CorpusEmptyError: the corpus has no words.
@@ -45,36 +57,20 @@ def train_tokenizer(  # noqa: PLR0913
     """
     progress = progress or silent
     family = family_of(base_tokenizer)
-    if vocab_size > len(base_tokenizer):
-        raise VocabSizeAboveBaseError(
-            f"{vocab_size} tokens are more than the base vocabulary's {len(base_tokenizer)}: "
-            "ask for as many or fewer."
-        )
+    check_vocab_size(vocab_size, base_tokenizer)
     backend, base = unbounded(base_tokenizer), backend_json(base_tokenizer)
     new_added, kept = _sort_keep_tokens(base_tokenizer, family, keep_tokens)
     task = TrainingTask(
         backend=backend,
         base_model=base["model"],
-        words=count_words(backend, texts, part(progress, 0, 0.4)),
+        words=words or count_words(backend, texts, part(progress, 0, 0.4)),
         vocab_size=vocab_size,
         selection=selection,
-        reserved=[*_reserved(base_tokenizer, base), *new_added],
+        layout=layout_of(base_tokenizer, base, new_added),
         kept=kept,
     )
     model = family.train(task, part(progress, 0.4, 1))
     return carry_over(base_tokenizer, model, new_added)
-
-
-def _reserved(base_tokenizer: PreTrainedTokenizerBase, base: Json) -> list[str]:
-    """Return the base's special and added tokens by their ids there.
-
-    First and in order they keep their ids where these are small: RoBERTa and MPNet count
-    positions from the pad token's id.
-    """
-    tokens = {token["content"] for token in base["added_tokens"]}
-    tokens |= {str(token) for token in base_tokenizer.all_special_tokens}
-    tokens |= {base["model"]["unk_token"]} if base["model"].get("unk_token") else set()
-    return sorted(tokens, key=lambda token: base_tokenizer.get_vocab()[token])
 
 
 def _sort_keep_tokens(

@@ -5,14 +5,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 
-from worker.compression.errors import CorpusTooSmallError, VocabSizeBelowFloorError
+from tokenizers import Tokenizer
+
 from worker.compression.progress import Progress, part, reported
 from worker.compression.tokenizers.backend import Json
 from worker.compression.tokenizers.expectation import expected_words
 from worker.compression.tokenizers.family import TrainingTask
 from worker.compression.tokenizers.longest_match import LongestMatch
 from worker.compression.tokenizers.merges import MergeTable, merge_candidates
+from worker.compression.tokenizers.raw_tokens import RawSplitter, split_by_model
 from worker.compression.tokenizers.selection import Usage, prune
+from worker.compression.tokenizers.sizes import check_ceiling, check_floor
 from worker.compression.tokenizers.words import WordCounts, word_splitter
 
 _CANDIDATES_PER_TOKEN = 2
@@ -46,6 +49,9 @@ class WordPiece:
         """Return the token that covers two neighbouring tokens."""
         return left + right.removeprefix(self.prefix)
 
+    def raw_splitter(self, backend: Tokenizer) -> RawSplitter:
+        return split_by_model(backend)
+
     def train(self, task: TrainingTask, progress: Progress) -> Json:
         """Choose the vocabulary; ids: reserved, then the alphabet, then by falling use.
 
@@ -59,12 +65,12 @@ class WordPiece:
         """
         words = self._spellable(task)
         alphabet = self._alphabet(task, words)
-        reserved = list(task.reserved)
+        reserved = task.layout.tokens
         kept = {*alphabet, *task.kept} - set(reserved)
-        _check_floor(task.vocab_size, len(reserved) + len(kept))
+        check_floor(task.vocab_size, len(reserved) + len(kept))
         size = task.vocab_size - len(reserved)
         candidates = self._candidates(task, words, kept, size, part(progress, 0, 0.4))
-        _check_ceiling(size, len(candidates), len(reserved))
+        check_ceiling(size, len(candidates), len(reserved))
         if task.selection == "frequency":
             candidates = candidates[:size]
         expected = expected_words(words)
@@ -72,7 +78,8 @@ class WordPiece:
         prune(usage, kept, size, part(progress, 0.5, 1))
         used = usage.frequencies()
         others = sorted(usage.vocabulary - set(alphabet), key=lambda t: (-used[t], t))
-        vocabulary = [*reserved, *(t for t in alphabet if t not in reserved), *others]
+        letters = [token for token in alphabet if token not in set(reserved)]
+        vocabulary = task.layout.around([*letters, *others])
         return {**task.base_model, "vocab": {token: i for i, token in enumerate(vocabulary)}}
 
     def _spellable(self, task: TrainingTask) -> WordCounts:
@@ -111,7 +118,7 @@ class WordPiece:
         candidates.update(dict.fromkeys(sorted(base_pieces)))
         if len(candidates) < size:
             candidates.update(dict.fromkeys(self._shared_parts(words, known)))
-        reserved = set(task.reserved)
+        reserved = set(task.layout.tokens)
         return [token for token in candidates if token not in reserved]
 
     def _shared_parts(self, words: WordCounts, known: Iterable[str]) -> list[str]:
@@ -123,20 +130,4 @@ class WordPiece:
         return sorted(
             (part for part, count in shared_by.items() if count > 1 or part in known),
             key=lambda part: (part not in known, -shared_by[part], part),
-        )
-
-
-def _check_floor(vocab_size: int, floor: int) -> None:
-    if vocab_size < floor:
-        raise VocabSizeBelowFloorError(
-            f"A vocabulary of {vocab_size} tokens cannot hold the special tokens, the tokens to "
-            f"keep and the corpus's alphabet: ask for at least {floor}."
-        )
-
-
-def _check_ceiling(size: int, candidates: int, reserved: int) -> None:
-    if size > candidates:
-        raise CorpusTooSmallError(
-            f"The corpus is too small for a vocabulary of {size + reserved} tokens: ask for at "
-            f"most {candidates + reserved}, or upload more text."
         )

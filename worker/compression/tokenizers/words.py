@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers.pre_tokenizers import PreTokenizer
 
 from worker.compression.corpus import Texts
 from worker.compression.errors import CorpusEmptyError
@@ -13,7 +14,15 @@ from worker.compression.progress import Progress
 MAX_DISTINCT_WORDS = 500_000
 """Distinct words kept while counting: bounds memory, and is far more than a vocabulary can use."""
 
+WORD_START = "\u2581"
+"""The mark that SentencePiece puts where a space was: LOWER ONE EIGHTH BLOCK."""
+
+LONGEST_RUN = 64
+"""Letters of a word that can become one token; longer words are counted in parts."""
+
 _REPORT_EVERY = 2_000
+
+_BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 
 WordCounts = dict[str, int]
 
@@ -47,8 +56,73 @@ def _most_frequent(counts: Counter[str]) -> WordCounts:
     return dict(ranked[:MAX_DISTINCT_WORDS])
 
 
+def known_runs(
+    words: WordCounts, spell: Callable[[str], list[str]], known: Container[str]
+) -> WordCounts:
+    """Count the longest parts of words that tokens can be made in: of letters that are known."""
+    runs: Counter[str] = Counter()
+    for word, count in words.items():
+        for run in _runs_of(spell(word), known):
+            runs[run] += count
+    return dict(runs)
+
+
+def _runs_of(letters: list[str], known: Container[str]) -> Iterator[str]:
+    run: list[str] = []
+    for letter in letters:
+        if run and (letter not in known or len(run) == LONGEST_RUN):
+            yield "".join(run)
+            run = []
+        if letter in known:
+            run.append(letter)
+    if run:
+        yield "".join(run)
+
+
+def is_byte_token(token: str) -> bool:
+    """Tell whether a raw token stands for one byte of a character without a token."""
+    return bool(_BYTE_TOKEN.fullmatch(token))
+
+
 def word_splitter(backend: Tokenizer) -> Callable[[str], Iterator[str]]:
-    """Return a function from a text to its words; added tokens are cut out, as in encoding."""
+    """Return a function from a text to its words; added tokens are cut out, as in encoding.
+
+    BPE and Unigram models whose pre-tokenizer leaves a text whole (Llama's) never join words in
+    their tokens: for them a text is split here where SentencePiece's trainer splits it.
+    """
+    split = _split_as_sentencepiece(backend) if _leaves_texts_whole(backend) else None
+    whole_words_of = _pre_tokenized(backend)
+
+    def words_of(text: str) -> Iterator[str]:
+        for word in whole_words_of(text):
+            if split is None:
+                yield word
+            else:
+                yield from (part for part, _ in split.pre_tokenize_str(word))
+
+    return words_of
+
+
+def _leaves_texts_whole(backend: Tokenizer) -> bool:
+    joins = isinstance(backend.model, (models.BPE, models.Unigram))
+    return joins and len(list(_pre_tokenized(backend)("a a"))) == 1
+
+
+def _split_as_sentencepiece(backend: Tokenizer) -> PreTokenizer:
+    """Split at spaces, and between letters, digits and the rest; digits as the base has them."""
+    vocabulary = backend.get_vocab(with_added_tokens=False)
+    digits = r"\p{N}"
+    if any(re.search(r"\d\d", token) for token in vocabulary if not is_byte_token(token)):
+        digits += "+"
+    if any(re.match(r"[ \u2581]\d", token) for token in vocabulary):
+        digits = "[ \u2581]?" + digits
+    letters = "[ \u2581]?[\\p{L}\\p{M}]+"
+    others = "[ \u2581]?[^\\s\u2581\\p{L}\\p{M}\\p{N}]+"
+    spaces = "[\\s\u2581]+(?=[ \u2581][^\\s\u2581])|[\\s\u2581]+"
+    return pre_tokenizers.Split(Regex("|".join([digits, letters, others, spaces])), "isolated")
+
+
+def _pre_tokenized(backend: Tokenizer) -> Callable[[str], Iterator[str]]:
     normalizer, pre_tokenizer = backend.normalizer, backend.pre_tokenizer
     added = [token.content for token in backend.get_added_tokens_decoder().values()]
     cut_added = re.compile("|".join(re.escape(token) for token in sorted(added, key=len)[::-1]))

@@ -1,16 +1,17 @@
 """The embeddings of the domain vocabulary (Gee et al. 2022, section 3.1, equation 1)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from worker.compression.errors import NonFiniteWeightsError
-from worker.compression.transfer.partition import Partition
+from worker.compression.transfer.partitions import Partitions
 
 Method = Literal["fvt", "pvt", "wvt"]
 
@@ -33,21 +34,21 @@ class RowMap:
 
 
 def row_map(
-    partitions: Sequence[Partition], length_of: Callable[[str], int] | None, base_size: int
+    partitions: Partitions, length_of: Callable[[str], int] | None, base_size: int
 ) -> RowMap:
     """Return the map of a partitioned vocabulary.
 
     Pieces weigh the same, or by ``length_of`` (WVT). ``base_size`` is the number of base tokens,
     over which tokens without any known piece are averaged.
     """
-    bags = [partition.base_ids for partition in partitions]
+    bags = partitions.bags
     return RowMap(
-        ids=torch.tensor([i for bag in bags for i in bag], dtype=torch.long),
-        weights=torch.tensor([w for p in partitions for w in _weights(p, length_of)]),
-        offsets=torch.tensor([0, *accumulate(len(bag) for bag in bags)][:-1], dtype=torch.long),
-        copied=_where(p.source == "copied" for p in partitions),
-        random=_where(p.source == "random" for p in partitions),
-        unknown=_where(p.source == "fallback" and not p.base_ids for p in partitions),
+        ids=torch.from_numpy(bags.ids),
+        weights=torch.from_numpy(_weights(partitions, length_of)).float(),
+        offsets=torch.from_numpy(bags.starts),
+        copied=torch.from_numpy(partitions.where("copied")),
+        random=torch.from_numpy(partitions.where("random")),
+        unknown=torch.from_numpy(partitions.where("fallback") & (bags.lengths == 0)),
         base_size=base_size,
     )
 
@@ -62,17 +63,31 @@ def map_rows(base: Tensor, rows: RowMap, seed: int) -> Tensor:
         NonFiniteWeightsError: a row that is used is not finite.
 
     """
-    table = base.detach().float()
+    device, base = base.device, base.detach().cpu()
+    table = base.float()
     domain = _bags(table, rows)
-    domain[rows.unknown] = table[: rows.base_size].mean(dim=0)
-    domain[rows.random] = _random(table[: rows.base_size], int(rows.random.sum()), seed)
-    if not torch.isfinite(domain).all():
+    if rows.unknown.any():
+        domain[rows.unknown] = table[: rows.base_size].mean(dim=0)
+    if rows.random.any():
+        domain[rows.random] = _random(table[: rows.base_size], int(rows.random.sum()), seed)
+    # Minimum and maximum are NaN where any value is, and take no table of their own.
+    if not torch.isfinite(torch.stack(domain.aminmax())).all():
         raise NonFiniteWeightsError(
             "The base model's embeddings are not all finite numbers: use a sound checkpoint."
         )
     domain = domain.to(base.dtype)
-    domain[rows.copied] = base.detach()[rows.ids[rows.offsets[rows.copied]]]
-    return domain
+    domain[rows.copied] = base[rows.ids[rows.offsets[rows.copied]]]
+    return domain.to(device)
+
+
+def pad_rows(table: Tensor, size: int, value: float | None) -> Tensor:
+    """Return a table (V_in, width) with rows of ``value``, or of its mean, up to ``size`` rows."""
+    missing = size - len(table)
+    if not missing:
+        return table
+    row = table.float().mean(dim=0, keepdim=True)
+    row = row if value is None else torch.full_like(row, value)
+    return torch.cat([table, row.to(table.dtype).expand(missing, -1)])
 
 
 def _bags(table: Tensor, rows: RowMap) -> Tensor:
@@ -85,10 +100,11 @@ def _random(table: Tensor, count: int, seed: int) -> Tensor:
     return noise * table.std() + table.mean()
 
 
-def _weights(partition: Partition, length_of: Callable[[str], int] | None) -> list[float]:
-    lengths = [length_of(piece) if length_of else 1 for piece in partition.pieces]
-    return [length / sum(lengths) for length in lengths]
-
-
-def _where(flags: Iterable[bool]) -> Tensor:
-    return torch.tensor(list(flags), dtype=torch.bool)
+def _weights(partitions: Partitions, length_of: Callable[[str], int] | None) -> NDArray[np.float64]:
+    bags, owners = partitions.bags, partitions.bags.owners
+    if length_of is None:
+        return 1 / bags.lengths[owners]
+    pieces, inverse = np.unique(bags.ids, return_inverse=True)
+    lengths = np.array([length_of(partitions.base_token(int(i))) for i in pieces])[inverse]
+    weights: NDArray[np.float64] = lengths / np.bincount(owners, lengths)[owners]
+    return weights

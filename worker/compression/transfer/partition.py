@@ -1,37 +1,24 @@
 """Partition: each domain token as tokens of the base (Gee et al. 2022, section 3.1)."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import cached_property
 
-from tokenizers import Tokenizer
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, models
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedTokenizerError
-from worker.compression.tokenizers.backend import backend_json, unbounded
+from worker.compression.tokenizers.backend import backend_json, backend_of, unbounded
 from worker.compression.tokenizers.family import Family, family_of
-
-Source = Literal["copied", "averaged", "fallback", "random"]
-
-
-@dataclass(frozen=True)
-class Partition:
-    """A domain token, where its embedding comes from, and the base tokens it is made of.
-
-    ``fallback`` is an average over the characters that the base knows, or, where ``base_ids`` is
-    empty, over the whole base vocabulary. ``unk_pieces`` are pieces dropped as unknown.
-    """
-
-    id: int
-    token: str
-    source: Source
-    pieces: tuple[str, ...]
-    base_ids: tuple[int, ...]
-    unk_pieces: int = 0
+from worker.compression.tokenizers.multiword import multiword_tokens
+from worker.compression.tokenizers.raw_tokens import Bags, woven
+from worker.compression.transfer.partitions import SOURCES, Partition, Partitions, as_columns
 
 
 def partition_vocabulary(
     base_tokenizer: PreTrainedTokenizerBase, domain_tokenizer: PreTrainedTokenizerBase
-) -> list[Partition]:
+) -> Partitions:
     """Partition every domain token by the base tokenizer, in the order of the domain ids.
 
     Raises:
@@ -45,41 +32,104 @@ def partition_vocabulary(
             "The domain tokenizer is of another family than the base tokenizer: "
             "train it with train_tokenizer."
         )
-    partitioner = _Partitioner(base_tokenizer, family)
-    added = set(domain_tokenizer.get_added_vocab())
-    vocabulary = sorted(domain_tokenizer.get_vocab().items(), key=lambda item: item[1])
-    return [partitioner.partition(i, token, token in added) for token, i in vocabulary]
+    ids = domain_tokenizer.get_vocab()
+    tokens = sorted(ids, key=ids.__getitem__)
+    groups = multiword_tokens(domain_tokenizer) if any(" " in token for token in tokens) else {}
+    special = {*domain_tokenizer.get_added_vocab(), *groups, ""}
+    partitioner = _Partitioner(base_tokenizer, family, groups)
+    return partitioner.partition_all(tokens, special)
 
 
 class _Partitioner:
-    def __init__(self, base_tokenizer: PreTrainedTokenizerBase, family: Family) -> None:
+    def __init__(
+        self,
+        base_tokenizer: PreTrainedTokenizerBase,
+        family: Family,
+        words_of: Mapping[str, Sequence[str]],
+    ) -> None:
+        self.base_tokenizer = base_tokenizer
         self.family = family
-        self.backend: Tokenizer = unbounded(base_tokenizer)
+        self.words_of = words_of
+        self.split_raw = family.raw_splitter(backend_of(base_tokenizer))
         self.known: dict[str, int] = base_tokenizer.get_vocab()
-        self.unk: str | None = backend_json(base_tokenizer)["model"].get("unk_token")
+        self.tokens = {i: token for token, i in self.known.items()}
+        self.unk_id = _unk_id(base_tokenizer)
 
-    def partition(self, token_id: int, token: str, is_added: bool) -> Partition:
-        if token in self.known:
-            return Partition(token_id, token, "copied", (token,), (self.known[token],))
-        split = self._split_text(token) if is_added else self._split_raw(token)
-        pieces = self._known(split)
-        source: Source = "averaged"
-        if not pieces:
-            characters = (self._split_raw(char) for char in self.family.spell(token))
-            pieces = self._known([piece for split in characters for piece in split])
-            source = "fallback"
-        ids = tuple(self.known[piece] for piece in pieces)
-        return Partition(token_id, token, source, pieces, ids, split.count(self.unk or ""))
+    @cached_property
+    def backend(self) -> Tokenizer:
+        return unbounded(self.base_tokenizer)
 
-    def _split_raw(self, token: str) -> list[str]:
-        # The model splits the raw token by its position in the word; the tokenizer would read a
-        # mark such as "##" as text.
-        return [piece.value for piece in self.backend.model.tokenize(token)]
+    def partition_all(self, tokens: Sequence[str], special: Container[str]) -> Partitions:
+        """Partition what the model alone can at once, and what needs more one by one."""
+        known = np.array([self.known.get(token, -1) for token in tokens], dtype=np.int64)
+        copied = known >= 0
+        plain = np.array([token not in special for token in tokens]) & ~copied
+        split = self.split_raw([tokens[i] for i in np.flatnonzero(plain).tolist()])
+        whole = self._are_known(split)
+        plain[plain] = whole
+        others = np.flatnonzero(~(copied | plain)).tolist()
+        rest = as_columns(self._partition(i, tokens[i], tokens[i] in special) for i in others)
+        groups = (
+            (copied, Bags(known[copied], np.ones(int(copied.sum()), dtype=np.int64))),
+            (plain, split.only(whole)),
+            (np.array(others, dtype=np.int64), rest.bags),
+        )
+        sources = np.where(copied, SOURCES.index("copied"), SOURCES.index("averaged"))
+        sources[others] = rest.sources
+        unk_pieces = np.zeros(len(tokens), dtype=np.int64)
+        unk_pieces[others] = rest.unk_pieces
+        bags = woven(groups, len(tokens))
+        return Partitions(
+            tokens, sources.astype(np.int8), bags, unk_pieces, self.tokens.__getitem__
+        )
 
-    def _split_text(self, text: str) -> list[str]:
-        """Split an added token as text: it stands before normalization, not inside a word."""
-        tokens: list[str] = self.backend.encode(text, add_special_tokens=False).tokens
-        return tokens
+    def _are_known(self, split: Bags) -> NDArray[np.bool_]:
+        """Return which tokens have pieces, and none that is unknown."""
+        known = np.greater(split.lengths, 0)
+        if self.unk_id is not None:
+            known[split.owners[split.ids == self.unk_id]] = False
+        return known
 
-    def _known(self, pieces: list[str]) -> tuple[str, ...]:
-        return tuple(piece for piece in pieces if piece != self.unk)
+    def _partition(self, token_id: int, token: str, is_special: bool) -> Partition:
+        split = self._split(token, is_special)
+        ids = self._known(split)
+        if not ids:
+            return self._fallback(token_id, token, len(split))
+        pieces = tuple(self.tokens[i] for i in ids)
+        return Partition(token_id, token, "averaged", pieces, ids, len(split) - len(ids))
+
+    def _split(self, token: str, is_special: bool) -> list[int]:
+        if token in self.words_of:
+            return self._ids(self.words_of[token])
+        if not is_special:
+            return self._ids([token])
+        # An added token stands before normalization, not inside a word.
+        ids: list[int] = self.backend.encode(token, add_special_tokens=False).ids
+        return ids
+
+    def _fallback(self, token_id: int, token: str, unk_pieces: int) -> Partition:
+        """Average over the characters that the base knows, or else over the bytes."""
+        ids = self._known(self._ids(self.family.spell(token)))
+        if not ids:
+            text = self.family.surface(token).encode("utf-8", "surrogatepass")
+            names = (f"<0x{byte:02X}>" for byte in text)
+            ids = tuple(self.known[name] for name in names if name in self.known)
+        pieces = tuple(self.tokens[i] for i in ids)
+        return Partition(token_id, token, "fallback", pieces, ids, unk_pieces)
+
+    def _ids(self, tokens: Sequence[str]) -> list[int]:
+        ids: list[int] = self.split_raw(tokens).ids.tolist()
+        return ids
+
+    def _known(self, ids: Iterable[int]) -> tuple[int, ...]:
+        return tuple(i for i in ids if i != self.unk_id)
+
+
+def _unk_id(base_tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Return the id of what the model does not know; a Unigram piece's text is not ``<unk>``."""
+    model = backend_of(base_tokenizer).model
+    if isinstance(model, models.Unigram):
+        unk_id: int | None = backend_json(base_tokenizer)["model"]["unk_id"]
+        return unk_id
+    unk: str | None = model.unk_token
+    return None if unk is None else model.token_to_id(unk)

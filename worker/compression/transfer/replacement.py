@@ -1,6 +1,6 @@
 """Putting new vocabulary tensors in the place of old ones, wherever they are tied."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -11,31 +11,46 @@ from worker.compression.transfer.vocabulary import (
     vocabulary_tensors,
 )
 
+TableMap = Callable[[Tensor, float | None], Tensor]
+IdMap = Callable[[int], int | None]
 
-def replace_vocabulary(
-    model: PreTrainedModel, move: Callable[[Tensor], Tensor], pad_id: int | None
-) -> None:
-    """Put ``move(tensor)`` in the place of each vocabulary tensor, wherever it is tied.
+NEVER = -1e4
+"""A bias under which a token is never predicted, within the range of float16."""
 
-    ``move`` takes and returns a table (V, width); biases are handed to it as (V, 1). Sizes that
-    modules keep (``num_embeddings``, ``out_features``, ``vocab_size``) follow.
+
+def replace_vocabulary(model: PreTrainedModel, move: TableMap, new_id: IdMap) -> None:
+    """Put ``move(tensor, padding)`` in the place of each vocabulary tensor, wherever it is tied.
+
+    ``move`` takes and returns a table (V, width); biases are handed to it as (V, 1). ``padding``
+    is what rows without a token hold, the mean of the table where it is None: with the mean, the
+    logit of such a row is the mean of the others and never their maximum. Sizes and indices that
+    modules keep (``num_embeddings``, ``out_features``, ``padding_idx``) follow.
     """
     found = vocabulary_tensors(model)
     tables = input_embeddings(model)
     heads = [h for h in output_embeddings(model) if h.out_features == tables[0].num_embeddings]
-    moved = {id(t): move(t) for t in [*found.input_tables, *found.output_tables]}
+    moved = {id(t): move(t, None) for t in [*found.input_tables, *found.output_tables]}
     moved |= {id(t): _move_bias(t, move) for t in found.biases}
     _put_in_place(model, moved)
     size = tables[0].weight.shape[0]
     for table in tables:
         table.num_embeddings = size
-        table.padding_idx = table.padding_idx if table.padding_idx is None else pad_id
     for head in heads:
         head.out_features = size
+    for module in _token_readers(model, tables):
+        vars(module)["padding_idx"] = new_id(vars(module)["padding_idx"])
 
 
-def _move_bias(bias: Tensor, move: Callable[[Tensor], Tensor]) -> Tensor:
-    return move(bias.reshape(-1, 1)).reshape(*bias.shape[:-1], -1)
+def _token_readers(model: PreTrainedModel, tables: Sequence[nn.Module]) -> Iterator[nn.Module]:
+    """Yield the modules that know the pad token's id; a position table's index is a position."""
+    for module in model.modules():
+        is_other_table = isinstance(module, nn.Embedding) and module not in tables
+        if isinstance(vars(module).get("padding_idx"), int) and not is_other_table:
+            yield module
+
+
+def _move_bias(bias: Tensor, move: TableMap) -> Tensor:
+    return move(bias.reshape(-1, 1), NEVER).reshape(*bias.shape[:-1], -1)
 
 
 def _put_in_place(model: PreTrainedModel, moved: dict[int, Tensor]) -> None:

@@ -1,7 +1,7 @@
 """Every token id in a model's config and generation config, moved in one place."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedModel
@@ -9,64 +9,106 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedModelError
 
-_TOKEN_ID = re.compile(r"(^|_)token_ids?$|^(begin_)?suppress_tokens$|^(bad|force)_words_ids$")
+_ROLE = re.compile(r"(^|_)token_ids?$")
+_SEQUENCES = ("bad_words_ids", "force_words_ids")
 _PAIRS = "forced_decoder_ids"
+_SUPPRESSED = ("suppress_tokens", "begin_suppress_tokens")
 _BY_LANGUAGE = re.compile(r"^lang(uage|_code)?_to_id$")
+
+IdMap = Callable[[int], int | None]
 
 
 def required_tokens(model: PreTrainedModel, base_tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Return the base tokens that the model's configs name one by one, such as ``eos_token_id``.
+    """Return the base tokens that the model's configs name, such as ``eos_token_id``.
 
     A domain tokenizer without one of them cannot take the base tokenizer's place: hand them to
-    ``train_tokenizer`` as ``keep_tokens``.
+    ``train_tokenizer`` as ``keep_tokens``. Suppressed tokens are not among them: one that is gone
+    cannot be generated anyway.
     """
-    named: dict[int, None] = {}
-    for config in _configs(model):
-        for name, value in vars(config).items():
-            if _TOKEN_ID.search(name) and isinstance(value, int):
-                named[value] = None
-    ids = [i for i in named if 0 <= i < len(base_tokenizer)]
-    return [token for token in base_tokenizer.convert_ids_to_tokens(ids) if token is not None]
+    named = (i for name, i in configured_ids(model) if name not in _SUPPRESSED)
+    return _tokens(base_tokenizer, dict.fromkeys(named))
+
+
+def configured_ids(model: PreTrainedModel) -> Iterator[tuple[str, int]]:
+    """Yield the name of each setting that holds token ids, with each of its ids."""
+    for settings in _settings(model):
+        for name, value in settings.items():
+            if _names_token_ids(name):
+                yield from ((name, i) for i in _ids_in(value, name))
+
+
+def id_map(
+    base_tokenizer: PreTrainedTokenizerBase, domain_tokenizer: PreTrainedTokenizerBase
+) -> IdMap:
+    """Return the function from a base id to the domain id of the same token, None without one."""
+    base_tokens = {i: token for token, i in base_tokenizer.get_vocab().items()}
+    domain_ids = domain_tokenizer.get_vocab()
+    return lambda old: domain_ids.get(base_tokens.get(old, ""))
 
 
 def move_token_ids(
     model: PreTrainedModel,
     base_tokenizer: PreTrainedTokenizerBase,
     domain_tokenizer: PreTrainedTokenizerBase,
+    size: int,
 ) -> None:
-    """Move every token id in config, nested configs and generation config, and ``vocab_size``.
+    """Move every token id in config, nested configs and generation config; set ``vocab_size``.
 
-    Ids in lists are dropped where the domain has no such token. Ids the base tokenizer does not
-    have at all point nowhere and become None.
+    Suppressed tokens and sequences with a token that the domain does not have are dropped. Ids
+    the base tokenizer does not have at all point nowhere and become None. Rows from the last token
+    up to ``size`` are suppressed in generation.
 
     Raises:
-        UnsupportedModelError: a config names a token by itself that the domain does not have.
+        UnsupportedModelError: a config names a token in a role that the domain does not have.
 
     """
-    base_tokens = {i: token for token, i in base_tokenizer.get_vocab().items()}
-    domain_ids = domain_tokenizer.get_vocab()
+    new_id = id_map(base_tokenizer, domain_tokenizer)
+    _check_roles(model, base_tokenizer, new_id)
+    for settings in _settings(model):
+        for name, value in list(settings.items()):
+            if _names_token_ids(name):
+                settings[name] = _moved(value, name, new_id)
+    _resize(model, size)
+    generation: Any = getattr(model, "generation_config", None)
+    if generation is not None and size > len(domain_tokenizer):
+        padding = range(len(domain_tokenizer), size)
+        generation.suppress_tokens = [*(generation.suppress_tokens or ()), *padding]
 
-    def new_id(old: int) -> int | None:
-        return domain_ids.get(base_tokens.get(old, ""))
 
-    missing = [t for t in required_tokens(model, base_tokenizer) if t not in domain_ids]
-    if missing:
+def _check_roles(
+    model: PreTrainedModel, base_tokenizer: PreTrainedTokenizerBase, new_id: IdMap
+) -> None:
+    in_roles = {i for name, i in configured_ids(model) if _ROLE.search(name)}
+    lost = [i for i in sorted(in_roles) if new_id(i) is None]
+    if missing := _tokens(base_tokenizer, lost):
         raise UnsupportedModelError(
             f"The model's config names tokens that the domain tokenizer does not have: {missing}. "
             "Train it with keep_tokens=required_tokens(model, base_tokenizer)."
         )
-    for config in _configs(model):
-        for name, value in list(vars(config).items()):
-            if _names_token_ids(name):
-                setattr(config, name, _moved(value, name, new_id))
-    _resize(model, len(domain_tokenizer))
 
 
 def _names_token_ids(name: str) -> bool:
-    return bool(_TOKEN_ID.search(name) or _BY_LANGUAGE.search(name)) or name == _PAIRS
+    named = {*_SEQUENCES, *_SUPPRESSED, _PAIRS}
+    return bool(_ROLE.search(name) or _BY_LANGUAGE.search(name)) or name in named
 
 
-def _moved(value: Any, name: str, new_id: Callable[[int], int | None]) -> Any:
+def _tokens(base_tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> list[str]:
+    known = [i for i in ids if 0 <= i < len(base_tokenizer)]
+    return [token for token in base_tokenizer.convert_ids_to_tokens(known) if token is not None]
+
+
+def _ids_in(value: Any, name: str) -> Iterator[int]:
+    """Yield the ids of a setting; of ``forced_decoder_ids`` the second of each pair."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        for item in value:
+            yield from _ids_in(item[1:] if name == _PAIRS else item, "")
+
+
+def _moved(value: Any, name: str, new_id: IdMap) -> Any:
     if isinstance(value, int):
         return new_id(value)
     if isinstance(value, dict):
@@ -80,6 +122,23 @@ def _moved(value: Any, name: str, new_id: Callable[[int], int | None]) -> Any:
         sequences = (_moved(item, name, new_id) for item in value)
         return [new for new, old in zip(sequences, value, strict=True) if len(new) == len(old)]
     return [new for old in value if (new := new_id(old)) is not None]
+
+
+def _settings(model: PreTrainedModel) -> Iterator[dict[str, Any]]:
+    """Yield the settings of every config, and of the dictionaries inside, such as a task's."""
+    pending: list[Any] = [vars(config) for config in _configs(model)]
+    while pending:
+        settings = pending.pop(0)
+        yield settings
+        pending += [
+            value
+            for name, value in settings.items()
+            if isinstance(value, dict) and not _names_token_ids(name) and _has_names(value)
+        ]
+
+
+def _has_names(settings: dict[Any, Any]) -> bool:
+    return all(isinstance(name, str) for name in settings)
 
 
 def _configs(model: PreTrainedModel) -> Iterator[Any]:

@@ -1,9 +1,7 @@
 """Fast Vocabulary Transfer: a base model with the domain vocabulary in place of its own."""
 
 import copy
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -12,10 +10,11 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from worker.compression.errors import UnsupportedModelError
 from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.family import family_of
-from worker.compression.transfer.embeddings import Method, map_rows, row_map
-from worker.compression.transfer.partition import Partition, partition_vocabulary
+from worker.compression.transfer.embeddings import Method, RowMap, map_rows, pad_rows, row_map
+from worker.compression.transfer.partition import partition_vocabulary
+from worker.compression.transfer.partitions import SOURCES, Partitions
 from worker.compression.transfer.replacement import replace_vocabulary
-from worker.compression.transfer.token_ids import move_token_ids
+from worker.compression.transfer.token_ids import id_map, move_token_ids
 from worker.compression.transfer.vocabulary import position_origins
 
 
@@ -35,7 +34,7 @@ class Transfer:
     """The transferred model, and the partition of every domain token in the order of ids."""
 
     model: PreTrainedModel
-    partitions: list[Partition]
+    partitions: Partitions
     counts: TransferCounts
 
 
@@ -46,6 +45,7 @@ def transfer_vocabulary(  # noqa: PLR0913, PLR0917
     method: Method = "fvt",
     seed: int = 0,
     progress: Progress | None = None,
+    pad_to_multiple_of: int = 1,
 ) -> Transfer:
     """Return a copy of ``model`` that reads and writes the domain tokenizer's ids.
 
@@ -53,6 +53,10 @@ def transfer_vocabulary(  # noqa: PLR0913, PLR0917
     Gee et al. 2022, section 3.1), the mean weighted by piece length (``wvt``) or a random one
     (``pvt``, their baseline). Output rows and output biases are made by the same map, and ids in
     the configs are moved. ``model`` itself stays as it is.
+
+    Rows of the base's tables that have no token are left out. ``pad_to_multiple_of`` adds rows
+    without a token, never predicted, until their number is a multiple: ``config.vocab_size`` is
+    the number of rows, ``len(domain_tokenizer)`` that of tokens.
 
     Raises:
         UnsupportedModelError: the model keeps its vocabulary in a way that is not understood.
@@ -64,39 +68,41 @@ def transfer_vocabulary(  # noqa: PLR0913, PLR0917
     progress(0.0, "partitioning the vocabulary")
     partitions = partition_vocabulary(base_tokenizer, domain_tokenizer)
     if method == "pvt":
-        partitions = [_forget_pieces(partition) for partition in partitions]
-    _check_positions(model, base_tokenizer, domain_tokenizer)
+        partitions = partitions.without_pieces()
     progress(0.5, "transferring the embeddings")
     family = family_of(base_tokenizer)
     length_of = (lambda piece: len(family.surface(piece))) if method == "wvt" else None
     rows = row_map(partitions, length_of, len(base_tokenizer))
-
-    def move(base: Tensor) -> Tensor:
-        return map_rows(base, rows, seed)
-
-    student = copy.deepcopy(model)
-    replace_vocabulary(student, move, domain_tokenizer.pad_token_id)
-    move_token_ids(student, base_tokenizer, domain_tokenizer)
+    size = -(-len(partitions) // pad_to_multiple_of) * pad_to_multiple_of
+    student = transplant(model, base_tokenizer, domain_tokenizer, rows, size, seed)
     progress(1.0, "vocabulary transferred")
     return Transfer(student, partitions, count_sources(partitions))
 
 
-def count_sources(partitions: Sequence[Partition]) -> TransferCounts:
+def transplant(  # noqa: PLR0913, PLR0917
+    model: PreTrainedModel,
+    base_tokenizer: PreTrainedTokenizerBase,
+    domain_tokenizer: PreTrainedTokenizerBase,
+    rows: RowMap,
+    size: int,
+    seed: int,
+) -> PreTrainedModel:
+    """Return a copy of ``model`` with vocabulary tensors of ``size`` rows made by a row map."""
+    _check_positions(model, base_tokenizer, domain_tokenizer)
+
+    def move(base: Tensor, padding: float | None) -> Tensor:
+        return pad_rows(map_rows(base, rows, seed), size, padding)
+
+    student = copy.deepcopy(model)
+    replace_vocabulary(student, move, id_map(base_tokenizer, domain_tokenizer))
+    move_token_ids(student, base_tokenizer, domain_tokenizer, size)
+    return student
+
+
+def count_sources(partitions: Partitions) -> TransferCounts:
     """Count the partitions by source."""
-    sources = Counter(partition.source for partition in partitions)
-    return TransferCounts(
-        copied=sources["copied"],
-        averaged=sources["averaged"],
-        fallback=sources["fallback"],
-        random=sources["random"],
-        unk_pieces=sum(partition.unk_pieces for partition in partitions),
-    )
-
-
-def _forget_pieces(partition: Partition) -> Partition:
-    if partition.source == "copied":
-        return partition
-    return replace(partition, source="random", pieces=(), base_ids=(), unk_pieces=0)
+    counts = {source: int(partitions.where(source).sum()) for source in SOURCES}
+    return TransferCounts(**counts, unk_pieces=int(partitions.unk_pieces.sum()))
 
 
 def _check_positions(

@@ -83,11 +83,12 @@ def output_embeddings(model: PreTrainedModel) -> list[nn.Linear]:
 def position_origins(model: PreTrainedModel) -> set[int]:
     """Return the token ids after which position ids start, none in most models.
 
-    RoBERTa counts positions from the config's pad id, MPNet from 1 whatever the config says.
+    RoBERTa counts positions from the config's pad id, MPNet from 1 whatever the config says: the
+    position table has that id as its own padding index.
     """
     tables = set(input_embeddings(model))
-    others = (vars(m).get("padding_idx") for m in model.modules() if m not in tables)
-    return {origin for origin in others if origin is not None}
+    others = (m for m in model.modules() if isinstance(m, nn.Embedding) and m not in tables)
+    return {table.padding_idx for table in others if table.padding_idx is not None}
 
 
 def _models(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
@@ -112,6 +113,11 @@ def _is_vector(tensor: Tensor, size: int) -> bool:
 def _refuse_others(model: PreTrainedModel, found: VocabularyTensors) -> None:
     size = found.input_tables[0].shape[0]
     known = [*found.input_tables, *found.output_tables, *found.biases]
+    if further := [name for name in model.config.to_dict() if name.startswith("vocab_size_")]:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} has a vocabulary of its own in {further}, such as embeddings "
+            "of every layer: use a model with one vocabulary."
+        )
     if size in _sizes(model):
         return
     for name, tensor in model.state_dict(keep_vars=True).items():

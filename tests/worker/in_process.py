@@ -1,0 +1,44 @@
+"""Jobs run to their end in this process."""
+
+import json
+import tarfile
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from app.blobs import Blobs
+from app.db import Database
+from app.jobs import transitions
+from app.jobs.models import Job
+from app.jobs.recipe import Recipe
+from app.settings import Settings
+from tests.worker.models import texts
+from tests.worker.processes import read, store_corpus, submit
+from worker.runner import run_to_an_end
+
+
+def run(settings: Settings, db: Database, blobs: Blobs, **recipe: Any) -> Job:
+    """Compress the small model by a recipe that times nothing; returns the job as it ended."""
+    corpus = store_corpus(db, blobs, texts(800))
+    wanted = Recipe.model_validate({"evaluation": {"latency": False}, **recipe})
+    job = submit(db, corpus.id, "acme/tiny-bert", wanted)
+    claim = transitions.claim(db, job.id, "tester", timedelta(seconds=60))
+    assert claim
+    run_to_an_end(claim, settings, db, blobs)
+    return read(db, job.id)
+
+
+def unpack(job: Job, blobs: Blobs, folder: Path) -> Path:
+    """The result's folder, as a client unpacks it."""
+    assert job.artifact
+    with closing(blobs.reader(f"{job.artifact['prefix']}/artifact.tar.gz")) as file:
+        packed = folder / "artifact.tar.gz"
+        packed.write_bytes(bytes(file.read()))
+    with tarfile.open(packed) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "tiny-bert-fvt"
+
+
+def report_of(folder: Path) -> Any:
+    return json.loads((folder / "report.json").read_text("utf-8"))

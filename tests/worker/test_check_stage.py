@@ -1,0 +1,51 @@
+"""The self-check in a job: a result that does not load never gets to the package."""
+
+import json
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from app.blobs import Blobs
+from app.db import Database
+from app.jobs import transitions
+from app.jobs.state import Status
+from app.settings import Settings
+from tests.worker.finished import SMALL, stages_started
+from tests.worker.models import make_base_model, texts
+from tests.worker.processes import read, store_corpus, submit
+from worker.runner import run_to_an_end
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    make_base_model(tmp_path / "models" / "acme" / "tiny-bert")
+    return settings.model_copy(update={"models_dir": tmp_path / "models"})
+
+
+def test_a_result_that_is_not_sound_fails_the_job(
+    settings: Settings, db: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By name: the package's attribute is the stage's function.
+    stage = import_module("worker.stages.check")
+    run = stage._run
+
+    def broken(model: Path, *rest: object) -> object:
+        config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps(config | {"eos_token_id": 10**6}))
+        return run(model, *rest)
+
+    monkeypatch.setattr(stage, "_run", broken)
+    corpus = store_corpus(db, blobs, texts(2000))
+    job = submit(db, corpus.id, "acme/tiny-bert", SMALL)
+    claim = transitions.claim(db, job.id, "tester", timedelta(seconds=60))
+    assert claim
+    run_to_an_end(claim, settings, db, blobs)
+    done = read(db, job.id)
+    assert done.status == Status.FAILED
+    assert done.error
+    assert (done.error["type"], done.error["code"]) == ("user", "artifact_check_failed")
+    assert "eos_token_id is 1000000" in done.error["message"]
+    assert stages_started(db, job.id)[-1] == "check"
+    assert blobs.keys(job.blob_prefix) == []
