@@ -1,7 +1,7 @@
 """Files of any size under keys, on S3, GCS, Azure or a local folder."""
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -73,5 +73,9 @@ class Blobs:
 
     def delete_all(self, prefix: str) -> None:
         """Delete everything below `prefix/`; nothing there is no error."""
-        if keys := self.keys(prefix):
+        self.delete(self.keys(prefix))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete what lies under these keys."""
+        if keys:
             obstore.delete(self.store, keys)

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         60, gt=0, description="How long a claimed job stays its worker's without a heartbeat."
     )
     heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews its lease.")
+    checkpoint_seconds: float = Field(
+        60, gt=0, description="How often a worker saves how far a recovery is."
+    )
     max_attempts: int = Field(3, ge=1, description="Claims of one job before it fails for good.")
     job_time_limit_seconds: int = Field(
         6 * 3600, gt=60, description="Limit of one attempt; it is asked to stop a minute earlier."

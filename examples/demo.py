@@ -25,7 +25,7 @@ from app.jobs.state import Status
 from examples.corpus import write_docstrings
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-RECIPE = {"vocab_size": 0.25}
+RECIPE = {"vocab_size": 0.25, "recovery": {"preset": "fast"}}
 OUTPUT = Path("demo-output")
 SENTENCE = "Return a new dictionary whose keys are the names of the callable attributes."
 

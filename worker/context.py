@@ -20,7 +20,7 @@ from app.jobs.transitions import Claim
 from app.settings import Settings
 from worker.compression import LoadedModel, load_model
 from worker.progress import JobProgress
-from worker.workspace import Workspace
+from worker.workspace import Outputs, Workspace
 
 StageProgress = Callable[[float, str], None]
 """Called with the fraction of the stage and a message; raises where the job is to stop."""
@@ -39,6 +39,8 @@ class JobContext:
     workspace: Workspace
     progress: JobProgress
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    partial: Outputs | None = None
+    """What an earlier attempt had of the first stage that is not done."""
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -73,6 +75,14 @@ class JobContext:
         with self.corpus_file.open("rb") as file:
             yield from read_documents(file, self.corpus.layout)
 
+    def final_model(self, size: int) -> Path:
+        """The folder of the model of this many tokens, as it goes to its user."""
+        return self.output("recover", str(size))
+
+    def exported(self, size: int) -> Path:
+        """The folder of what was exported of it; there is none where nothing was."""
+        return self.output("export", str(size))
+
     def output(self, stage: str, name: str) -> Path:
         """A file or folder that an earlier stage left."""
         return self.workspace.root / stage / name
@@ -80,6 +90,16 @@ class JobContext:
     def read(self, stage: str, name: str) -> Any:
         """A JSON file that an earlier stage left."""
         return json.loads(self.output(stage, name).read_text("utf-8"))
+
+    def keep_partial(self, stage: str) -> None:
+        """Keep the folder of a stage as it is amid it: a later attempt starts with these files."""
+        outputs = self.workspace.save_partial(stage)
+        transitions.keep_partial(self.db, self.claim, stage, outputs)
+        self.workspace.drop_partials(stage, but=outputs)
+
+    def tell(self, event: str, **data: Any) -> None:
+        """Add an event to the job's."""
+        transitions.tell(self.db, self.claim, event, **data)
 
 
 def load_context(

@@ -5,8 +5,13 @@ from typing import Any
 from worker.compression import (
     BaseModel,
     CorpusSummary,
+    Example,
+    Export,
     Gate,
+    Histogram,
     Latency,
+    LossPoint,
+    Memory,
     ModelSize,
     Quality,
     Recovery,
@@ -32,17 +37,19 @@ def build_report(context: JobContext) -> Report:
         corpus=CorpusSummary(context.corpus.sha256, corpus["documents"], corpus["held_out"]),
         base=ModelSize(**measured["base"]),
         compressed=ModelSize(**chosen["compressed"]),
-        tokens=Tokens(**counts, **chosen["tokens"]),
+        tokens=_tokens(counts, chosen),
         quality=_quality(chosen),
         latency=_latency(chosen),
         stages=[StageTime(name, round(s, 3)) for name, s in context.stage_seconds.items()],
         selection=recipe.tokenizer.selection,
         transfer_method=recipe.transfer.method,
         seed=recipe.seed,
-        recovery=Recovery(objective=recipe.recovery.objective, used="none"),
+        recovery=_recovery(context, vocab_size(chosen)),
         multiword=recipe.tokenizer.multiword,
         gate=_gate(context, chosen),
         sweep=_sweep(context, measured["sizes"], chosen),
+        **_of_exports(chosen),
+        examples=[Example(**example) for example in chosen["examples"]],
     )
 
 
@@ -56,6 +63,11 @@ def model_paths(context: JobContext) -> dict[str, int]:
 
 def _path(size: int) -> str:
     return f"sizes/{size}"
+
+
+def _recovery(context: JobContext, size: int) -> Recovery:
+    done = context.read("recover", "recovery.json")[str(size)]
+    return Recovery(**{**done, "loss": [LossPoint(**point) for point in done["loss"]]})
 
 
 def _gate(context: JobContext, chosen: Measured) -> Gate | None:
@@ -77,9 +89,21 @@ def _sweep(context: JobContext, sizes: list[Measured], chosen: Measured) -> list
             quality=_quality(measured),
             latency=_latency(measured),
             meets_gate=not misses(context.recipe.gate, measured),
+            **_of_exports(measured),
         )
         for measured in sizes
     ]
+
+
+def _tokens(counts: dict[str, int], measured: Measured) -> Tokens:
+    usage: dict[str, Any] = measured["tokens"]
+    shape = Histogram(**usage["histogram"])
+    return Tokens(**{**counts, **usage, "histogram": shape})
+
+
+def _of_exports(measured: Measured) -> dict[str, Any]:
+    exports = [Export(**{**row, "quality": _quality(row)}) for row in measured["exports"]]
+    return {"exports": exports, "memory": [Memory(**row) for row in measured["memory"]]}
 
 
 def _quality(measured: Measured) -> list[Quality]:
@@ -103,6 +127,10 @@ def headline(report: Report) -> dict[str, Any]:
         "size_ratio": round(base.bytes / compressed.bytes, 3),
         "tokens_per_text_before": round(tokens.per_text_before, 3),
         "tokens_per_text_after": round(tokens.per_text_after, 3),
-        "speedup": {str(row.batch_size): round(row.speedup, 3) for row in report.latency},
+        "speedup": {
+            str(row.batch_size): round(row.speedup, 3)
+            for row in report.latency
+            if not row.runtime.startswith("onnx")
+        },
         "quality": {row.metric: round(row.retention, 4) for row in report.quality},
     }

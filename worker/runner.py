@@ -63,10 +63,13 @@ def run_stage(context: JobContext, lease: Lease, stage: Stage) -> None:
         lease.check()
         context.progress.update(stage.name, fraction, message)
 
-    stage.run(context, context.workspace.begin(stage.name), progress)
+    folder = context.workspace.resume(stage.name, context.partial)
+    context.partial = None
+    stage.run(context, folder, progress)
     outputs = context.workspace.save(stage.name)
     seconds = context.stage_seconds[stage.name] = time.perf_counter() - began
     transitions.finish_stage(db, claim, stage.name, seconds, outputs)
+    context.workspace.drop_partials(stage.name, but={})
 
 
 def finish(context: JobContext) -> Status:
@@ -87,10 +90,15 @@ def checkpoints(context: JobContext) -> dict[str, StageCheckpoint]:
 
 
 def restored(context: JobContext, stage: Stage, done: dict[str, StageCheckpoint]) -> bool:
-    """Whether the stage needs no run; from the first that does on, no checkpoint counts."""
+    """Whether the stage needs no run; from the first that does on, no checkpoint counts.
+
+    Of that first one, what an earlier attempt had of it does.
+    """
     checkpoint = done.get(stage.name)
     if checkpoint and context.workspace.restore(stage.name, checkpoint.outputs):
         context.stage_seconds[stage.name] = checkpoint.seconds
         return True
+    if partial := done.get(transitions.partial_name(stage.name)):
+        context.partial = partial.outputs
     done.clear()
     return False

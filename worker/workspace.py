@@ -7,6 +7,9 @@ from typing import Any
 
 from app.blobs import Blobs
 
+Outputs = dict[str, Any]
+"""Of each file of a stage, by its path: the key in blob storage and the sha256."""
+
 
 class Workspace:
     """One folder a stage. A stage that is done can be brought back on any machine.
@@ -23,6 +26,8 @@ class Workspace:
         self._blobs = blobs
         self._stages = f"{blob_prefix}/stages"
         self._mirror = f"{self._stages}/{token}"
+        self._partials: Outputs = {}
+        self._saves = 0
 
     def begin(self, stage: str) -> Path:
         """An empty folder for the stage."""
@@ -31,7 +36,7 @@ class Workspace:
         folder.mkdir(parents=True)
         return folder
 
-    def save(self, stage: str) -> dict[str, Any]:
+    def save(self, stage: str) -> Outputs:
         """Mirror the stage's files; returns each one's key and sha256, for the checkpoint."""
         folder = self.root / stage
         outputs = {}
@@ -42,7 +47,37 @@ class Workspace:
             outputs[path] = {"key": key, "sha256": sha256(file)}
         return outputs
 
-    def restore(self, stage: str, outputs: dict[str, Any]) -> bool:
+    def save_partial(self, stage: str) -> Outputs:
+        """Mirror what a stage has so far; files that did not change since are not sent again.
+
+        Each time under keys of its own: until the new ones are written down, the old ones count.
+        """
+        self._saves += 1
+        folder, outputs = self.root / stage, {}
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            path, digest = file.relative_to(folder).as_posix(), sha256(file)
+            if self._partials.get(path, {}).get("sha256") != digest:
+                key = f"{self._mirror}/{stage}.partial/{self._saves}/{path}"
+                self._blobs.put(key, file)
+                self._partials[path] = {"key": key, "sha256": digest}
+            outputs[path] = self._partials[path]
+        self._partials = dict(outputs)
+        return outputs
+
+    def drop_partials(self, stage: str, but: Outputs) -> None:
+        """Delete what this claim mirrored of an unfinished stage and nothing names any more."""
+        kept = {output["key"] for output in but.values()}
+        found = self._blobs.keys(f"{self._mirror}/{stage}.partial")
+        self._blobs.delete([key for key in found if key not in kept])
+
+    def resume(self, stage: str, partial: Outputs | None) -> Path:
+        """The stage's folder with the files that an earlier attempt had; empty without all."""
+        folder = self.begin(stage)
+        if partial and not self.restore(stage, partial):
+            folder = self.begin(stage)
+        return folder
+
+    def restore(self, stage: str, outputs: Outputs) -> bool:
         """Fetch the files of a finished stage; False where one is gone or is not what it was."""
         for path, output in outputs.items():
             target = self.root / stage / path

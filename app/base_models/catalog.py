@@ -18,10 +18,18 @@ from app.base_models.folders import (
     list_folders,
 )
 from app.base_models.hub import HubUnreachableError
+from app.base_models.training import TrainingFacts, training_facts
 from app.failures import UserFault
 from app.settings import Settings
 
-__all__ = ["HubUnreachableError", "LocatedModel", "check_submission", "list_models", "locate"]
+__all__ = [
+    "HubUnreachableError",
+    "LocatedModel",
+    "check_submission",
+    "how_trained",
+    "list_models",
+    "locate",
+]
 
 Source = Literal["local", "packaged", "hub"]
 DEFAULT_REVISION = "main"
@@ -40,8 +48,8 @@ class LocatedModel:
 
 def check_submission(
     base_model: str, settings: Settings, revision: str | None = None
-) -> int | None:
-    """Refuse what can be refused without a download; returns the base vocabulary size if known.
+) -> ModelFacts | None:
+    """Refuse what can be refused without a download; returns what is known of the model then.
 
     Raises `UserFault`: `invalid_model_id`, `base_model_not_found`, `remote_code_refused`,
     `unsafe_weights`, `unsupported_model`, `no_fast_tokenizer`, `invalid_model`,
@@ -53,7 +61,13 @@ def check_submission(
     facts = examine(folder.path, settings.max_model_bytes)
     if revision:
         _commit(folder, revision)
-    return facts.vocab_size
+    return facts
+
+
+def how_trained(base_model: str, settings: Settings) -> TrainingFacts | None:
+    """How a model can be trained, or None where that shows only after a download."""
+    folder = _find(base_model, settings)
+    return training_facts(folder.path) if folder else None
 
 
 def locate(base_model: str, revision: str | None, settings: Settings) -> LocatedModel:

@@ -16,12 +16,13 @@ from app.base_models.weights import (
 from app.failures import UserFault
 
 TOKENIZER_TYPES = ("WordPiece", "BPE", "Unigram")
+ENCODER_DECODERS = ("t5", "mt5", "bart", "mbart")
 MODEL_TYPES = (
     *("bert", "distilbert", "roberta", "xlm-roberta", "albert", "electra", "mpnet"),
     *("deberta", "deberta-v2", "modernbert"),
     *("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"),
     *("gemma3_text", "phi3"),
-    *("t5", "mt5", "bart", "mbart"),
+    *ENCODER_DECODERS,
 )
 SUPPORTED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(MODEL_TYPES, TOKENIZER_TYPES),
@@ -41,6 +42,7 @@ class ModelFacts:
     vocab_size: int
     parameters: int
     bytes: int
+    encoder_decoder: bool
 
 
 def examine(folder: Path, max_bytes: int) -> ModelFacts:
@@ -53,9 +55,11 @@ def examine(folder: Path, max_bytes: int) -> ModelFacts:
     files = weight_files(folder)
     tensors = read_tensors(files)
     check_size(sum(tensor.bytes for tensor in tensors), max_bytes)
-    check_table(read_json(folder / "config.json"), tokens, tensors)
+    config = read_json(folder / "config.json")
+    check_table(config, tokens, tensors)
     size = sum(file.stat().st_size for file in files)
-    return ModelFacts(model_type, tokens, count_parameters(tensors), size)
+    both = model_type in ENCODER_DECODERS and config.get("is_encoder_decoder") is not False
+    return ModelFacts(model_type, tokens, count_parameters(tensors), size, both)
 
 
 def check_size(size: int, max_bytes: int) -> None:

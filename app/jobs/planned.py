@@ -5,21 +5,11 @@ from typing import Any
 from app.errors import FieldError
 
 WEBHOOK = "webhooks; leave this out and follow the job at `GET /v1/jobs/{id}` or its events"
-TRAINING = "training after the transfer; leave this out"
-OBJECTIVE = "training after the transfer; use `auto` or `none`"
 
 FIELDS: dict[tuple[str, ...], str] = {
     ("webhook",): WEBHOOK,
-    ("recipe", "recovery", "epochs"): TRAINING,
-    ("recipe", "recovery", "max_steps"): TRAINING,
-    ("recipe", "recovery", "batch_size"): TRAINING,
-    ("recipe", "recovery", "learning_rate"): TRAINING,
-    ("recipe", "recovery", "max_length"): TRAINING,
-    ("recipe", "recovery", "keep_layers"): TRAINING,
     ("recipe", "evaluation", "task"): "evaluation on a task; leave this out",
-    ("recipe", "export"): "export to ONNX and int8; leave this out or false",
 }
-OBJECTIVES = {"mlm", "clm", "denoise", "distill"}
 
 
 def take_planned(document: dict[str, Any]) -> list[FieldError]:
@@ -32,10 +22,6 @@ def take_planned(document: dict[str, Any]) -> list[FieldError]:
         parent = _parent(document, path)
         if path[-1] in parent and not _asks_for_nothing(parent.pop(path[-1])):
             errors.append(_unavailable(path, what))
-    recovery = _parent(document, ("recipe", "recovery", "objective"))
-    if recovery.get("objective") in list(OBJECTIVES):
-        del recovery["objective"]
-        errors.append(_unavailable(("recipe", "recovery", "objective"), OBJECTIVE))
     return errors
 
 

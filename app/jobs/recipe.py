@@ -83,9 +83,62 @@ class TransferRecipe(RecipePart):
     )
 
 
+# fmt: off
+Objective = Literal[
+    "auto", "none", "mlm", "clm", "denoise", "distill",
+    "mlm+distill", "clm+distill", "denoise+distill",
+]
+# fmt: on
+
+
 class RecoveryRecipe(RecipePart):
-    objective: Literal["auto", "none"] = Field(
-        "auto", description="Training after the transfer. `auto` is `none` in this version."
+    """Training on the corpus after the transfer, without labels."""
+
+    preset: Literal["fast", "balanced", "max"] = Field(
+        "balanced",
+        description="How much may be spent, where nothing else is said: about one, a few, or many "
+        "minutes on a GPU; on a CPU fewer steps.",
+    )
+    objective: Objective = Field(
+        "auto",
+        description="`mlm`, `clm` and `denoise` are pre-training objectives; `distill` makes the "
+        "model agree with its base on texts and their words. `auto` picks by what the model is, "
+        "and the report says why.",
+    )
+    epochs: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="Passes over the documents, in place of the preset's steps and time.",
+    )
+    max_steps: int | None = Field(
+        None, ge=1, le=1_000_000, description="Most steps, in place of the preset's steps and time."
+    )
+    batch_size: int | None = Field(None, ge=1, le=4096, description="Texts a step.")
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="The highest one; it rises at first, then falls to zero."
+    )
+    max_length: int | None = Field(
+        None, ge=8, le=8192, description="Most tokens of a text in training."
+    )
+    keep_layers: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Keep so many layers, evenly from the first to the last, and drop the others.",
+        examples=[3],
+    )
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="Time to train for; the schedule is made to fit. Of each size, in a sweep.",
+    )
+    embedding_steps: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="How many of the first steps train the embeddings alone.",
     )
 
 
@@ -93,7 +146,32 @@ class EvaluationRecipe(RecipePart):
     holdout_fraction: float = Field(
         0.05, gt=0, le=0.5, description="Share of the documents kept from all training."
     )
-    latency: bool = Field(True, description="Whether to time both models.")
+    latency: bool = Field(
+        True,
+        description="Whether to time both models, and what is exported against the base in "
+        "PyTorch.",
+    )
+    memory: bool = Field(
+        False,
+        description="Whether to measure the peak memory of both models, and of what is exported, "
+        "each in a process of its own.",
+    )
+
+
+class ExportRecipe(RecipePart):
+    """Files for ONNX Runtime beside the model, checked against it and measured in the report."""
+
+    onnx: bool = Field(False, description="Whether to write `onnx/model.onnx`, in float32.")
+    int8: bool = Field(
+        False,
+        description="Whether to write `onnx/model_int8.onnx` too, its weights in eight bits: about "
+        "a quarter of the bytes. Implies `onnx`.",
+    )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be exported."""
+        return self.onnx or self.int8
 
 
 class GateRecipe(RecipePart):
@@ -127,6 +205,7 @@ class Recipe(RecipePart):
     transfer: TransferRecipe = TransferRecipe()
     recovery: RecoveryRecipe = RecoveryRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
+    export: ExportRecipe = ExportRecipe()
     gate: GateRecipe = GateRecipe()
     seed: int = Field(0, ge=0, lt=2**32)
 

@@ -137,7 +137,7 @@ class EventView(BaseModel):
     id: str = Field(examples=["event_417"])
     type: str = Field(
         description="`job.` queued, started, progress, retrying, cancelling, succeeded, failed or "
-        "cancelled; `stage.` started or finished",
+        "cancelled; `stage.` started or finished; `recovery.loss`, a point of the loss curve",
         examples=["stage.started"],
     )
     created_at: datetime

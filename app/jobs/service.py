@@ -6,13 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.base_models import catalog
 from app.blobs import Blobs
 from app.corpora.models import Corpus
 from app.db import Database
-from app.errors import ConflictError, FieldError, NotFoundError, UnprocessableError
+from app.errors import ConflictError, NotFoundError
 from app.ids import is_id
 from app.jobs import transitions
+from app.jobs.feasible import check_base_model
 from app.jobs.idempotency import Key, find_job, keep_key
 from app.jobs.models import Job
 from app.jobs.schemas import JobFields, JobQuery
@@ -43,24 +43,6 @@ def submit(
             raise
         # The same key came twice at once, and the other request was faster.
         return _insert(db, settings, fields, corpus, key)
-
-
-def check_base_model(fields: JobFields, settings: Settings) -> None:
-    """Refuse what cannot work, as far as it shows without a download."""
-    base_size = catalog.check_submission(fields.base_model, settings, fields.revision) or 0
-    sizes = fields.recipe.sizes if base_size else []
-    errors = [
-        FieldError(
-            pointer=f"/recipe/vocab_size/{number}" if len(sizes) > 1 else "/recipe/vocab_size",
-            detail=f"{fields.base_model} has {base_size} tokens, so a vocabulary of {size:.0f} "
-            f"would not be smaller. Give at most {base_size}, or a fraction up to 1.",
-        )
-        for number, size in enumerate(sizes)
-        if size > base_size
-    ]
-    if errors:
-        detail = " ".join(error.detail for error in errors)
-        raise UnprocessableError("vocab_size_above_base", detail, errors=errors)
 
 
 def _insert(

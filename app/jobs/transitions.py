@@ -109,6 +109,27 @@ def report_progress(
         add_event(session, claim.job_id, "job.progress", **data)
 
 
+def partial_name(stage: str) -> str:
+    """Under which name what there is of an unfinished stage is kept."""
+    return f"{stage}.partial"
+
+
+def keep_partial(db: Database, claim: Claim, stage: str, outputs: Mapping[str, Any]) -> None:
+    """Keep what a stage has so far: a later attempt begins the stage with these files."""
+    with db.write() as session:
+        _fenced(session, claim)
+        name = partial_name(stage)
+        part = StageCheckpoint(job_id=claim.job_id, stage=name, seconds=0.0, outputs=dict(outputs))
+        session.merge(part)
+
+
+def tell(db: Database, claim: Claim, type_: str, **data: Any) -> None:
+    """Add an event that changes nothing of the job."""
+    with db.write() as session:
+        _fenced(session, claim)
+        add_event(session, claim.job_id, type_, **data)
+
+
 def finish_stage(
     db: Database, claim: Claim, stage: str, seconds: float, outputs: Mapping[str, Any]
 ) -> None:
@@ -119,6 +140,8 @@ def finish_stage(
             job_id=claim.job_id, stage=stage, seconds=seconds, outputs=dict(outputs)
         )
         session.merge(done)
+        if partial := session.get(StageCheckpoint, (claim.job_id, partial_name(stage))):
+            session.delete(partial)
         add_event(session, claim.job_id, "stage.finished", stage=stage, seconds=round(seconds, 3))
 
 

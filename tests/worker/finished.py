@@ -11,8 +11,12 @@ from app.jobs.models import Job
 from app.jobs.recipe import Recipe
 from tests.worker.processes import events
 
-STAGES = ["resolve", "corpus", "tokenizer", "transfer", "check", "evaluate", "package"]
-SMALL = Recipe.model_validate({"vocab_size": 0.5, "evaluation": {"latency": False}})
+STAGES = [
+    *("resolve", "corpus", "tokenizer", "transfer"),
+    *("recover", "check", "export", "evaluate", "package"),
+]
+UNTRAINED = {"recovery": {"objective": "none"}}
+SMALL = Recipe.model_validate({"vocab_size": 0.5, "evaluation": {"latency": False}, **UNTRAINED})
 
 
 def stages_started(db: Database, job_id: str) -> list[str | None]:

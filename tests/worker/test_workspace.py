@@ -50,3 +50,23 @@ def test_attempts_do_not_see_each_other_until_all_is_cleared(tmp_path: Path, blo
     second.clear()
     assert blobs.keys("jobs/job_1") == []
     assert list(tmp_path.glob("job_1")) == []
+
+
+def test_an_unfinished_stage_is_found_as_it_was_last_kept(tmp_path: Path, blobs: Blobs) -> None:
+    here = attempt(tmp_path / "here", blobs, 1)
+    folder = here.begin("recover")
+    (folder / "done.json").write_text("done")
+    (folder / "state").write_text("one")
+    first = here.save_partial("recover")
+    (folder / "state").write_text("two")
+    second = here.save_partial("recover")
+    assert first["done.json"] == second["done.json"]
+    # Until the second is written down, the first can still be had.
+    assert attempt(tmp_path / "there", blobs, 2).restore("recover", first)
+    here.drop_partials("recover", but=second)
+    there = attempt(tmp_path / "there", blobs, 3)
+    assert (there.resume("recover", second) / "state").read_text() == "two"
+    assert list(there.resume("recover", first).iterdir()) == []
+    assert len(blobs.keys("jobs/job_1")) == 2
+    here.drop_partials("recover", but={})
+    assert blobs.keys("jobs/job_1") == []

@@ -25,6 +25,8 @@ Public API, in the order of a run (import each from ``worker.compression``)::
     transfer_vocabulary(model, base_tokenizer, domain_tokenizer, method="fvt", seed=0,
                         progress=None, pad_to_multiple_of=1) -> Transfer
                                                                   # .model .partitions .counts
+    recover(base: LoadedModel, student, domain_tokenizer, texts: Texts,
+            options=RecoveryOptions(), seed=0, watch=Watch()) -> Recovered    # .model .summary
     save_model(folder: Path, model, tokenizer, base_folder: Path | None = None) -> None
     write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path
     measure_tokens(base_tokenizer, domain_tokenizer, texts: Iterable[str],
@@ -33,11 +35,20 @@ Public API, in the order of a run (import each from ``worker.compression``)::
     measure_quality(base: LoadedModel, compressed: LoadedModel, texts: Sequence[str], *,
                     sample=1000, seed=0, progress=None) -> list[Quality]
     measure_latency(base: LoadedModel, compressed: LoadedModel, texts: Sequence[str], *,
-                    batch_sizes=(1, 32), progress=None) -> list[Latency]
+                    files=None, batch_sizes=(1, 32), progress=None) -> list[Latency]
+                    # files: ONNX files of the compressed model, by runtime
+    check_exportable(model) -> None                               # raises where it has no ONNX
+    export_onnx(folder: Path, into: Path, *, int8=False, progress=None) -> list[OnnxFile]
+    measure_exports(base, compressed, folder: Path, texts, *, seed=0, progress=None)
+                    -> list[Export]                               # of the files in folder
+    measure_memory(base: Path, compressed: Path, files, texts, progress=None) -> list[Memory]
+    tokenized_examples(base_tokenizer, domain_tokenizer, texts) -> list[Example]
+    pareto_front(points: Sequence[tuple[float, float]]) -> list[int]
     Report(base_model: BaseModel, corpus: CorpusSummary, base: ModelSize, compressed: ModelSize,
            tokens: Tokens, quality: list[Quality], latency: list[Latency], stages: list[StageTime],
            selection: str, transfer_method: str, seed: int, recovery: Recovery = Recovery(),
-           multiword: int = 0, gate: Gate | None = None, sweep: list[SweepRow] = [])
+           multiword: int = 0, gate: Gate | None = None, sweep: list[SweepRow] = [],
+           exports: list[Export] = [], memory: list[Memory] = [], examples: list[Example] = [])
     write_report(folder: Path, report: Report) -> None            # report.json, report.html
     write_model_card(folder: Path, report: Report) -> Path              # README.md
     write_manifest(folder: Path, provenance: Provenance) -> Path        # last: hashes every file
@@ -55,7 +66,9 @@ again with ``load_model``. Every error a user can mend is a ``CompressionError``
 ``code``: ``corpus_empty``, ``corpus_too_small``, ``vocab_size_below_floor``,
 ``vocab_size_above_base``, ``unsupported_tokenizer``, ``multiword_unsupported``,
 ``unknown_keep_tokens``, ``unsupported_model``,
-``non_finite_weights``, ``artifact_check_failed``.
+``non_finite_weights``, ``artifact_check_failed``, ``recovery_unsupported``,
+``keep_layers_above_base``, ``recovery_too_short``,
+``export_unsupported``, ``export_failed``, ``invalid_task_data``.
 """
 
 from worker.compression.corpus import Texts, held_out_texts, is_held_out, training_texts
@@ -64,29 +77,44 @@ from worker.compression.errors import (
     CompressionError,
     CorpusEmptyError,
     CorpusTooSmallError,
+    ExportFailedError,
+    ExportUnsupportedError,
     MultiwordUnsupportedError,
     NonFiniteWeightsError,
+    RecoveryTooShortError,
+    RecoveryUnsupportedError,
+    TaskDataError,
+    TooManyLayersError,
     UnknownKeepTokensError,
     UnsupportedModelError,
     UnsupportedTokenizerError,
     VocabSizeAboveBaseError,
     VocabSizeBelowFloorError,
 )
+from worker.compression.evaluation.examples import Example, tokenized_examples
+from worker.compression.evaluation.exports import Export, measure_exports
+from worker.compression.evaluation.histogram import Histogram
 from worker.compression.evaluation.latency import Latency, measure_latency
+from worker.compression.evaluation.memory import Memory, measure_memory
+from worker.compression.evaluation.pareto import pareto_front
 from worker.compression.evaluation.quality import Quality, measure_quality
 from worker.compression.evaluation.sizes import ModelSize, measure_size
 from worker.compression.evaluation.tokens import TokenUsage, measure_tokens
 from worker.compression.export.artifact import save_model
 from worker.compression.export.manifest import Provenance, write_manifest
 from worker.compression.export.model_card import write_model_card
+from worker.compression.export.onnx_files import OnnxFile, export_onnx, onnx_files
+from worker.compression.export.onnx_graph import check_exportable
 from worker.compression.export.vocabulary import write_vocabulary
 from worker.compression.loading import LoadedModel, load_model, load_tokenizer
 from worker.compression.progress import Progress
+from worker.compression.recovery.options import RecoveryOptions
+from worker.compression.recovery.outcome import LossPoint, Recovery
+from worker.compression.recovery.recover import Recovered, Watch, recover
 from worker.compression.report import (
     BaseModel,
     CorpusSummary,
     Gate,
-    Recovery,
     Report,
     StageTime,
     SweepRow,
@@ -108,24 +136,38 @@ __all__ = [
     "CorpusEmptyError",
     "CorpusSummary",
     "CorpusTooSmallError",
+    "Example",
+    "Export",
+    "ExportFailedError",
+    "ExportUnsupportedError",
     "Gate",
+    "Histogram",
     "Latency",
     "LoadedModel",
+    "LossPoint",
+    "Memory",
     "ModelSize",
     "MultiwordUnsupportedError",
     "NonFiniteWeightsError",
+    "OnnxFile",
     "Partition",
     "Partitions",
     "Progress",
     "Provenance",
     "Quality",
+    "Recovered",
     "Recovery",
+    "RecoveryOptions",
+    "RecoveryTooShortError",
+    "RecoveryUnsupportedError",
     "Report",
     "StageTime",
     "SweepRow",
+    "TaskDataError",
     "Texts",
     "TokenUsage",
     "Tokens",
+    "TooManyLayersError",
     "Transfer",
     "TransferCounts",
     "UnknownKeepTokensError",
@@ -133,19 +175,28 @@ __all__ = [
     "UnsupportedTokenizerError",
     "VocabSizeAboveBaseError",
     "VocabSizeBelowFloorError",
+    "Watch",
+    "check_exportable",
     "check_multiword",
+    "export_onnx",
     "held_out_texts",
     "is_held_out",
     "load_model",
     "load_tokenizer",
+    "measure_exports",
     "measure_latency",
+    "measure_memory",
     "measure_quality",
     "measure_size",
     "measure_tokens",
+    "onnx_files",
+    "pareto_front",
+    "recover",
     "required_tokens",
     "resolve_keep_tokens",
     "resolve_vocab_size",
     "save_model",
+    "tokenized_examples",
     "train_tokenizer",
     "train_tokenizers",
     "training_texts",

@@ -47,3 +47,27 @@ class NonFiniteWeightsError(CompressionError):
 
 class ArtifactCheckFailedError(CompressionError):
     code = "artifact_check_failed"
+
+
+class RecoveryUnsupportedError(CompressionError):
+    code = "recovery_unsupported"
+
+
+class TooManyLayersError(CompressionError):
+    code = "keep_layers_above_base"
+
+
+class RecoveryTooShortError(CompressionError):
+    code = "recovery_too_short"
+
+
+class ExportUnsupportedError(CompressionError):
+    code = "export_unsupported"
+
+
+class ExportFailedError(CompressionError):
+    code = "export_failed"
+
+
+class TaskDataError(CompressionError):
+    code = "invalid_task_data"

@@ -4,10 +4,15 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from worker.compression.evaluation.examples import Example
+from worker.compression.evaluation.exports import Export
+from worker.compression.evaluation.histogram import Histogram
 from worker.compression.evaluation.latency import Latency
+from worker.compression.evaluation.memory import Memory
 from worker.compression.evaluation.quality import Quality
 from worker.compression.evaluation.sizes import ModelSize
-from worker.compression.export.templates import render
+from worker.compression.export.report_page import render_page
+from worker.compression.recovery.outcome import Recovery
 
 SCHEMA_VERSION = "1"
 
@@ -44,14 +49,7 @@ class Tokens:
     per_text_after: float
     unk_rate_before: float
     unk_rate_after: float
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """The objective the recipe asked for, and the one that was used."""
-
-    objective: str = "auto"
-    used: str = "none"
+    histogram: Histogram | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,8 @@ class SweepRow:
     quality: list[Quality]
     latency: list[Latency]
     meets_gate: bool
+    exports: list[Export] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,9 @@ class Report:
     multiword: int = 0
     gate: Gate | None = None
     sweep: list[SweepRow] = field(default_factory=list)
+    exports: list[Export] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
     schema_version: str = SCHEMA_VERSION
 
 
@@ -114,4 +117,4 @@ def write_report(folder: Path, report: Report) -> None:
     """Write ``report.json`` and ``report.html``, a page that needs no other file."""
     content = json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(content + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(render("report.html", report=report), encoding="utf-8")
+    (folder / "report.html").write_text(render_page(report), encoding="utf-8")

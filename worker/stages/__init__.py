@@ -8,7 +8,9 @@ from worker.context import JobContext, StageProgress
 from worker.stages.check import check
 from worker.stages.corpus import split_corpus
 from worker.stages.evaluate import evaluate
+from worker.stages.export import export
 from worker.stages.package import package
+from worker.stages.recover import recover_models
 from worker.stages.resolve import resolve
 from worker.stages.tokenizer import train
 from worker.stages.transfer import transfer
@@ -29,7 +31,9 @@ STAGES = (
     Stage("corpus", split_corpus, 1),
     Stage("tokenizer", train, 10),
     Stage("transfer", transfer, 1),
+    Stage("recover", recover_models, 120),
     Stage("check", check, 6),
+    Stage("export", export, 4),
     Stage("evaluate", evaluate, 25),
     Stage("package", package, 2),
 )

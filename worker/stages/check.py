@@ -1,4 +1,4 @@
-"""Check what was transferred in a process that knows nothing but its files."""
+"""Check what was made in a process that knows nothing but its files."""
 
 import subprocess
 import sys
@@ -16,8 +16,8 @@ SECONDS = 0.5
 
 def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `check.json`, which models load and run as their user will load and run them."""
-    transferred = context.workspace.root / "transfer"
-    models = sorted(file.parent for file in transferred.rglob("tokenizer.json"))
+    made = context.workspace.root / "recover"
+    models = sorted(file.parent for file in made.rglob("tokenizer.json"))
     for number, model in enumerate(models):
         done = number / len(models)
         texts, errors = context.output("corpus", "held_out.json"), folder / "errors.txt"
@@ -29,7 +29,7 @@ def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
             raise ArtifactCheckFailedError(said.splitlines()[-1])
         if status:
             raise RuntimeError(f"The check ended with {status}: {said[-2000:]}")
-    checked = [model.relative_to(transferred).as_posix() for model in models]
+    checked = [model.relative_to(made).as_posix() for model in models]
     write_json(folder / "check.json", {"checked": checked})
 
 

@@ -5,51 +5,88 @@ from pathlib import Path
 from typing import Any
 
 from worker.compression import (
+    LoadedModel,
     load_model,
+    measure_exports,
     measure_latency,
+    measure_memory,
     measure_quality,
     measure_size,
     measure_tokens,
+    onnx_files,
+    tokenized_examples,
 )
 from worker.context import JobContext, StageProgress, nth_part, write_json
 from worker.device import to_best_device
 
 
 def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None:
-    """Leave `evaluation.json`: sizes, tokens per text, quality and latency of all models."""
+    """Leave `evaluation.json`: sizes, tokens, quality, latency, memory, exports of all models."""
     to_best_device(context.base.model)
     sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
     measured = {
         "base": asdict(measure_size(context.base.folder)),
         "sizes": [
-            _measure(
-                context, context.output("transfer", str(size)), nth_part(progress, n, len(sizes))
-            )
+            _measure(context, size, nth_part(progress, n, len(sizes)))
             for n, size in enumerate(sizes)
         ],
     }
     write_json(folder / "evaluation.json", measured)
 
 
-def _measure(context: JobContext, model_folder: Path, progress: StageProgress) -> dict[str, Any]:
-    base, compressed, recipe = context.base, load_model(model_folder), context.recipe
-    to_best_device(compressed.model)
+def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[str, Any]:
+    base, compressed = context.base, load_model(context.final_model(size))
     texts = context.read("corpus", "held_out.json")
+    to_best_device(compressed.model)
     usage = measure_tokens(base.tokenizer, compressed.tokenizer, texts, _part(progress, 0.0, 0.1))
     quality = measure_quality(
-        base, compressed, texts, seed=recipe.seed, progress=_part(progress, 0.1, 0.5)
+        base, compressed, texts, seed=context.recipe.seed, progress=_part(progress, 0.1, 0.4)
     )
-    latency = (
-        measure_latency(base, compressed, texts, progress=_part(progress, 0.5, 1.0))
-        if recipe.evaluation.latency
-        else []
+    examples = tokenized_examples(base.tokenizer, compressed.tokenizer, texts)
+    files = _files(context, size)
+    exports = measure_exports(
+        base,
+        compressed,
+        context.exported(size),
+        texts,
+        seed=context.recipe.seed,
+        progress=_part(progress, 0.4, 0.7),
     )
     return {
         "compressed": asdict(measure_size(compressed.folder)),
         "tokens": asdict(usage),
+        "examples": [asdict(example) for example in examples],
         "quality": [asdict(row) for row in quality],
-        "latency": [asdict(row) for row in latency],
+        "exports": [asdict(row) for row in exports],
+        **_cost(context, compressed, files, texts, _part(progress, 0.7, 1.0)),
     }
+
+
+def _cost(
+    context: JobContext,
+    compressed: LoadedModel,
+    files: dict[str, Path],
+    texts: list[str],
+    progress: StageProgress,
+) -> dict[str, Any]:
+    """Time and memory, where they are asked for."""
+    base, wanted = context.base, context.recipe.evaluation
+    latency, memory = [], []
+    if wanted.latency:
+        own = _part(progress, 0.0, 0.7)
+        latency = measure_latency(base, compressed, texts, files=files, progress=own)
+    if wanted.memory:
+        own = _part(progress, 0.7, 1.0)
+        memory = measure_memory(base.folder, compressed.folder, files, texts, own)
+    return {
+        "latency": [asdict(row) for row in latency],
+        "memory": [asdict(row) for row in memory],
+    }
+
+
+def _files(context: JobContext, size: int) -> dict[str, Path]:
+    folder = context.exported(size)
+    return {file.runtime: folder / file.path for file in onnx_files(folder)}
 
 
 def _part(progress: StageProgress, start: float, end: float) -> StageProgress:

@@ -32,8 +32,9 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     shipment = Shipment(context)
     progress(0.0, "packing the model")
     for path, size in model_paths(context).items():
-        model = context.output("transfer", str(size))
-        shutil.copytree(model, shipment.build / path, dirs_exist_ok=True)
+        for made in (context.final_model(size), context.exported(size)):
+            if made.is_dir():
+                shutil.copytree(made, shipment.build / path, dirs_exist_ok=True)
     shipment.add_new_files()
     progress(0.9, "writing the report")
     context.stage_seconds["package"] = time.perf_counter() - began

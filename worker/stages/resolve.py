@@ -3,7 +3,12 @@
 from pathlib import Path
 
 from app.base_models.catalog import locate
-from worker.compression import check_multiword, resolve_keep_tokens, resolve_vocab_size
+from worker.compression import (
+    check_exportable,
+    check_multiword,
+    resolve_keep_tokens,
+    resolve_vocab_size,
+)
 from worker.context import JobContext, StageProgress, write_json
 
 
@@ -16,6 +21,8 @@ def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
     write_json(folder / "base.json", pinned)
     progress(0.5, "loading the base model")
     recipe, tokenizer = context.recipe, context.base.tokenizer
+    if recipe.export.wanted:
+        check_exportable(context.base.model)
     if recipe.tokenizer.multiword:
         check_multiword(tokenizer)
     found = {

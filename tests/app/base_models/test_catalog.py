@@ -36,7 +36,9 @@ def fault_of(base_model: str, settings: Settings) -> UserFault:
 
 
 def test_the_packaged_minilm(models: Settings) -> None:
-    assert check_submission(MINILM, models) == 30522
+    facts = check_submission(MINILM, models)
+    assert facts
+    assert (facts.vocab_size, facts.encoder_decoder) == (30522, False)
     located = locate(MINILM, "main", models)
     assert (located.id, located.source, located.path.name) == (MINILM, "packaged", "model")
     assert locate(MINILM, located.commit, models) == located
@@ -51,7 +53,9 @@ def test_a_local_model_goes_before_the_packaged_one(models: Settings) -> None:
 @pytest.mark.parametrize("name", ["model", "org/model"])
 def test_a_local_model(models: Settings, name: str) -> None:
     path = make_model(folder_of(models, name))
-    assert check_submission(name, models) == 4
+    facts = check_submission(name, models)
+    assert facts
+    assert facts.vocab_size == 4
     located = locate(name, None, models)
     assert (located.source, located.path) == ("local", path.resolve())
     (path / "tokenizer.json").write_text(json.dumps(TOKENIZER) + " ")
@@ -219,7 +223,9 @@ def test_vocabularies_of_every_kind_are_counted(
     folder = make_model(folder_of(models), model_type="t5")
     tokenizer = {"model": {"type": kind, "vocab": vocabulary}, "added_tokens": []}
     write_json(folder / "tokenizer.json", tokenizer)
-    assert check_submission("org/model", models) == 4
+    facts = check_submission("org/model", models)
+    assert facts
+    assert facts.vocab_size == 4
 
 
 def test_weights_in_shards(models: Settings) -> None:

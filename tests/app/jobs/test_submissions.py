@@ -49,13 +49,7 @@ def test_null_is_the_default() -> None:
 @pytest.mark.parametrize(
     ("recipe", "pointer"),
     [
-        ({"recovery": {"objective": "mlm"}}, "/recipe/recovery/objective"),
-        ({"recovery": {"objective": "distill"}}, "/recipe/recovery/objective"),
-        ({"recovery": {"epochs": 3}}, "/recipe/recovery/epochs"),
-        ({"recovery": {"keep_layers": [0, 5]}}, "/recipe/recovery/keep_layers"),
         ({"evaluation": {"task": {"kind": "retrieval"}}}, "/recipe/evaluation/task"),
-        ({"export": {"onnx": True}}, "/recipe/export"),
-        ({"export": {"int8": True}}, "/recipe/export"),
     ],
 )
 def test_what_comes_later_is_said_so(recipe: dict[str, Any], pointer: str) -> None:
@@ -75,6 +69,53 @@ def test_what_asks_for_nothing_is_accepted() -> None:
     assert read_json(orjson.dumps({**BASE, "recipe": recipe})).recipe.recovery.objective == "none"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("preset", "slow"),
+        ("objective", "mlm+clm"),
+        ("epochs", 0),
+        ("max_steps", 0),
+        ("max_steps", 1.5),
+        ("batch_size", 0),
+        ("learning_rate", 0),
+        ("learning_rate", 2),
+        ("max_length", 4),
+        ("keep_layers", 0),
+        ("keep_layers", [0, 5]),
+        ("max_minutes", 0),
+        ("embedding_steps", -1),
+    ],
+)
+def test_what_a_recovery_cannot_be_is_refused_by_name(name: str, value: Any) -> None:
+    assert list(faults(recovery={name: value})) == [f"/recipe/recovery/{name}"]
+
+
+def test_every_field_of_a_recovery_can_be_said() -> None:
+    asked = {
+        "preset": "max",
+        "objective": "mlm+distill",
+        "epochs": 1.5,
+        "max_steps": 10,
+        "batch_size": 8,
+        "learning_rate": 1e-4,
+        "max_length": 64,
+        "keep_layers": 3,
+        "max_minutes": 1,
+        "embedding_steps": 5,
+    }
+    request = read_json(orjson.dumps({**BASE, "recipe": {"recovery": asked}}))
+    assert request.recipe.recovery.model_dump() == asked
+
+
+@pytest.mark.parametrize(
+    ("export", "wanted"), [({}, False), ({"onnx": False}, False), ({"int8": True}, True)]
+)
+def test_an_export_is_wanted_where_a_file_is(export: dict[str, bool], wanted: bool) -> None:
+    request = read_json(orjson.dumps({**BASE, "recipe": {"export": export}}))
+    assert request.recipe.export.wanted is wanted
+
+
 def test_webhooks_come_later() -> None:
     error = refused(webhook="https://example.org/hook")
     assert error.code == "invalid_request"
@@ -92,17 +133,17 @@ def test_no_planned_field_exists_yet() -> None:
 def test_an_unknown_field_names_the_known_ones() -> None:
     assert faults(tokeniser={})["/recipe/tokeniser"] == (
         "unknown field; known here are `vocab_size`, `tokenizer`, `transfer`, `recovery`, "
-        "`evaluation`, `gate`, `seed`"
+        "`evaluation`, `export`, `gate`, `seed`"
     )
     assert "`holdout_fraction`, `latency`" in faults(evaluation={"x": 1})["/recipe/evaluation/x"]
 
 
 def test_every_fault_is_named_at_once() -> None:
-    found = faults(vocab_size=0, seed="1", export={"onnx": True}, transfer={"a/b": 1})
+    found = faults(vocab_size=0, seed="1", export={"onnx": 1}, transfer={"a/b": 1})
     assert set(found) == {
         "/recipe/vocab_size",
         "/recipe/seed",
-        "/recipe/export",
+        "/recipe/export/onnx",
         "/recipe/transfer/a~1b",
     }
 

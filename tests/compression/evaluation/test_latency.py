@@ -2,15 +2,15 @@ import pytest
 import torch
 
 from worker.compression import LoadedModel, measure_latency
-from worker.compression.evaluation import latency
+from worker.compression.evaluation import timing
 from worker.compression.evaluation.encoding import Encoder
 
 
 def test_rows_say_how_they_were_measured(
     minilm: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latency, "_TEXTS", 4)
-    monkeypatch.setattr(latency, "_FEWEST_BATCHES", 2)
+    monkeypatch.setattr(timing, "_TEXTS", 4)
+    monkeypatch.setattr(timing, "_FEWEST_BATCHES", 2)
     rows = measure_latency(minilm, minilm, ["A rash.", "Nausea."], batch_sizes=(1, 2))
     assert [row.batch_size for row in rows] == [1, 2]
     for row in rows:
@@ -30,12 +30,18 @@ def test_medians_are_of_turns_on_the_same_batches(
         calls.append((encoder, tuple(batch)))
         return 3.0 if encoder is calls[0][0] else 1.5
 
-    monkeypatch.setattr(latency, "_milliseconds", record)
+    monkeypatch.setattr(timing, "_milliseconds", record)
+    monkeypatch.setattr(timing, "_SETTLE", 0)
     rows = measure_latency(minilm, minilm, [f"text {n}" for n in range(100)], batch_sizes=(4,))
     assert (rows[0].before_ms, rows[0].after_ms, rows[0].speedup) == (3.0, 1.5, 2.0)
-    for one, other in zip(calls[::2], calls[1::2], strict=True):
-        assert one[1] == other[1]
-        assert one[0] is not other[0]
+    turns = [calls[start : start + 8] for start in range(0, len(calls), 8)]
+    assert {tuple(batch for _, batch in turn) for turn in turns} == {
+        tuple(batch for _, batch in turns[0])
+    }
+    models = [{id(encoder) for encoder, _ in turn} for turn in turns]
+    first, second = models[:2]
+    assert len(first | second) == 2
+    assert models == [first, second, second, first, first, second]
 
 
 def test_timing_can_be_aborted(minilm: LoadedModel) -> None:

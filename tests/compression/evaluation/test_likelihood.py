@@ -8,7 +8,7 @@ import torch
 from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import LoadedModel, measure_latency, measure_quality, transfer_vocabulary
-from worker.compression.evaluation import latency
+from worker.compression.evaluation import timing
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.evaluation.likelihood import (
     causal_bits_per_character,
@@ -105,8 +105,9 @@ def test_models_without_their_head_are_compared_by_vectors(model_type: str) -> N
 def test_every_head_can_be_timed(
     model_type: str, head: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latency, "_FEWEST_BATCHES", 1)
-    monkeypatch.setattr(latency, "_REPEATS", 1)
+    monkeypatch.setattr(timing, "_FEWEST_BATCHES", 1)
+    monkeypatch.setattr(timing, "_REPEATS", 1)
+    monkeypatch.setattr(timing, "_SETTLE", 0)
     base = loaded(model_type, head)
     (row,) = measure_latency(base, base, domain_texts(), batch_sizes=(2,))
     assert row.before_ms > 0

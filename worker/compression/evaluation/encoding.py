@@ -24,7 +24,7 @@ class Encoder:
         if self.tokenizer.pad_token is None:
             # Under the mask any token will do.
             self.tokenizer.pad_token = self.tokenizer.convert_ids_to_tokens(0)
-        self.max_length = _max_length(loaded)
+        self.max_length = longest_input(loaded)
 
     @property
     def generates(self) -> bool:
@@ -63,6 +63,18 @@ class Encoder:
         return output
 
     @torch.inference_mode()
+    def run_whole(self, texts: Sequence[str]) -> Tensor:
+        """Run texts through the model with its head, whatever that is; returns its first output."""
+        output: Tensor = self.model(**self.inputs(texts))[0]
+        return output
+
+    @torch.inference_mode()
+    def logits(self, ids: Tensor) -> Tensor:
+        """Return the first output for rows of token ids without padding."""
+        output: Tensor = self.model(input_ids=ids.to(self.model.device))[0]
+        return output
+
+    @torch.inference_mode()
     def vectors(self, texts: Sequence[str]) -> Tensor:
         """Return sentence vectors (texts, width): last hidden states averaged under the mask.
 
@@ -73,8 +85,13 @@ class Encoder:
         if getattr(self.model.config, "is_encoder_decoder", False):
             body = self.model.get_encoder()
         hidden: Tensor = body(**inputs).last_hidden_state.float()
-        mask = inputs["attention_mask"].unsqueeze(-1).float()
-        return ((hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).cpu()
+        return mean_pooled(hidden, inputs["attention_mask"])
+
+
+def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean of the hidden states of each text under its mask."""
+    mask = mask.unsqueeze(-1).float()
+    return ((hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).cpu()
 
 
 def _fit_to_run(model: PreTrainedModel) -> PreTrainedModel:
@@ -85,7 +102,7 @@ def _fit_to_run(model: PreTrainedModel) -> PreTrainedModel:
     return copied
 
 
-def _max_length(loaded: LoadedModel) -> int:
+def longest_input(loaded: LoadedModel) -> int:
     """Return the longest input in tokens; positions counted from the pad id use up rows."""
     positions = getattr(loaded.model.config, "max_position_embeddings", None) or 512
     taken = max(position_origins(loaded.model), default=-1) + 1

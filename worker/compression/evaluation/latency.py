@@ -1,25 +1,27 @@
-"""Latency of both models on the same texts, turn by turn."""
+"""Latency of several models on the same texts, turn by turn."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from pathlib import Path
 
 import torch
 
 from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation.onnx_encoder import OnnxEncoder, on_cpu
+from worker.compression.evaluation.timing import Run, batch_count, time_batches
 from worker.compression.loading import LoadedModel
-from worker.compression.progress import Progress, part, silent
+from worker.compression.progress import Progress, silent
 
-_TEXTS = 32
-_FEWEST_BATCHES = 4
-_REPEATS = 3
-_WARM_UP = 2
+_DTYPES = {"onnx": "float32", "onnx-int8": "int8"}
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Median milliseconds a batch, tokenization included, each model with its own tokenizer."""
+    """Median milliseconds a batch, tokenization included, each model with its own tokenizer.
+
+    Of the runtimes ``onnx`` and ``onnx-int8`` what was before is the base in PyTorch and float32,
+    on the same CPU: what its user has today.
+    """
 
     runtime: str
     device: str
@@ -33,74 +35,73 @@ class Latency:
     speedup: float
 
 
-def measure_latency(
+@dataclass(frozen=True)
+class _Timed:
+    """A run that becomes a row, and the run of the base that it is set against."""
+
+    runtime: str
+    device: str
+    dtype: str
+    before: Run
+    after: Run
+
+
+def measure_latency(  # noqa: PLR0913
     base: LoadedModel,
     compressed: LoadedModel,
     texts: Sequence[str],
     *,
+    files: Mapping[str, Path] | None = None,
     batch_sizes: Sequence[int] = (1, 32),
     progress: Progress | None = None,
 ) -> list[Latency]:
-    """Time both models on the same batches of held-out texts, padded to the longest of a batch.
+    """Time both models, and ONNX files of the compressed one by runtime, on the same batches.
 
-    The models take turns on every batch, and which goes first changes from batch to batch, so
-    that neither has the warmer machine. Texts are used again where there are few. What is timed is
-    one pass over the texts: of an encoder-decoder the encoder and one position of the decoder.
+    Batches are of held-out texts, padded to the longest. All take turns on every batch, and which
+    goes first changes from batch to batch, so that none has the warmer machine. Texts are used
+    again where there are few. What is timed is one pass over the texts: of an encoder-decoder the
+    encoder and one position of the decoder; of a model with another head its body, but where it is
+    an ONNX file, which has its head, both with it.
     """
-    progress = progress or silent
-    pair = Encoder(base), Encoder(compressed)
-    rows = []
-    for number, batch_size in enumerate(batch_sizes):
-        batches = _batches(texts, batch_size)
-        timing = part(progress, number / len(batch_sizes), (number + 1) / len(batch_sizes))
-        for batch in batches[:_WARM_UP]:
-            for encoder in pair:
-                encoder.vectors(batch)
-        rows.append(_row(pair[0], batch_size, len(batches), *_interleaved(pair, batches, timing)))
-    return rows
+    in_torch = _in_torch(base, compressed)
+    timed = [in_torch, *_in_onnx(base, compressed, files or {}, in_torch)]
+    runs = list(dict.fromkeys(run for one in timed for run in (one.before, one.after)))
+    medians = time_batches(runs, texts, batch_sizes, progress or silent)
+    return [
+        _row(one, size, found[runs.index(one.before)], found[runs.index(one.after)])
+        for one in timed
+        for size, found in medians.items()
+    ]
 
 
-def _row(
-    base: Encoder, batch_size: int, batches: int, before: list[float], after: list[float]
-) -> Latency:
-    before_ms, after_ms = median(before), median(after)
+def _in_torch(base: LoadedModel, compressed: LoadedModel) -> _Timed:
+    before, after = Encoder(base), Encoder(compressed)
+    dtype = str(before.model.dtype).removeprefix("torch.")
+    name = f"torch {torch.__version__}"
+    return _Timed(name, before.model.device.type, dtype, before.run, after.run)
+
+
+def _in_onnx(
+    base: LoadedModel, compressed: LoadedModel, files: Mapping[str, Path], in_torch: _Timed
+) -> Iterator[_Timed]:
+    model = base.model
+    same = in_torch.device == "cpu" and (model.base_model is model or model.can_generate())
+    before = in_torch.before if same else Encoder(on_cpu(base)).run_whole
+    for runtime, file in files.items():
+        after = OnnxEncoder(compressed, file)
+        yield _Timed(runtime, "cpu", _DTYPES[runtime], before, after.run)
+
+
+def _row(one: _Timed, batch_size: int, before_ms: float, after_ms: float) -> Latency:
     return Latency(
-        runtime=f"torch {torch.__version__}",
-        device=base.model.device.type,
-        dtype=str(base.model.dtype).removeprefix("torch."),
+        runtime=one.runtime,
+        device=one.device,
+        dtype=one.dtype,
         threads=torch.get_num_threads(),
         batch_size=batch_size,
-        batches=batches,
+        batches=batch_count(batch_size),
         includes_tokenization=True,
         before_ms=before_ms,
         after_ms=after_ms,
         speedup=before_ms / after_ms,
     )
-
-
-def _batches(texts: Sequence[str], batch_size: int) -> list[list[str]]:
-    count = max(_FEWEST_BATCHES, _TEXTS // batch_size)
-    return [
-        [texts[(start + i) % len(texts)] for i in range(batch_size)]
-        for start in range(0, count * batch_size, batch_size)
-    ]
-
-
-def _interleaved(
-    pair: tuple[Encoder, Encoder], batches: Sequence[Sequence[str]], progress: Progress
-) -> tuple[list[float], list[float]]:
-    """Return milliseconds of both models, a figure a batch and repeat."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for repeat in range(_REPEATS):
-        for number, batch in enumerate(batches):
-            done = (repeat * len(batches) + number) / (_REPEATS * len(batches))
-            progress(done, f"timing batches of {len(batch)}")
-            for which in ((0, 1), (1, 0))[(number + repeat) % 2]:
-                times[which].append(_milliseconds(pair[which], batch))
-    return times
-
-
-def _milliseconds(encoder: Encoder, batch: Sequence[str]) -> float:
-    start = time.perf_counter()
-    encoder.run(batch)
-    return (time.perf_counter() - start) * 1000

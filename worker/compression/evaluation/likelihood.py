@@ -69,8 +69,7 @@ def _causal(encoder: Encoder, _: str, text: str) -> float:
     first = next((i for i in (tokenizer.bos_token_id, tokenizer.eos_token_id) if i is not None), 0)
     if ids[0] not in tokenizer.all_special_ids:
         ids = [first, *ids]
-    row = torch.tensor([ids], device=encoder.model.device)
-    return _negative_bits(encoder, encoder.model(input_ids=row).logits[0, :-1], ids[1:])
+    return _negative_bits(encoder, encoder.logits(torch.tensor([ids]))[0, :-1], ids[1:])
 
 
 @torch.inference_mode()

@@ -47,7 +47,7 @@ def _bits(encoder: Encoder, encoding: Encoding) -> float:
     log_likelihood = 0.0
     for batch in _batches(positions):
         rows = torch.stack([_masked(encoder, encoding, position) for position in batch])
-        logits = encoder.model(input_ids=rows.to(encoder.model.device))[0]
+        logits = encoder.logits(rows)
         own = logits[torch.arange(len(batch)), batch].float().cpu().log_softmax(dim=-1)
         log_likelihood += own[torch.arange(len(batch)), ids[batch]].sum().item()
     return -log_likelihood / math.log(2)

@@ -58,27 +58,59 @@ def measure_quality(  # noqa: PLR0913
     against itself. Where the model predicts masked tokens, ``masked_lm_bits_per_character`` is of
     32 of the texts.
     """
+    rows = compare_quality(
+        Encoder(base), [Encoder(compressed)], texts, sample=sample, seed=seed, progress=progress
+    )
+    return rows[0]
+
+
+def compare_quality(  # noqa: PLR0913
+    base: Encoder,
+    others: Sequence[Encoder],
+    texts: Sequence[str],
+    *,
+    sample: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[list[Quality]]:
+    """Compare several models with the base as `measure_quality` does; returns the rows of each."""
     progress = progress or silent
     if len(texts) > sample:
         texts = random.Random(seed).sample(texts, sample)  # noqa: S311
-    pair = Encoder(base), Encoder(compressed)
-    if all(encoder.generates for encoder in pair):
-        return _likelihood(pair, texts, progress)
-    vectors = _vectors(pair[0], texts, part(progress, 0, 0.4))
-    rows = _agreement(vectors, _vectors(pair[1], texts, part(progress, 0.4, 0.8)))
-    scored = [t for t in texts if all(fits(encoder, t) for encoder in pair)][:_SCORED]
-    if scored and all(has_masked_lm(encoder) for encoder in pair):
-        name = "masked_lm_bits_per_character"
-        rows.append(_bits_row(name, bits_per_character, pair, scored, part(progress, 0.8, 1)))
-    return rows
+    score = _likelihood if base.generates else _agreements
+    return score(base, others, texts, progress)
 
 
-def _likelihood(pair: Pair, texts: Sequence[str], progress: Progress) -> list[Quality]:
+def _agreements(
+    base: Encoder, others: Sequence[Encoder], texts: Sequence[str], progress: Progress
+) -> list[list[Quality]]:
+    share = 1 / (len(others) + 1)
+    vectors = sentence_vectors(base, texts, part(progress, 0, share))
+    found = []
+    for number, other in enumerate(others, 1):
+        own = part(progress, number * share, (number + 1) * share)
+        found.append(_agreement(vectors, sentence_vectors(other, texts, part(own, 0, 0.6))))
+        pair = base, other
+        scored = [t for t in texts if all(fits(encoder, t) for encoder in pair)][:_SCORED]
+        if scored and all(has_masked_lm(encoder) for encoder in pair):
+            name = "masked_lm_bits_per_character"
+            found[-1].append(_bits_row(name, bits_per_character, pair, scored, part(own, 0.6, 1)))
+    return found
+
+
+def _likelihood(
+    base: Encoder, others: Sequence[Encoder], texts: Sequence[str], progress: Progress
+) -> list[list[Quality]]:
     name, score = "causal_lm_bits_per_character", causal_bits_per_character
-    if pair[0].model.config.is_encoder_decoder:
+    if base.model.config.is_encoder_decoder:
         name, score = "denoising_bits_per_character", denoising_bits_per_character
-    scored = excerpts(pair, texts, _SCORED)
-    return [_bits_row(name, score, pair, scored, progress)] if scored else []
+    scored = excerpts([base, *others], texts, _SCORED)
+    if not scored:
+        return [[] for _ in others]
+    own = [part(progress, n / len(others), (n + 1) / len(others)) for n in range(len(others))]
+    return [
+        [_bits_row(name, score, (base, other), scored, own[n])] for n, other in enumerate(others)
+    ]
 
 
 def _bits_row(
@@ -100,7 +132,7 @@ def _agreement(before: Tensor, after: Tensor) -> list[Quality]:
     return [Quality(metric, 1.0, value, value) for metric, value in rows.items()]
 
 
-def _vectors(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Tensor:
+def sentence_vectors(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Tensor:
     """Return one vector a text; texts are batched by length and put back in their order."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors = []

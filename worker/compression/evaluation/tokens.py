@@ -1,5 +1,6 @@
 """Tokens per text and unknown tokens, before and after, on held-out text."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -7,6 +8,7 @@ from itertools import islice
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import CorpusEmptyError
+from worker.compression.evaluation.histogram import Histogram, histogram
 from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.backend import unbounded
 
@@ -27,6 +29,7 @@ class TokenUsage:
     per_text_after: float
     unk_rate_before: float
     unk_rate_after: float
+    histogram: Histogram
 
 
 def measure_tokens(
@@ -58,6 +61,7 @@ def measure_tokens(
         after.per_text,
         before.unk_rate,
         after.unk_rate,
+        histogram(before.lengths, after.lengths),
     )
 
 
@@ -66,11 +70,13 @@ class _Counter:
         self.backend = unbounded(tokenizer)
         self.unk_id = tokenizer.unk_token_id
         self.texts = self.tokens = self.unk = 0
+        self.lengths: Counter[int] = Counter()
 
     def add(self, batch: list[str]) -> None:
         for encoding in self.backend.encode_batch_fast(batch, add_special_tokens=False):
             self.texts += 1
             self.tokens += len(encoding.ids)
+            self.lengths[len(encoding.ids)] += 1
             self.unk += encoding.ids.count(self.unk_id)
 
     @property

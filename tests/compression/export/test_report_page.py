@@ -1,0 +1,123 @@
+"""report.html: every figure is there, nothing is fetched, and strange text stays text."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.compression.export.reports import full_report, recovered, sweep_report
+from worker.compression import Report
+from worker.compression.export.report_page import render_page
+
+VOID = {"meta", "wbr", "br", "link", "img", "input"}
+NASTY = "</span><script>alert('1')</script><img src=x onerror=alert(1)>&amp;\u202e"
+
+
+class Page(HTMLParser):
+    """The tags of a page, which must nest, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def count(self, name: str) -> int:
+        return sum(tag == name for tag, _ in self.tags)
+
+
+REPORTS = {
+    "one": full_report(NASTY),
+    "recovered": recovered(full_report()),
+    "sweep": sweep_report(),
+}
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_the_page_nests_and_needs_nothing_else(report: Report) -> None:
+    html = render_page(report)
+    page = Page(html)
+    assert page.open == []
+    outside = {"script", "img", "link", "iframe", "object", "embed", "base", "form", "image"}
+    assert not [tag for tag, _ in page.tags if tag in outside]
+    given = [name for _, attributes in page.tags for name in attributes]
+    assert not [name for name in given if name in {"src", "href", "style"} or name.startswith("on")]
+    urls = set(re.findall(r"\w+://[^\s\"'<]+", html)) - {"http://www.w3.org/2000/svg"}
+    assert not urls
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_text_of_the_corpus_stays_text() -> None:
+    page = Page(render_page(full_report(NASTY)))
+    assert NASTY in page.text
+    assert page.count("script") == page.count("img") == 0
+
+
+def test_every_figure_is_there() -> None:
+    html = render_page(full_report())
+    page = Page(html)
+    # Size, lengths, and the latency of two batch sizes.
+    assert page.count("svg") == page.count("figcaption") == 4
+    for figure in (
+        *("1.6 times smaller", "6.5 times smaller", "1.2 times faster", "93.0 % kept"),
+        *("3.6 times faster", "92.0 % kept", "90.9 to 13.9 MB", "Gate met"),
+        *("21.0 ms", "17.5 ms, 1.2x", "5.8 ms, 3.6x", "onnx-int8", "13.9 MB"),
+        *("<td>30,522</td><td>7,630</td><td>-75.0 %</td>", "ten nearest"),
+        *("<td>560</td><td>134</td><td>-76.0 %</td>", "base, 5", "compressed, 1"),
+    ):
+        assert figure in html, figure
+    assert "Agranulocytosis" in page.text
+
+
+def test_the_loss_is_drawn_where_there_is_one() -> None:
+    assert "Loss in recovery" in render_page(recovered(full_report()))
+    assert "Loss in recovery" not in render_page(full_report())
+
+
+def test_a_sweep_is_a_table_and_a_front() -> None:
+    html = render_page(sweep_report())
+    page = Page(html)
+    assert page.count("svg") == 5
+    assert html.count('class="ring"') == html.count('class="front"') == 1
+    # A row a runtime, of the chosen size in bold.
+    assert html.count('<tr class="chosen">') == 3
+    for size in sweep_report().sweep:
+        assert f"{size.vocab_size:,}: {size.bytes / 1e6:.1f} MB" in html
+        assert f"{size.vocab_size:,} int8" in html
+
+
+def test_a_bare_report_has_a_page_too() -> None:
+    bare = full_report()
+    bare = Report(
+        *(bare.base_model, bare.corpus, bare.base, bare.compressed, bare.tokens),
+        quality=[], latency=[], stages=[], selection="usage", transfer_method="fvt", seed=0,
+    )  # fmt: skip
+    page = Page(render_page(bare))
+    assert page.count("svg") == 2
+    assert not any("faster" in text or "kept" in text for text in page.text)
+
+
+@pytest.mark.parametrize(
+    ("speedup", "said"),
+    [(3.61, "3.6 times faster"), (0.97, "As fast as the base"), (0.8, "1.2 times slower")],
+)
+def test_the_headline_says_what_is_slower(speedup: float, said: str) -> None:
+    report = full_report()
+    row = replace(report.latency[0], speedup=speedup)
+    html = render_page(replace(report, latency=[row], exports=[]))
+    assert f"<strong>{said}</strong>" in html

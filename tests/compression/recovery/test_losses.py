@@ -1,0 +1,119 @@
+"""The losses, recomputed in numpy text by text, without batches or padding."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.compression.matrix_models import KINDS, Kind
+from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from worker.compression import transfer_vocabulary
+from worker.compression.recovery.batches import micro_batches
+from worker.compression.recovery.corrupt import IGNORED
+from worker.compression.recovery.distill import Distill, Pair, distillation
+from worker.compression.recovery.language import LanguageModelling
+
+TEXTS = [*domain_texts()[:3], "rash", "lithium, 4 ibuprofens"]
+Kinds = dict[str, Kind]
+
+
+def kind_of(model_type: str) -> Kind:
+    return next(kind for kind in KINDS if kind.model_type == model_type)
+
+
+def hidden(model: Any, ids: Any) -> Any:
+    with torch.inference_mode():
+        body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
+        row = torch.tensor(ids)[None]
+        return body(input_ids=row).last_hidden_state[0].double().numpy()
+
+
+def far(a: Any, b: Any) -> float:
+    return float(1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def expected(teacher: Any, student: Any, pairs: list[Pair], pooling: str) -> float:
+    texts, words = [], []
+    for pair in pairs:
+        sides = [
+            (hidden(teacher, pair.base_ids), pair.base_words),
+            (hidden(student, pair.ids), pair.words),
+        ]
+        vectors = [states[0] if pooling == "cls" else states.mean(0) for states, _ in sides]
+        texts.append(far(*vectors))
+        words += [
+            far(*(states[found == word].mean(0) for states, found in sides))
+            for word in range(pair.word_count)
+        ]
+    return 2 * float(np.mean(texts)) + float(np.mean(words))
+
+
+@pytest.mark.parametrize("model_type", ["bert", "roberta", "gpt2", "t5", "llama"])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_distillation(model_type: str, pooling: Any) -> None:
+    kind = kind_of(model_type)
+    base, domain = tokenizer_pair(kind.family)
+    teacher = kind.make(kind.classes[0], base)
+    student = transfer_vocabulary(teacher, base, domain).model
+    objective = distillation(teacher, base, domain, 40, pooling)
+    pairs = objective.examples(TEXTS, 0)
+    assert len(pairs) == len(TEXTS)
+    loss = in_parts(objective, student, pairs)
+    assert loss > 0
+    assert loss == pytest.approx(expected(teacher, student, pairs, pooling), abs=1e-5)
+
+
+def in_parts(objective: Any, student: Any, examples: list[Any]) -> float:
+    """The loss of a step of small batches, longest texts first."""
+    units = objective.units(examples)
+    parts = list(micro_batches(examples, 60))
+    assert len(parts) > 1
+    with torch.no_grad():
+        return sum(float(objective.loss(student, part, units)) for part in parts)
+
+
+def test_a_model_agrees_with_itself() -> None:
+    kind = kind_of("bert")
+    base, _ = tokenizer_pair(kind.family)
+    model = kind.make("BertModel", base)
+    objective: Distill = distillation(model, base, base, 40, "mean")
+    assert in_parts(objective, model, objective.examples(TEXTS, 0)) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "model_type", "head"),
+    [
+        ("mlm", "bert", "BertForMaskedLM"),
+        ("mlm", "deberta-v2", "DebertaV2ForMaskedLM"),
+        ("clm", "gpt2", "GPT2LMHeadModel"),
+        ("clm", "llama", "LlamaForCausalLM"),
+        ("denoise", "t5", "T5ForConditionalGeneration"),
+        ("denoise", "bart", "BartForConditionalGeneration"),
+    ],
+)
+def test_language_modelling(name: str, model_type: str, head: str) -> None:
+    kind = kind_of(model_type)
+    tokenizer, _ = tokenizer_pair(kind.family)
+    model = kind.make(head, tokenizer)
+    objective = LanguageModelling(name, tokenizer, 40, seed=3)
+    examples = objective.examples(TEXTS, 7)
+    losses = []
+    for example in examples:
+        inputs: dict[str, Any] = {"input_ids": torch.tensor(example.ids)[None]}
+        if name == "denoise":
+            inputs["labels"] = torch.tensor(example.labels)[None]
+        with torch.inference_mode():
+            scores = model(**inputs).logits[0].double().numpy()
+        for row, label in zip(scores, example.labels, strict=True):
+            if label != IGNORED:
+                losses.append(np.log(np.exp(row - row.max()).sum()) + row.max() - row[label])
+    assert in_parts(objective, model, examples) == pytest.approx(np.mean(losses), abs=1e-4)
+
+
+def test_a_step_has_the_same_noise_each_time_and_another_step_another() -> None:
+    tokenizer, _ = tokenizer_pair("wordpiece")
+    objective = LanguageModelling("mlm", tokenizer, 40, seed=3)
+    one, again, other = (objective.examples(TEXTS, start) for start in (10, 10, 20))
+    assert [e.ids.tolist() for e in one] == [e.ids.tolist() for e in again]
+    assert [e.ids.tolist() for e in one] != [e.ids.tolist() for e in other]

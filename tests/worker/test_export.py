@@ -1,0 +1,83 @@
+"""Exports in whole jobs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from app.blobs import Blobs
+from app.db import Database
+from app.jobs.state import Status
+from app.settings import Settings
+from tests.worker.in_process import report_of, run, unpack
+from tests.worker.models import make_base_model
+from worker import runner
+from worker.compression.evaluation import timing
+from worker.stages import STAGES
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(timing, "_TEXTS", 4)
+    monkeypatch.setattr(runner, "STAGES", [s for s in STAGES if s.name != "check"])
+    make_base_model(tmp_path / "models" / "acme" / "tiny-bert")
+    return settings.model_copy(update={"models_dir": tmp_path / "models"})
+
+
+def test_every_size_of_a_sweep_is_exported_and_measured(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    recipe: dict[str, Any] = {"vocab_size": [300, 240], "export": {"int8": True}}
+    job = run(settings, db, blobs, **recipe, evaluation={"latency": True})
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    for row in report["sweep"]:
+        assert [export["runtime"] for export in row["exports"]] == ["onnx", "onnx-int8"]
+        for export in row["exports"]:
+            file = folder / row["path"] / export["path"]
+            assert file.stat().st_size == export["bytes"]
+            metrics = [quality["metric"] for quality in export["quality"]]
+            assert metrics == [quality["metric"] for quality in row["quality"]]
+        plain, int8 = (export["quality"][0]["after"] for export in row["exports"])
+        assert plain == pytest.approx(row["quality"][0]["after"], abs=1e-4)
+        assert int8 == pytest.approx(plain, abs=0.1)
+    assert report["exports"] == report["sweep"][0]["exports"]
+    runtimes = [(row["runtime"], row["batch_size"]) for row in report["latency"][2:]]
+    assert runtimes == [(name, n) for name in ("onnx", "onnx-int8") for n in (1, 32)]
+    assert {row["before_ms"] for row in report["latency"][2::2]} == {
+        report["latency"][2]["before_ms"]
+    }
+    assert job.result
+    assert job.result["speedup"]["1"] == round(report["latency"][0]["speedup"], 3)
+    hashed = {file["path"] for file in json.loads((folder / "manifest.json").read_text())["files"]}
+    assert {"onnx/model_int8.onnx", "sizes/240/onnx/model.onnx"} <= hashed
+    check_card(folder)
+
+
+def check_card(folder: Path) -> None:
+    """What the model card says works as it stands there."""
+    card = (folder / "README.md").read_text()
+    assert "onnx/model_int8.onnx" in card
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    session = onnxruntime.InferenceSession(folder / "onnx" / "model_int8.onnx")
+    batch = tokenizer(["babe bibo", "ba"], padding=True, return_tensors="np")
+    (output,) = session.run(None, {i.name: batch[i.name] for i in session.get_inputs()})
+    assert output.shape[0] == 2
+
+
+def test_without_being_asked_nothing_is_exported(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    job = run(settings, db, blobs, vocab_size=300, evaluation={"latency": False})
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    assert not (folder / "onnx").exists()
+    assert (report["exports"], "onnx" in (folder / "README.md").read_text()) == ([], False)
+    assert report["memory"] == []

@@ -1,0 +1,72 @@
+"""Peak memory of base and compressed model, each in a fresh process of its own."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.compression.progress import Progress, silent
+
+_PROBE = Path(__file__).with_name("memory_probe.py")
+_TEXTS = 32
+_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Most resident bytes of a process that loads a model and runs 32 texts, libraries included.
+
+    What was before is the base in PyTorch and float32, whatever the runtime.
+    """
+
+    runtime: str
+    before_bytes: int
+    after_bytes: int
+
+
+def measure_memory(
+    base: Path,
+    compressed: Path,
+    files: Mapping[str, Path],
+    texts: Sequence[str],
+    progress: Progress | None = None,
+) -> list[Memory]:
+    """Measure the base and the compressed model in PyTorch, and ONNX files of it by runtime.
+
+    Each is a program that does nothing else: one that runs an ONNX file does not import PyTorch.
+    """
+    progress = progress or silent
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder, "texts.json")
+        sample.write_text(json.dumps(list(texts[:_TEXTS])), encoding="utf-8")
+        before = _peak(["torch", base, sample], progress)
+        probes: dict[str, list[str | Path]] = {"torch": ["torch", compressed, sample]}
+        probes |= {name: ["onnx", file, compressed, sample] for name, file in files.items()}
+        return [
+            Memory(runtime, before, _peak(probe, progress)) for runtime, probe in probes.items()
+        ]
+
+
+def _peak(arguments: Sequence[str | Path], progress: Progress) -> int:
+    command = [sys.executable, "-P", _PROBE, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            while process.poll() is None:
+                progress(0.5, "measuring memory")
+                _wait(process)
+            output, _ = process.communicate()
+        finally:
+            process.kill()
+    if process.returncode:
+        raise RuntimeError(f"The memory probe ended with {process.returncode}: {arguments[:-1]}")
+    return int(output.split()[-1])
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(_SECONDS)
+    except subprocess.TimeoutExpired:
+        return

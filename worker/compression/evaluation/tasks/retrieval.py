@@ -1,0 +1,70 @@
+"""Retrieval with judgements: nDCG@10 of the sentence vectors, without any training."""
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+
+import pytrec_eval
+import torch
+from torch.nn.functional import normalize
+
+from worker.compression.errors import TaskDataError
+from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation.quality import sentence_vectors
+from worker.compression.progress import Progress, part, silent
+
+_RETURNED = 100
+
+Texts = Mapping[str, str]
+Judgements = Mapping[str, Mapping[str, int]]
+"""Of a query's id, the grades of documents by their ids."""
+
+
+def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -> None:
+    """Refuse judgements that no ranking could be scored by.
+
+    Raises:
+        TaskDataError: they name a query or a document that is not there, or nothing is relevant.
+
+    """
+    named = {document for grades in judgements.values() for document in grades}
+    for what, ids, known in (
+        ("queries", judgements.keys(), queries),
+        ("documents", named, documents),
+    ):
+        if unknown := sorted(set(ids) - known.keys()):
+            raise TaskDataError(
+                f"The judgements name {len(unknown)} {what} that are not given, such as "
+                f"{unknown[0]!r}: give them, or leave their judgements out."
+            )
+    if not any(grade > 0 for grades in judgements.values() for grade in grades.values()):
+        raise TaskDataError("No document is relevant to any query: give judgements above 0.")
+
+
+def retrieval_score(
+    encoder: Encoder,
+    documents: Texts,
+    queries: Texts,
+    judgements: Judgements,
+    progress: Progress | None = None,
+) -> float:
+    """Return nDCG@10, a mean over the queries that have a relevant document."""
+    check_judgements(documents, queries, judgements)
+    progress = progress or silent
+    judged = {query: dict(grades) for query, grades in judgements.items() if any(grades.values())}
+    asked = [queries[query] for query in judged]
+    rows = _unit(encoder, asked, part(progress, 0, 0.2))
+    columns = _unit(encoder, list(documents.values()), part(progress, 0.2, 1))
+    best = (rows @ columns.T).topk(min(_RETURNED, len(documents)))
+    ids = list(documents)
+    run = {
+        query: {ids[place]: value for place, value in zip(places, values, strict=True)}
+        for query, places, values in zip(
+            judged, best.indices.tolist(), best.values.tolist(), strict=True
+        )
+    }
+    found = pytrec_eval.RelevanceEvaluator(judged, {"ndcg_cut.10"}).evaluate(run)
+    return mean(scores["ndcg_cut_10"] for scores in found.values())
+
+
+def _unit(encoder: Encoder, texts: Sequence[str], progress: Progress) -> torch.Tensor:
+    return normalize(sentence_vectors(encoder, texts, progress))

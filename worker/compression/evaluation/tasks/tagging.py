@@ -1,0 +1,126 @@
+"""Token classification: fine-tuned, then the F1 of whole entities on the test part."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from seqeval.metrics import f1_score
+from transformers import AutoModelForTokenClassification
+
+from worker.compression.errors import TaskDataError
+from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation.tasks.finetuning import Batch, Protocol, fine_tune
+from worker.compression.loading import LoadedModel
+from worker.compression.progress import Progress, part, silent
+
+Tagged = tuple[Sequence[str], Sequence[str]]
+"""The words of a sentence and their tags, such as B-PER, I-PER and O."""
+_IGNORED = -100
+
+
+def check_tags(train: Sequence[Tagged], test: Sequence[Tagged]) -> list[str]:
+    """Return the tags in order.
+
+    Raises:
+        TaskDataError: words and tags do not align, a part has no entity, or a tag is new in test.
+
+    """
+    for name, sentences in (("train", train), ("test", test)):
+        for number, (words, tags) in enumerate(sentences):
+            if len(words) != len(tags):
+                raise TaskDataError(
+                    f"Sentence {number} of the {name} part has {len(words)} words and {len(tags)} "
+                    "tags: give each word one."
+                )
+        if not {tag for _, tags in sentences for tag in tags} - {"O"}:
+            raise TaskDataError(f"The {name} part has no entity: give sentences with some.")
+    known = {tag for _, tags in train for tag in tags}
+    if unseen := sorted({tag for _, tags in test for tag in tags} - known):
+        raise TaskDataError(
+            f"The tag {unseen[0]!r} of the test part is not in the train part: add examples of it."
+        )
+    return sorted(known)
+
+
+def tagging_score(  # noqa: PLR0913
+    loaded: LoadedModel,
+    train: Sequence[Tagged],
+    test: Sequence[Tagged],
+    *,
+    seed: int = 0,
+    protocol: Protocol = Protocol(),  # noqa: B008
+    progress: Progress | None = None,
+) -> float:
+    """Return the entity F1 on ``test`` of the model fine-tuned on ``train``, with a new head.
+
+    A word has the tag of its first token; one that has none, since it was cut off, is O.
+    """
+    tags, progress = check_tags(train, test), progress or silent
+    encoder = Encoder(loaded)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = AutoModelForTokenClassification.from_pretrained(
+            loaded.folder, num_labels=len(tags), dtype=torch.float32, local_files_only=True
+        ).to(loaded.model.device)
+
+        def collate(examples: Sequence[Tagged]) -> Batch:
+            return _encoded(encoder, examples, tags, protocol)[0]
+
+        fine_tune(model, train, collate, protocol, seed, part(progress, 0, 0.9))
+    predicted = list[list[str]]()
+    for start in range(0, len(test), protocol.batch_size):
+        batch = test[start : start + protocol.batch_size]
+        predicted += _predicted(model, encoder, batch, tags, protocol)
+    return float(f1_score([list(own) for _, own in test], predicted))
+
+
+def _predicted(
+    model: Any, encoder: Encoder, examples: Sequence[Tagged], tags: list[str], protocol: Protocol
+) -> list[list[str]]:
+    batch, firsts = _encoded(encoder, examples, tags, protocol)
+    batch.pop("labels")
+    with torch.inference_mode():
+        best = model(**{k: t.to(model.device) for k, t in batch.items()}).logits.argmax(dim=-1)
+    found = [["O"] * len(words) for words, _ in examples]
+    for row, places in enumerate(firsts):
+        for word, place in places.items():
+            found[row][word] = tags[int(best[row, place])]
+    return found
+
+
+def _encoded(
+    encoder: Encoder, examples: Sequence[Tagged], tags: list[str], protocol: Protocol
+) -> tuple[Batch, list[dict[int, int]]]:
+    """Return inputs with labels, and of each sentence the place of each word's first token."""
+    inputs = encoder.tokenizer(
+        [" ".join(words) for words, _ in examples],
+        padding=True,
+        truncation=True,
+        max_length=min(encoder.max_length, protocol.max_length),
+        return_offsets_mapping=True,
+        return_tensors="pt",
+    )
+    labels = torch.full_like(inputs["input_ids"], _IGNORED)
+    firsts = list[dict[int, int]]()
+    for row, (words, own) in enumerate(examples):
+        places = first_tokens(words, inputs["offset_mapping"][row].tolist())
+        for word, place in reversed(places.items()):
+            labels[row, place] = tags.index(own[word])
+        firsts.append(places)
+    batch = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    return {**batch, "labels": labels}, firsts
+
+
+def first_tokens(words: Sequence[str], offsets: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Return the place of the first token of each word of a sentence, by characters.
+
+    So any tokenizer will do, also one whose tokens span words: then its words share a token, which
+    learns the tag of the first.
+    """
+    places: dict[int, int] = {}
+    starts = [sum(map(len, words[:n])) + n for n in range(len(words))]
+    for place, (start, end) in enumerate(offsets):
+        for word, text in enumerate(words):
+            if start < starts[word] + len(text) and starts[word] < end:
+                places.setdefault(word, place)
+    return dict(sorted(places.items()))

@@ -1,0 +1,1 @@
+"""Charts as SVG that takes its colours from the page around it."""

@@ -1,0 +1,1 @@
+"""Recovery: training a transferred model on its domain, with its base as the teacher."""

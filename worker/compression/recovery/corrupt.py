@@ -1,0 +1,115 @@
+"""What the pre-training objectives do to a text: masks, spans behind sentinels, the next token."""
+
+import numpy as np
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from worker.compression.recovery.words import Ints
+
+IGNORED = -100
+_MASKED, _SPAN_NOISE, _INFILL_NOISE, _SPAN = 0.15, 0.15, 0.3, 3.0
+_AS_MASK, _AS_RANDOM = 0.8, 0.9
+
+
+class Noise:
+    """The corruptions of one tokenizer's ids; each returns what is read and the labels."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        special = sorted(set(tokenizer.all_special_ids))
+        self._is_special = np.zeros(len(tokenizer), dtype=bool)
+        self._is_special[special] = True
+        self._ordinary = np.flatnonzero(~self._is_special)
+        self._mask = tokenizer.mask_token_id
+        starts = (tokenizer.bos_token_id, tokenizer.eos_token_id, 0)
+        self._start = next(int(i) for i in starts if i is not None)
+        known = tokenizer.get_vocab()
+        self._sentinels = [
+            known[f"<extra_id_{n}>"] for n in range(100) if f"<extra_id_{n}>" in known
+        ]
+
+    def mask_tokens(self, ids: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """Hide 15 % of the tokens, at least one (Devlin et al. 2019).
+
+        80 % of them read as the mask token, 10 % as a random token, 10 % as themselves.
+        """
+        eligible = np.flatnonzero(~self._is_special[ids])
+        labels = np.full_like(ids, IGNORED)
+        if not eligible.size:
+            return ids, labels
+        count = max(1, round(_MASKED * eligible.size))
+        hidden = rng.choice(eligible, count, replace=False)
+        labels[hidden] = ids[hidden]
+        ids, fate = ids.copy(), rng.random(count)
+        ids[hidden[fate < _AS_MASK]] = self._mask
+        random = hidden[(fate >= _AS_MASK) & (fate < _AS_RANDOM)]
+        ids[random] = rng.choice(self._ordinary, random.size)
+        return ids, labels
+
+    def predict_next(self, ids: Ints, _: np.random.Generator) -> tuple[Ints, Ints]:
+        """Label each position with the token after it; a start token goes first where none is.
+
+        That is bos, or else eos, which stands between documents in GPT-2's training.
+        """
+        if ids.size and not self._is_special[ids[0]]:
+            ids = np.concatenate([[self._start], ids])
+        labels = np.concatenate([ids[1:], [IGNORED]])
+        return ids, labels
+
+    def hide_spans(self, ids: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """Hide spans of about three tokens.
+
+        With sentinels (T5) each stands for a span, 15 % of the tokens, and the spans are the
+        target; with a mask token (BART) it does, 30 %, and the whole text is the target; else the
+        second half of the text is the target of the first.
+        """
+        inner = np.flatnonzero(~self._is_special[ids])
+        if inner.size < 2:
+            return ids, np.full(1, IGNORED)
+        first, last = inner[0], inner[-1] + 1
+        head, body, tail = ids[:first], ids[first:last], ids[last:]
+        if self._sentinels:
+            return self._behind_sentinels(head, body, tail, rng)
+        if self._mask is not None:
+            return self._infilled(head, body, tail, rng), ids
+        middle = len(body) // 2
+        return np.concatenate([head, body[:middle], tail]), np.concatenate([body[middle:], tail])
+
+    def _behind_sentinels(
+        self, head: Ints, body: Ints, tail: Ints, rng: np.random.Generator
+    ) -> tuple[Ints, Ints]:
+        source, target, end = [head], list[Ints](), 0
+        for sentinel, (start, stop) in zip(
+            self._sentinels, spans(len(body), _SPAN_NOISE, rng), strict=False
+        ):
+            source += [body[end:start], np.array([sentinel])]
+            target += [np.array([sentinel]), body[start:stop]]
+            end = stop
+        return np.concatenate([*source, body[end:], tail]), np.concatenate([*target, tail])
+
+    def _infilled(self, head: Ints, body: Ints, tail: Ints, rng: np.random.Generator) -> Ints:
+        source, end = [head], 0
+        for start, stop in spans(len(body), _INFILL_NOISE, rng):
+            source += [body[end:start], np.array([self._mask])]
+            end = stop
+        return np.concatenate([*source, body[end:], tail])
+
+
+def spans(length: int, noise: float, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Return disjoint spans in order that hold this share of so many tokens, not next to another.
+
+    The number of spans is that of a mean length of three; lengths are drawn evenly among all ways
+    to divide the hidden tokens (Raffel et al. 2020).
+    """
+    hidden = min(max(1, round(noise * length)), length - 1)
+    count = max(1, min(round(hidden / _SPAN), length - hidden))
+    long, between = _divided(hidden, count, rng), _divided(length - hidden, count, rng)
+    found, place = [], 0
+    for gap, size in zip(between, long, strict=True):
+        found.append((place + gap, place + gap + size))
+        place += gap + size
+    return found
+
+
+def _divided(total: int, parts: int, rng: np.random.Generator) -> list[int]:
+    """Divide a number into so many parts of at least one, every way as likely as another."""
+    cuts = np.sort(rng.choice(np.arange(1, total), parts - 1, replace=False))
+    return [int(part) for part in np.diff([0, *cuts.tolist(), total])]

@@ -1,0 +1,147 @@
+"""Everything a recovery trains with: documents, objectives, batches and the plan of steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from worker.compression.corpus import Texts
+from worker.compression.evaluation.encoding import longest_input
+from worker.compression.loading import LoadedModel
+from worker.compression.progress import Progress
+from worker.compression.recovery.distill import distillation
+from worker.compression.recovery.draws import CHARACTERS_PER_TOKEN, Drawer
+from worker.compression.recovery.language import LanguageModelling
+from worker.compression.recovery.nature import nature_of
+from worker.compression.recovery.options import (
+    Budget,
+    Load,
+    RecoveryOptions,
+    bounded,
+    default_rate,
+    settle,
+)
+from worker.compression.recovery.rounds import Batch, Objective, Rounds, batches_of
+from worker.compression.recovery.sample import Documents, sample_documents
+from worker.compression.recovery.schedule import Plan
+from worker.compression.recovery.teacher import as_teacher
+from worker.compression.transfer.vocabulary import vocabulary_tensors
+
+_PROBED = 256
+"""Texts from which the tokens of a step are told."""
+_FEWEST_HELD_OUT, _TRAINED_PER_HELD_OUT = 16, 40
+
+
+@dataclass(frozen=True)
+class Models:
+    """Teacher and student with their tokenizers."""
+
+    base: LoadedModel
+    student: PreTrainedModel
+    domain_tokenizer: PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the loop is given; ``documents`` is the number of those trained on."""
+
+    rounds: Rounds
+    held_out: list[Batch]
+    plan: Plan
+    budget: Budget
+    rate: float
+    documents: int
+    names: list[str]
+
+
+def prepare(  # noqa: PLR0913, PLR0917
+    models: Models,
+    texts: Texts,
+    names: Sequence[str],
+    options: RecoveryOptions,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+) -> Prepared:
+    """Read the corpus and plan the training.
+
+    Raises:
+        CorpusEmptyError: there is no text.
+
+    """
+    documents = sample_documents(texts, seed, progress)
+    budget = settle(options, on_gpu=device.type == "cuda", documents=len(documents.training))
+    length = min(budget.max_length, longest_input(models.base))
+    objectives = [_objective(name, models, length, seed, device) for name in names]
+    # The parts of documents are for what is compared as a whole.
+    drawer = Drawer(documents.training, seed, length, parts="distill" in names)
+    budget = bounded(budget, options, _load(models, objectives, drawer, documents))
+    return Prepared(
+        Rounds(objectives, drawer, budget.batch_size),
+        _held_out(objectives, documents, drawer, budget),
+        Plan(budget.steps, budget.seconds),
+        budget,
+        options.learning_rate or default_rate(_width(models.student), budget),
+        len(documents.training),
+        list(names),
+    )
+
+
+def _objective(
+    name: str, models: Models, max_length: int, seed: int, device: torch.device
+) -> Objective:
+    if name != "distill":
+        return LanguageModelling(name, models.domain_tokenizer, max_length, seed)
+    base = models.base
+    teacher, pooling = as_teacher(base.model, device), nature_of(base).pooling
+    return distillation(teacher, base.tokenizer, models.domain_tokenizer, max_length, pooling)
+
+
+def _held_out(
+    objectives: Sequence[Objective], documents: Documents, like: Drawer, budget: Budget
+) -> list[Batch]:
+    """Return what the held-out loss is of: the same texts, with the same noise, each time.
+
+    Few enough that a short run does not spend its time on them.
+    """
+    few = max(_FEWEST_HELD_OUT, budget.steps * budget.batch_size // _TRAINED_PER_HELD_OUT)
+    texts = documents.held_out[:few]
+    if not texts:
+        return []
+    return batches_of(objectives, replace(like, documents=texts).texts(0, len(texts)), 0)
+
+
+def _load(
+    models: Models, objectives: Sequence[Objective], drawer: Drawer, documents: Documents
+) -> Load:
+    texts = drawer.texts(0, min(_PROBED, len(documents.training)))
+    characters = sum(map(len, documents.training)) / len(documents.training)
+    work = 0.0
+    for objective in objectives:
+        tokens = sum(example.tokens for example in objective.examples(texts, 0)) / len(texts)
+        work += tokens * _work_per_token(models, objective.name)
+    return Load(
+        len(documents.training),
+        characters / (drawer.max_length * CHARACTERS_PER_TOKEN),
+        max(work, 1.0),
+        drawer.parts,
+    )
+
+
+def _work_per_token(models: Models, name: str) -> float:
+    """Return floating-point operations: 2 a weight forward, 4 backward (Kaplan et al. 2020)."""
+    work = 6.0 * _weights(models.student, with_tables=name != "distill")
+    return work + (2.0 * _weights(models.base.model, False) if name == "distill" else 0.0)
+
+
+def _weights(model: PreTrainedModel, with_tables: bool) -> int:
+    """Return the weights that a token meets: a table only where a head multiplies by it."""
+    table = max(t.numel() for t in vocabulary_tensors(model).input_tables)
+    everything = sum(parameter.numel() for parameter in model.parameters())
+    return max(1, everything if with_tables else everything - table)
+
+
+def _width(model: PreTrainedModel) -> int:
+    return int(model.config.hidden_size)

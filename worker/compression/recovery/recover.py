@@ -1,0 +1,164 @@
+"""Recover what a transferred model lost: from the corpus, without labels."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch.nn import Module
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from worker.compression.corpus import Texts
+from worker.compression.errors import RecoveryTooShortError
+from worker.compression.loading import LoadedModel
+from worker.compression.progress import Progress, part, silent
+from worker.compression.recovery.course import Checkpoint, Course
+from worker.compression.recovery.layers import drop_layers
+from worker.compression.recovery.loop import Loop
+from worker.compression.recovery.nature import choose_objective, nature_of
+from worker.compression.recovery.options import RecoveryOptions
+from worker.compression.recovery.outcome import LossPoint, Recovery
+from worker.compression.recovery.prepare import Models, Prepared, prepare
+
+_READING = 0.03
+"""Share of the progress that reading the corpus takes."""
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """The model to keep, in evaluation mode and the dtype it had, and how it came about."""
+
+    model: PreTrainedModel
+    summary: Recovery
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who follows a recovery, and where its state is kept meanwhile.
+
+    Where ``file`` holds a state of the same run, training goes on from there. ``saved`` is called
+    after each time it was written, ``on_point`` with each point of the loss curve.
+    """
+
+    progress: Progress = silent
+    on_point: Callable[[LossPoint], None] = lambda _: None
+    file: Path | None = None
+    every_seconds: float = 60.0
+    saved: Callable[[], None] = lambda: None
+
+
+def recover(  # noqa: PLR0913, PLR0917
+    base: LoadedModel,
+    student: PreTrainedModel,
+    domain_tokenizer: PreTrainedTokenizerBase,
+    texts: Texts,
+    options: RecoveryOptions = RecoveryOptions(),  # noqa: B008
+    seed: int = 0,
+    watch: Watch = Watch(),
+) -> Recovered:
+    """Train a transferred model on texts that the evaluation does not see.
+
+    ``student`` is what ``transfer_vocabulary`` made of ``base``; it is changed, ``base`` is not.
+    With ``keep_layers`` its layers are dropped first, and won back by the same training.
+    ``watch.progress`` is called at every step, so an exception raised from it stops at once. On a
+    CPU the same arguments give the same weights, as long as the clock does not end it.
+
+    Raises:
+        RecoveryUnsupportedError: the model cannot be trained as asked.
+        TooManyLayersError: the model has fewer layers than are to be kept.
+        RecoveryTooShortError: ``max_minutes`` is too short for a single step.
+        CorpusEmptyError: there is no text.
+
+    """
+    names, reason = choose_objective(options.objective, nature_of(base))
+    if options.keep_layers is not None:
+        student = drop_layers(student, options.keep_layers)
+    asked = Recovery(
+        options.objective,
+        "+".join(names) or "none",
+        reason,
+        options.preset,
+        keep_layers=options.keep_layers,
+    )
+    if not names:
+        return Recovered(student, asked)
+    dtype, accelerator = student.dtype, Accelerator(mixed_precision=_precision())
+    Module.to(student, torch.float32)
+    models = Models(base, student, domain_tokenizer)
+    reading = part(watch.progress, 0, _READING)
+    made = prepare(models, texts, names, options, seed, accelerator.device, reading)
+    loop = Loop(student, _course(models, made, options, seed, watch), accelerator)
+    loop.run()
+    Module.to(student, "cpu", dtype)
+    return Recovered(student, _summary(asked, loop, made))
+
+
+def _precision() -> str:
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+
+
+def _course(
+    models: Models, made: Prepared, options: RecoveryOptions, seed: int, watch: Watch
+) -> Course:
+    checkpoint = None
+    if watch.file:
+        run = _name_of_run(models, made, options, seed)
+        checkpoint = Checkpoint(watch.file, run, watch.every_seconds, watch.saved)
+    return Course(
+        rounds=made.rounds,
+        held_out=made.held_out,
+        plan=made.plan,
+        rate=made.rate,
+        embedding_steps=options.embedding_steps,
+        # Noise in the student alone is noise in what it is compared with.
+        dropout="distill" not in made.names,
+        seed=seed,
+        progress=part(watch.progress, _READING, 1),
+        on_point=watch.on_point,
+        checkpoint=checkpoint,
+    )
+
+
+def _name_of_run(models: Models, made: Prepared, options: RecoveryOptions, seed: int) -> str:
+    """Return what tells a run from others: what was asked, the vocabulary, the plan."""
+    vocabulary = sorted(models.domain_tokenizer.get_vocab().items())
+    known = [asdict(options), made.names, seed, made.plan.steps, made.documents, vocabulary]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+
+def _summary(asked: Recovery, loop: Loop, made: Prepared) -> Recovery:
+    """Return the figures of a loop that has ended.
+
+    Raises:
+        RecoveryTooShortError: there was no time for a step, and its limit was asked for.
+
+    """
+    state, budget, warning = loop.state, made.budget, None
+    if not state.step and loop.stopped_by == "max_minutes":
+        if budget.seconds_asked:
+            raise RecoveryTooShortError(
+                f"recovery.max_minutes is too short for one step, which took {state.seconds:.0f} "
+                "seconds: give more, a smaller batch_size, or `none` as the objective."
+            )
+        warning = "there was no time for a single step: give recovery.max_minutes"
+    if loop.stopped_by == "non_finite_loss":
+        warning = f"the loss was not a number after {state.step} steps: lower the learning rate"
+    known = asdict(asked) | {"loss": state.curve, "warning": warning}
+    known |= {
+        "steps": state.step,
+        "planned_steps": made.plan.steps,
+        "kept_step": loop.best.step,
+        "epochs": round(state.step * budget.batch_size / made.documents, 2),
+        "batch_size": budget.batch_size,
+        "learning_rate": made.rate,
+        "seconds": round(state.seconds, 2),
+        "tokens": state.tokens,
+        "tokens_per_second": round(state.tokens / max(state.seconds, 1e-9), 1),
+        "device": loop.accelerator.device.type,
+        "stopped_by": loop.stopped_by,
+    }
+    return Recovery(**known)

@@ -1,0 +1,17 @@
+"""Write the files for other runtimes, where the recipe asks for them."""
+
+from pathlib import Path
+
+from worker.compression import export_onnx
+from worker.context import JobContext, StageProgress, nth_part
+
+
+def export(context: JobContext, folder: Path, progress: StageProgress) -> None:
+    """Leave a folder a size with the ONNX files of its model; nothing where none were asked."""
+    recipe = context.recipe.export
+    if not recipe.wanted:
+        return
+    sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
+    for number, size in enumerate(sizes):
+        own = nth_part(progress, number, len(sizes))
+        export_onnx(context.final_model(size), folder / str(size), int8=recipe.int8, progress=own)

@@ -1,0 +1,77 @@
+"""Train the transferred models on the corpus, with the base as their teacher."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from worker.compression import (
+    LossPoint,
+    Recovery,
+    RecoveryOptions,
+    Watch,
+    load_model,
+    recover,
+    save_model,
+    training_texts,
+)
+from worker.context import JobContext, StageProgress, nth_part, write_json
+
+STATE, SUMMARIES, VOCABULARY = "state.pt", "recovery.json", "vocabulary.jsonl"
+
+
+def recover_models(context: JobContext, folder: Path, progress: StageProgress) -> None:
+    """Leave a folder a size, a model as `transfer` leaves it; and `recovery.json`, how it went.
+
+    What an earlier attempt left of it counts: sizes that are in `recovery.json` are done, and
+    `state.pt` is how far the one after them is.
+    """
+    sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
+    done: dict[str, Any] = {}
+    if (folder / SUMMARIES).is_file():
+        done = json.loads((folder / SUMMARIES).read_text("utf-8"))
+    for number, size in enumerate(map(str, sizes)):
+        if size in done:
+            continue
+        own = nth_part(progress, number, len(sizes))
+        done[size] = asdict(_recover(context, folder, size, own))
+        (folder / STATE).unlink(missing_ok=True)
+        write_json(folder / SUMMARIES, done)
+        if number + 1 < len(sizes):
+            context.keep_partial(folder.name)
+
+
+def _recover(context: JobContext, folder: Path, size: str, progress: StageProgress) -> Recovery:
+    asked, transferred = context.recipe.recovery, context.output("transfer", size)
+    target = folder / size
+    shutil.rmtree(target, ignore_errors=True)
+    if asked.objective == "none" and asked.keep_layers is None:
+        shutil.copytree(transferred, target)
+        return Recovery(asked.objective, reason="asked for", preset=asked.preset)
+    loaded, recipe = load_model(transferred), context.recipe
+    done = recover(
+        context.base,
+        loaded.model,
+        loaded.tokenizer,
+        training_texts(context.documents, recipe.evaluation.holdout_fraction, recipe.seed),
+        RecoveryOptions(**asked.model_dump()),
+        recipe.seed,
+        _watch(context, folder, size, progress),
+    )
+    save_model(target, done.model, loaded.tokenizer, context.base.folder)
+    shutil.copyfile(transferred / VOCABULARY, target / VOCABULARY)
+    return done.summary
+
+
+def _watch(context: JobContext, folder: Path, size: str, progress: StageProgress) -> Watch:
+    def on_point(point: LossPoint) -> None:
+        context.tell("recovery.loss", vocab_size=int(size), **asdict(point))
+
+    return Watch(
+        progress=progress,
+        on_point=on_point,
+        file=folder / STATE,
+        every_seconds=context.settings.checkpoint_seconds,
+        saved=lambda: context.keep_partial(folder.name),
+    )
