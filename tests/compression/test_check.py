@@ -99,6 +99,7 @@ def test_a_broken_artifact_is_told(
     assert raised.value.code == "artifact_check_failed"
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     folder, texts = artifact(tmp_path / "model"), tmp_path / "texts.json"
     texts.write_text(json.dumps(domain_texts()))

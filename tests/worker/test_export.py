@@ -29,6 +29,7 @@ def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return settings.model_copy(update={"models_dir": tmp_path / "models"})
 
 
+@pytest.mark.slow
 def test_every_size_of_a_sweep_is_exported_and_measured(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
 ) -> None:

@@ -125,6 +125,7 @@ def test_an_unmet_gate_fails_the_job_and_keeps_its_result(
     assert blobs.keys(f"{job.blob_prefix}/stages") == []
 
 
+@pytest.mark.slow
 def test_multiword_tokens_are_part_of_the_vocabulary(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
 ) -> None:

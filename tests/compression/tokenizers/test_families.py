@@ -229,6 +229,7 @@ for folder in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
+@pytest.mark.slow
 def test_processes_with_other_hash_seeds_write_the_same_bytes(tmp_path: Path) -> None:
     for name in ("gpt2", "llama2", "t5"):
         pair(name)[0].save_pretrained(tmp_path / "bases" / name)
