@@ -23,7 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 from worker.compression import LoadedModel, export_onnx, load_model, measure_size, onnx_files
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.evaluation.onnx_encoder import OnnxEncoder
-from worker.compression.evaluation.timing import Run, time_batches
+from worker.compression.evaluation.timing import time_batches
 
 THREADS, BATCH_SIZES, TEXTS, REPEATS = 2, (1, 32), 256, 3
 
@@ -32,7 +32,7 @@ THREADS, BATCH_SIZES, TEXTS, REPEATS = 2, (1, 32), 256, 3
 class Contender:
     name: str
     bytes: int
-    run: Run
+    encoder: Encoder
 
 
 def contenders(base: Path, compressed: Path, scratch: Path) -> Iterator[Contender]:
@@ -45,15 +45,15 @@ def of_model(
     name: str, loaded: LoadedModel, scratch: Path, runtimes: list[str]
 ) -> Iterator[Contender]:
     size = measure_size(loaded.folder).bytes
-    yield Contender(f"{name}, PyTorch", size, Encoder(loaded).run_whole)
+    yield Contender(f"{name}, PyTorch", size, Encoder(loaded))
     folder = loaded.folder
     if {file.runtime for file in onnx_files(folder)} < {"onnx", "onnx-int8"}:
         folder = scratch
         export_onnx(loaded.folder, folder, int8=True)
     for file in onnx_files(folder):
         if file.runtime in runtimes:
-            run = OnnxEncoder(loaded, folder / file.path).run
-            yield Contender(f"{name}, {file.runtime}", file.bytes, run)
+            encoder = OnnxEncoder(loaded, folder / file.path)
+            yield Contender(f"{name}, {file.runtime}", file.bytes, encoder)
 
 
 def read_texts(file: Path) -> list[str]:
@@ -69,7 +69,7 @@ def timed(found: list[Contender], texts: list[str], repeats: int) -> dict[int, l
     for number in range(repeats):
         start = number * len(texts) // repeats
         rotated = texts[start:] + texts[:start]
-        runs = [one.run for one in found]
+        runs = [one.encoder.run_whole for one in found]
         rounds.append(time_batches(runs, rotated, BATCH_SIZES, lambda _fraction, _message: None))
     return {
         size: [median(times) for times in zip(*(r[size] for r in rounds), strict=True)]

@@ -2,6 +2,7 @@
 
     python -m benchmarks.task_quality ade|conll2003 --data DATA [--model FOLDER]
         [--sizes 0.5 0.25 0.1] [--seeds 0 1 2] [--epochs 4] [--rate 1e-4]
+        [--minutes M]
 
 DATA has a folder of the task's name with ``train.jsonl`` and ``test.jsonl``. Tokenizer, transfer
 and recovery see the training sentences without their labels; then every model is fine-tuned on
@@ -61,14 +62,16 @@ class Task:
         return tagging_score(loaded, tagged, others, seed=seed, protocol=protocol)
 
 
-def compressed(base: LoadedModel, task: Task, fraction: float, folder: Path) -> LoadedModel:
+def compressed(
+    base: LoadedModel, task: Task, fraction: float, options: RecoveryOptions, folder: Path
+) -> LoadedModel:
     """Return the recovered model of a size, saved as a job saves it."""
     size, keep = resolve_vocab_size(fraction, base.tokenizer), required_tokens
     tokenizer = train_tokenizer(
         base.tokenizer, task.texts, size, keep_tokens=keep(base.model, base.tokenizer)
     )
     student = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
-    done = recover(base, student, tokenizer, task.texts, RecoveryOptions())
+    done = recover(base, student, tokenizer, task.texts, options)
     save_model(folder, done.model, tokenizer, base.folder)
     return on_device(load_model(folder))
 
@@ -91,7 +94,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rate", type=float, default=1e-4)
+    parser.add_argument("--minutes", type=float, help="of recovery, in place of the preset's")
     arguments = parser.parse_args()
+    options = RecoveryOptions(max_minutes=arguments.minutes)
     task = Task(arguments.task, arguments.data / arguments.task)
     protocol = Protocol(epochs=arguments.epochs, learning_rate=arguments.rate)
     base = on_device(load_model(arguments.model or packaged_minilm()))
@@ -105,7 +110,7 @@ def main() -> None:
     row("base", base, measure, arguments.seeds)
     for fraction in arguments.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            made = compressed(base, task, fraction, Path(folder))
+            made = compressed(base, task, fraction, options, Path(folder))
             row(str(fraction), made, measure, arguments.seeds)
 
 

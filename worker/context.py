@@ -19,6 +19,7 @@ from app.jobs.recipe import Recipe
 from app.jobs.transitions import Claim
 from app.settings import Settings
 from worker.compression import LoadedModel, load_model
+from worker.compression.progress import part
 from worker.progress import JobProgress
 from worker.workspace import Outputs, Workspace
 
@@ -121,7 +122,7 @@ def load_context(
 
 def nth_part(progress: StageProgress, number: int, parts: int) -> StageProgress:
     """The progress of one of several equal parts, as progress of the stage."""
-    return lambda fraction, message: progress((number + fraction) / parts, message)
+    return part(progress, number / parts, (number + 1) / parts)
 
 
 def write_json(path: Path, value: Any) -> None:

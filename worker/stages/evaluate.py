@@ -16,6 +16,7 @@ from worker.compression import (
     onnx_files,
     tokenized_examples,
 )
+from worker.compression.progress import part
 from worker.context import JobContext, StageProgress, nth_part, write_json
 from worker.device import to_best_device
 
@@ -38,9 +39,9 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[st
     base, compressed = context.base, load_model(context.final_model(size))
     texts = context.read("corpus", "held_out.json")
     to_best_device(compressed.model)
-    usage = measure_tokens(base.tokenizer, compressed.tokenizer, texts, _part(progress, 0.0, 0.1))
+    usage = measure_tokens(base.tokenizer, compressed.tokenizer, texts, part(progress, 0.0, 0.1))
     quality = measure_quality(
-        base, compressed, texts, seed=context.recipe.seed, progress=_part(progress, 0.1, 0.4)
+        base, compressed, texts, seed=context.recipe.seed, progress=part(progress, 0.1, 0.4)
     )
     examples = tokenized_examples(base.tokenizer, compressed.tokenizer, texts)
     files = _files(context, size)
@@ -50,7 +51,7 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[st
         context.exported(size),
         texts,
         seed=context.recipe.seed,
-        progress=_part(progress, 0.4, 0.7),
+        progress=part(progress, 0.4, 0.7),
     )
     return {
         "compressed": asdict(measure_size(compressed.folder)),
@@ -58,7 +59,7 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[st
         "examples": [asdict(example) for example in examples],
         "quality": [asdict(row) for row in quality],
         "exports": [asdict(row) for row in exports],
-        **_cost(context, compressed, files, texts, _part(progress, 0.7, 1.0)),
+        **_cost(context, compressed, files, texts, part(progress, 0.7, 1.0)),
     }
 
 
@@ -73,10 +74,10 @@ def _cost(
     base, wanted = context.base, context.recipe.evaluation
     latency, memory = [], []
     if wanted.latency:
-        own = _part(progress, 0.0, 0.7)
+        own = part(progress, 0.0, 0.7)
         latency = measure_latency(base, compressed, texts, files=files, progress=own)
     if wanted.memory:
-        own = _part(progress, 0.7, 1.0)
+        own = part(progress, 0.7, 1.0)
         memory = measure_memory(base.folder, compressed.folder, files, texts, own)
     return {
         "latency": [asdict(row) for row in latency],
@@ -87,8 +88,3 @@ def _cost(
 def _files(context: JobContext, size: int) -> dict[str, Path]:
     folder = context.exported(size)
     return {file.runtime: folder / file.path for file in onnx_files(folder)}
-
-
-def _part(progress: StageProgress, start: float, end: float) -> StageProgress:
-    """The progress of a part, as progress of the stage."""
-    return lambda fraction, message: progress(start + (end - start) * fraction, message)
