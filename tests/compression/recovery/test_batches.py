@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.compression.recovery.batches import mask_of, micro_batches, padded
+from worker.compression.recovery.batches import by_length, mask_of, micro_batches, padded
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ class Text:
 @given(st.lists(st.integers(1, 50)), st.integers(1, 200))
 def test_every_text_is_in_one_batch_of_bounded_size(lengths: list[int], positions: int) -> None:
     texts = [Text(number, length) for number, length in enumerate(lengths)]
-    batches = list(micro_batches(texts, positions))
+    batches = list(micro_batches(by_length(texts), positions))
     assert sorted(text.number for batch in batches for text in batch) == list(range(len(texts)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(t.length for t in batch) <= positions

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.compression.matrix_tokenizers import tokenizer_pair
-from worker.compression.recovery.corrupt import IGNORED, Noise, spans
+from worker.compression.recovery.corrupt import IGNORED, Noise
+from worker.compression.recovery.spans import draw_spans
 
 
 def ids_of(tokenizer: Any, count: int) -> Any:
@@ -19,7 +20,9 @@ def test_masking_hides_its_share_in_three_ways() -> None:
     tokenizer, _ = tokenizer_pair("wordpiece")
     tokenizer.model_max_length = 10**6
     ids = ids_of(tokenizer, 2000)
-    read, labels = Noise(tokenizer).mask_tokens(ids, np.random.default_rng(0))
+    given_ids = ids.copy()
+    [(read, labels)] = Noise(tokenizer).mask_tokens([ids], np.random.default_rng(0))
+    assert (ids == given_ids).all()
     hidden = labels != IGNORED
     special = np.isin(ids, tokenizer.all_special_ids)
     assert hidden.sum() == round(0.15 * (~special).sum())
@@ -33,23 +36,39 @@ def test_masking_hides_its_share_in_three_ways() -> None:
     assert not np.isin(read[hidden][read[hidden] != tokenizer.mask_token_id], [0, 1, 2, 3]).any()
 
 
-def test_a_text_of_one_token_has_it_hidden_and_one_without_any_has_none() -> None:
+def test_every_text_of_a_batch_has_its_share_hidden() -> None:
     tokenizer, _ = tokenizer_pair("wordpiece")
-    noise, rng = Noise(tokenizer), np.random.default_rng(0)
-    assert (noise.mask_tokens(np.array([0, 40, 2]), rng)[1] != IGNORED).tolist() == [
-        False,
-        True,
-        False,
-    ]
-    assert (noise.mask_tokens(np.array([0, 2]), rng)[1] == IGNORED).all()
+    lengths = [0, 1, 5, 10, 40, 0, 3]
+    rows = [np.array([0, *range(20, 20 + length), 2]) for length in lengths]
+    made = Noise(tokenizer).mask_tokens(rows, np.random.default_rng(1))
+    for row, length, (read, labels) in zip(rows, lengths, made, strict=True):
+        hidden = labels != IGNORED
+        assert hidden.sum() == (max(1, round(0.15 * length)) if length else 0)
+        assert not hidden[[0, -1]].any()
+        assert (labels[hidden] == row[hidden]).all()
+        assert (read[~hidden] == row[~hidden]).all()
+
+
+def test_any_place_of_a_text_may_be_hidden() -> None:
+    tokenizer, _ = tokenizer_pair("wordpiece")
+    rows = [np.array([0, 20, 21, 22, 23, 2])] * 2000
+    made = Noise(tokenizer).mask_tokens(rows, np.random.default_rng(2))
+    places = np.array([np.flatnonzero(labels != IGNORED) for _, labels in made])
+    assert (np.bincount(places[:, 0], minlength=6)[1:5] / 2000).tolist() == pytest.approx(
+        [0.25] * 4, abs=0.05
+    )
+
+
+def test_no_text_has_nothing_hidden() -> None:
+    assert Noise(tokenizer_pair("wordpiece")[0]).mask_tokens([], np.random.default_rng(0)) == []
 
 
 def test_the_next_token_is_predicted_from_the_first_on() -> None:
     tokenizer, _ = tokenizer_pair("byte_bpe")
-    noise, rng = Noise(tokenizer), np.random.default_rng(0)
-    ids, labels = noise.predict_next(np.array([40, 41]), rng)
+    noise = Noise(tokenizer)
+    ids, labels = noise.predict_next(np.array([40, 41]))
     assert (ids.tolist(), labels.tolist()) == ([tokenizer.bos_token_id, 40, 41], [40, 41, IGNORED])
-    ids, labels = noise.predict_next(np.array([0, 40]), rng)
+    ids, labels = noise.predict_next(np.array([0, 40]))
     assert (ids.tolist(), labels.tolist()) == ([0, 40], [40, IGNORED])
 
 
@@ -86,7 +105,7 @@ def test_a_mask_stands_for_a_span_of_the_whole_text() -> None:
 
 @given(st.integers(2, 300), st.sampled_from([0.15, 0.3]), st.integers(0, 99))
 def test_spans_are_apart_and_hide_their_share(length: int, noise: float, seed: int) -> None:
-    found = spans(length, noise, np.random.default_rng(seed))
+    found = draw_spans(length, noise, np.random.default_rng(seed))
     assert sum(stop - start for start, stop in found) == min(
         max(1, round(noise * length)), length - 1
     )

@@ -22,12 +22,13 @@ from worker.compression import (
 )
 from worker.compression.recovery import loop
 from worker.compression.recovery.distill import Distill
+from worker.compression.recovery.learner import Learner
 from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.recover import Recovered, Watch, recover
 
 WORDS = ["ibuprofen", "lithium", "rash", "seizures", "evening"]
 TEXTS = [text for seed in range(3) for text in sentences(WORDS, seed)]
-TINY = RecoveryOptions(max_steps=20, batch_size=16, learning_rate=5e-3, max_length=40)
+TINY = RecoveryOptions(max_steps=20, batch_size=16, learning_rate=2e-3, max_length=40)
 
 
 NOBODY = Watch()
@@ -163,12 +164,12 @@ def test_where_held_out_texts_get_no_better_it_stops_with_the_best_weights(
 ) -> None:
     # The first is of the untrained model; then one each second step.
     losses = iter([1.0, 2.0, 2.0, 2.0, 2.0, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6])
-    monkeypatch.setattr(loop.Loop, "_held_out_loss", lambda _: next(losses))
+    monkeypatch.setattr(Learner, "loss_of", lambda *_: next(losses))
     case = Case()
     done = case.run()
     assert (done.summary.stopped_by, done.summary.steps) == ("held_out_loss", 18)
     assert done.summary.kept_step == 10
-    monkeypatch.setattr(loop.Loop, "_held_out_loss", lambda _: 1.0)
+    monkeypatch.setattr(Learner, "loss_of", lambda *_: 1.0)
     assert not same(done, case.run())
 
 

@@ -16,7 +16,12 @@ LETTERS = "abc ,.é1\n中"
 
 def aligned(family: str, text: str) -> tuple[Any, Any, Ints, Ints, int]:
     base, domain = (unbounded(tokenizer).encode(text) for tokenizer in tokenizer_pair(family))
-    return base, domain, *align_words(text, base, domain)
+    return base, domain, *one(text, base, domain)
+
+
+def one(text: str, base: Any, domain: Any) -> tuple[Ints, Ints, int]:
+    [words] = align_words([text], [base], [domain])
+    return words.base, words.domain, words.count
 
 
 def characters(encoding: Any, words: Ints, word: int) -> set[int]:
@@ -38,9 +43,9 @@ def check(text: str, base: Any, domain: Any, base_words: Ints, words: Ints, coun
             if special or start == end:
                 assert word == NO_WORD
     for word in range(count):
-        one = {c for c in characters(base, base_words, word) if not text[c].isspace()}
-        other = {c for c in characters(domain, words, word) if not text[c].isspace()}
-        assert one == other, (text, word)
+        here = {c for c in characters(base, base_words, word) if not text[c].isspace()}
+        there = {c for c in characters(domain, words, word) if not text[c].isspace()}
+        assert here == there, (text, word)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -48,6 +53,20 @@ def check(text: str, base: Any, domain: Any, base_words: Ints, words: Ints, coun
 @given(text=st.text(st.sampled_from(LETTERS), max_size=30) | st.sampled_from(domain_texts()))
 def test_both_sides_of_a_word_are_the_same_characters(family: str, text: str) -> None:
     check(text, *aligned(family, text))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(st.text(st.sampled_from(LETTERS), max_size=20), max_size=6))
+def test_texts_are_aligned_together_as_each_alone(family: str, texts: list[str]) -> None:
+    backends = [unbounded(tokenizer) for tokenizer in tokenizer_pair(family)]
+    bases, domains = (backend.encode_batch(texts) for backend in backends)
+    for found, text, base, domain in zip(
+        align_words(texts, bases, domains), texts, bases, domains, strict=True
+    ):
+        alone = one(text, base, domain)
+        assert found.base.tolist() == alone[0].tolist()
+        assert (found.domain.tolist(), found.count) == (alone[1].tolist(), alone[2])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -78,7 +97,7 @@ BASE = Encoded(
 def test_a_token_of_several_words_makes_one_of_them() -> None:
     domain: Any = Encoded([(0, 2), (3, 8), (9, 11)], [0, 1, 2])
     base: Any = BASE
-    base_words, words, count = align_words(TEXT, base, domain)
+    base_words, words, count = one(TEXT, base, domain)
     assert base_words.tolist() == [-1, 0, 0, 1, 1, 2, -1]
     assert (words.tolist(), count) == ([0, 1, 2], 3)
 
@@ -86,7 +105,7 @@ def test_a_token_of_several_words_makes_one_of_them() -> None:
 def test_what_one_side_lacks_or_has_in_part_is_left_out() -> None:
     domain: Any = Encoded([(0, 2), (3, 5), (6, 7)], [0, 1, 2], cut=True)
     base: Any = BASE
-    base_words, words, count = align_words(TEXT, base, domain)
+    base_words, words, count = one(TEXT, base, domain)
     assert base_words.tolist() == [-1, 0, 0, 1, -1, -1, -1]
     assert (words.tolist(), count) == ([0, 1, -1], 2)
 
@@ -94,10 +113,10 @@ def test_what_one_side_lacks_or_has_in_part_is_left_out() -> None:
 def test_a_text_that_is_one_word_to_the_tokenizer_is_split_at_spaces() -> None:
     base: Any = Encoded([(0, 2), (2, 5), (5, 8), (8, 11)], [0, 0, 0, 0])
     domain: Any = Encoded([(0, 2), (2, 8), (8, 11)], [0, 0, 0])
-    base_words, words, count = align_words(TEXT, base, domain)
+    base_words, words, count = one(TEXT, base, domain)
     assert (base_words.tolist(), words.tolist(), count) == ([0, 1, 1, 2], [0, 1, 2], 3)
 
 
 def test_an_empty_text_has_no_word() -> None:
     nothing: Any = Encoded([], [])
-    assert align_words("", nothing, nothing)[2] == 0
+    assert one("", nothing, nothing)[2] == 0

@@ -1,17 +1,23 @@
 """What the pre-training objectives do to a text: masks, spans behind sentinels, the next token."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from worker.compression.recovery.spans import draw_spans
 from worker.compression.recovery.words import Ints
 
+Corrupted = tuple[Ints, Ints]
+"""What is read, and the labels."""
+
 IGNORED = -100
-_MASKED, _SPAN_NOISE, _INFILL_NOISE, _SPAN = 0.15, 0.15, 0.3, 3.0
+_MASKED, _SPAN_NOISE, _INFILL_NOISE = 0.15, 0.15, 0.3
 _AS_MASK, _AS_RANDOM = 0.8, 0.9
 
 
 class Noise:
-    """The corruptions of one tokenizer's ids; each returns what is read and the labels."""
+    """The corruptions of one tokenizer's ids; each says what is read and the labels."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         special = sorted(set(tokenizer.all_special_ids))
@@ -26,25 +32,35 @@ class Noise:
             known[f"<extra_id_{n}>"] for n in range(100) if f"<extra_id_{n}>" in known
         ]
 
-    def mask_tokens(self, ids: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
-        """Hide 15 % of the tokens, at least one (Devlin et al. 2019).
+    def mask_tokens(self, rows: Sequence[Ints], rng: np.random.Generator) -> list[Corrupted]:
+        """Hide 15 % of the tokens of each text, at least one (Devlin et al. 2019).
 
         80 % of them read as the mask token, 10 % as a random token, 10 % as themselves.
         """
-        eligible = np.flatnonzero(~self._is_special[ids])
+        ids, lengths = np.concatenate([*rows, np.empty(0, np.int64)]), list(map(len, rows))
+        hidden = self._hidden(ids, lengths, rng)
         labels = np.full_like(ids, IGNORED)
-        if not eligible.size:
-            return ids, labels
-        count = max(1, round(_MASKED * eligible.size))
-        hidden = rng.choice(eligible, count, replace=False)
         labels[hidden] = ids[hidden]
-        ids, fate = ids.copy(), rng.random(count)
+        fate = rng.random(hidden.size)
         ids[hidden[fate < _AS_MASK]] = self._mask
         random = hidden[(fate >= _AS_MASK) & (fate < _AS_RANDOM)]
         ids[random] = rng.choice(self._ordinary, random.size)
-        return ids, labels
+        ends = np.cumsum(lengths)[:-1]
+        return list(zip(np.split(ids, ends), np.split(labels, ends), strict=True))[: len(rows)]
 
-    def predict_next(self, ids: Ints, _: np.random.Generator) -> tuple[Ints, Ints]:
+    def _hidden(self, ids: Ints, lengths: list[int], rng: np.random.Generator) -> Ints:
+        """Return the places to hide in texts that lie end to end."""
+        places = np.flatnonzero(~self._is_special[ids])
+        of = np.repeat(np.arange(len(lengths)), lengths)[places]
+        order = np.lexsort((rng.random(places.size), of))
+        counts = np.bincount(of, minlength=len(lengths))
+        # The shuffled places of a text follow one another: so many of the first are taken.
+        rank = np.arange(places.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        wanted = np.maximum(1, np.rint(_MASKED * counts))
+        taken: Ints = places[order[rank < wanted[of]]]
+        return taken
+
+    def predict_next(self, ids: Ints) -> Corrupted:
         """Label each position with the token after it; a start token goes first where none is.
 
         That is bos, or else eos, which stands between documents in GPT-2's training.
@@ -54,7 +70,7 @@ class Noise:
         labels = np.concatenate([ids[1:], [IGNORED]])
         return ids, labels
 
-    def hide_spans(self, ids: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    def hide_spans(self, ids: Ints, rng: np.random.Generator) -> Corrupted:
         """Hide spans of about three tokens.
 
         With sentinels (T5) each stands for a span, 15 % of the tokens, and the spans are the
@@ -75,10 +91,10 @@ class Noise:
 
     def _behind_sentinels(
         self, head: Ints, body: Ints, tail: Ints, rng: np.random.Generator
-    ) -> tuple[Ints, Ints]:
+    ) -> Corrupted:
         source, target, end = [head], list[Ints](), 0
         for sentinel, (start, stop) in zip(
-            self._sentinels, spans(len(body), _SPAN_NOISE, rng), strict=False
+            self._sentinels, draw_spans(len(body), _SPAN_NOISE, rng), strict=False
         ):
             source += [body[end:start], np.array([sentinel])]
             target += [np.array([sentinel]), body[start:stop]]
@@ -87,29 +103,7 @@ class Noise:
 
     def _infilled(self, head: Ints, body: Ints, tail: Ints, rng: np.random.Generator) -> Ints:
         source, end = [head], 0
-        for start, stop in spans(len(body), _INFILL_NOISE, rng):
+        for start, stop in draw_spans(len(body), _INFILL_NOISE, rng):
             source += [body[end:start], np.array([self._mask])]
             end = stop
         return np.concatenate([*source, body[end:], tail])
-
-
-def spans(length: int, noise: float, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Return disjoint spans in order that hold this share of so many tokens, not next to another.
-
-    The number of spans is that of a mean length of three; lengths are drawn evenly among all ways
-    to divide the hidden tokens (Raffel et al. 2020).
-    """
-    hidden = min(max(1, round(noise * length)), length - 1)
-    count = max(1, min(round(hidden / _SPAN), length - hidden))
-    long, between = _divided(hidden, count, rng), _divided(length - hidden, count, rng)
-    found, place = [], 0
-    for gap, size in zip(between, long, strict=True):
-        found.append((place + gap, place + gap + size))
-        place += gap + size
-    return found
-
-
-def _divided(total: int, parts: int, rng: np.random.Generator) -> list[int]:
-    """Divide a number into so many parts of at least one, every way as likely as another."""
-    cuts = np.sort(rng.choice(np.arange(1, total), parts - 1, replace=False))
-    return [int(part) for part in np.diff([0, *cuts.tolist(), total])]

@@ -25,15 +25,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Course:
-    """What a loop is to do: ``rate`` is the highest learning rate, ``held_out`` may be empty."""
+    """What a loop is to do; ``held_out`` may be empty."""
 
     rounds: Rounds
     held_out: Sequence[Batch]
     plan: Plan
-    rate: float
-    embedding_steps: int
-    dropout: bool
-    seed: int
     progress: Progress
     on_point: Callable[[LossPoint], None] = lambda _: None
     checkpoint: Checkpoint | None = None

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from tokenizers import Encoding
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.recovery.batches import mask_of, padded
+from worker.compression.recovery.batches import mask_of, moved, padded
 from worker.compression.recovery.encoding import BothTokenizers
 from worker.compression.recovery.nature import Pooling
 from worker.compression.recovery.words import Ints, align_words
@@ -41,6 +42,10 @@ class Pair:
         return len(self.ids)
 
 
+def _ids(encoding: Encoding) -> Ints:
+    return np.array(encoding.ids, dtype=np.int64)
+
+
 class Distill:
     """1 - cosine of the texts' vectors, weighted 2, plus 1 - cosine of the words'."""
 
@@ -54,15 +59,16 @@ class Distill:
         self._pads = pads
         self._pooling: Pooling = pooling
 
-    def examples(self, texts: Sequence[str], _: int) -> list[Pair]:
-        """Encode and align texts; those without a word in common are left out."""
-        pairs = []
-        for both in self._tokenizers.encode(texts):
-            base_words, words, count = align_words(both.text, both.base, both.domain)
-            base_ids, ids = (np.array(e.ids, dtype=np.int64) for e in (both.base, both.domain))
-            if count:
-                pairs.append(Pair(base_ids, ids, base_words, words, count))
-        return pairs
+    def examples(self, texts: Sequence[str], _: int) -> list[Pair | None]:
+        """Encode and align texts; one without a word in common has nothing to learn from."""
+        read, bases, domains = self._tokenizers.encode(texts)
+        found = align_words(read, bases, domains)
+        return [
+            Pair(_ids(base), _ids(domain), words.base, words.domain, words.count)
+            if words.count
+            else None
+            for base, domain, words in zip(bases, domains, found, strict=True)
+        ]
 
     def units(self, pairs: Sequence[Pair]) -> tuple[int, ...]:
         """Return the texts and words that the losses of a step are means over."""
@@ -115,14 +121,20 @@ def pool_text(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
 def pool_words(hidden: Tensor, words: Sequence[Ints], counts: Sequence[int]) -> Tensor:
     """Return the mean of the tokens of each word, (words of all texts, width)."""
     width, total = hidden.shape[1], sum(counts)
-    starts = np.cumsum([0, *counts[:-1]])
-    positions = np.concatenate([np.flatnonzero(w >= 0) + i * width for i, w in enumerate(words)])
-    groups = np.concatenate([w[w >= 0] + start for w, start in zip(words, starts, strict=True)])
+    lengths = np.array([len(row) for row in words])
+    ends, rows = np.cumsum(lengths), np.repeat(np.arange(len(words)), lengths)
+    flat = np.concatenate(words)
+    real = flat >= 0
+    rows = rows[real]
+    columns = np.flatnonzero(real) - (ends - lengths)[rows]
+    groups = flat[real] + np.cumsum([0, *counts[:-1]])[rows]
     sizes = np.bincount(groups, minlength=total)
-    where = torch.from_numpy(np.stack([positions, groups])).to(hidden.device)
-    tokens = hidden.flatten(0, 1).index_select(0, where[0])
-    pooled = hidden.new_zeros(total, hidden.shape[-1]).index_add(0, where[1], tokens)
-    return pooled / torch.from_numpy(sizes).to(hidden).unsqueeze(-1)
+    places, of, tokens_of = (
+        moved(array, hidden.device) for array in (columns + rows * width, groups, sizes)
+    )
+    tokens = hidden.flatten(0, 1).index_select(0, places)
+    pooled = hidden.new_zeros(total, hidden.shape[-1]).index_add(0, of, tokens)
+    return pooled / tokens_of.to(hidden.dtype).unsqueeze(-1)
 
 
 def distillation(

@@ -1,21 +1,11 @@
 """Texts to ids for training, each cut where the base's tokenizer reaches the longest input."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.tokenizers.backend import unbounded
-
-
-@dataclass(frozen=True)
-class BothEncoded:
-    """A text, cut to what the base can read of it, and its two encodings."""
-
-    text: str
-    base: Encoding
-    domain: Encoding
 
 
 class BothTokenizers:
@@ -30,16 +20,18 @@ class BothTokenizers:
         self._base = bounded(base_tokenizer, max_length)
         self._domain = bounded(domain_tokenizer, max_length)
 
-    def encode(self, texts: Sequence[str]) -> list[BothEncoded]:
-        """Encode texts with special tokens, as the models' users do."""
+    def encode(self, texts: Sequence[str]) -> tuple[list[str], list[Encoding], list[Encoding]]:
+        """Encode texts with special tokens, as the models' users do.
+
+        Returns the texts, each cut to what the base can read of it, and both their encodings.
+        """
         texts = list(texts)
         bases = self._base.encode_batch(texts)
         for place, encoding in enumerate(bases):
             if encoding.overflowing:
                 texts[place] = _read(texts[place], encoding)
                 bases[place] = self._base.encode(texts[place])
-        domains = self._domain.encode_batch(texts)
-        return list(map(BothEncoded, texts, bases, domains))
+        return texts, bases, self._domain.encode_batch(texts)
 
 
 def bounded(tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokenizer:

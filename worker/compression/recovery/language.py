@@ -1,16 +1,19 @@
 """The pre-training objectives: masked, causal and denoising language modelling."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
+from torch.nn import Module
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.recovery.batches import mask_of, padded
-from worker.compression.recovery.corrupt import IGNORED, Noise
+from worker.compression.recovery.batches import filled, mask_of, moved, padded
+from worker.compression.recovery.corrupt import IGNORED, Corrupted, Noise
 from worker.compression.recovery.encoding import bounded
 from worker.compression.recovery.words import Ints
 
@@ -34,7 +37,7 @@ class Prediction:
         return len(self.ids)
 
 
-Corrupt = Callable[[Ints, np.random.Generator], tuple[Ints, Ints]]
+Corrupt = Callable[[Sequence[Ints], np.random.Generator], list[Corrupted]]
 
 
 class LanguageModelling:
@@ -50,19 +53,20 @@ class LanguageModelling:
         noise = Noise(tokenizer)
         corrupts: dict[str, Corrupt] = {
             "mlm": noise.mask_tokens,
-            "clm": noise.predict_next,
-            "denoise": noise.hide_spans,
+            "clm": lambda rows, _: [noise.predict_next(ids) for ids in rows],
+            "denoise": lambda rows, rng: [noise.hide_spans(ids, rng) for ids in rows],
         }
         self._corrupt = corrupts[name]
 
-    def examples(self, texts: Sequence[str], start: int) -> list[Prediction]:
+    def examples(self, texts: Sequence[str], start: int) -> list[Prediction | None]:
         """Encode and corrupt texts; the noise depends on the number of the first and the seed."""
-        found, rng = [], np.random.default_rng((self._seed, start))
-        for encoding in self._backend.encode_batch_fast(list(texts)):
-            ids, labels = self._corrupt(np.array(encoding.ids, dtype=np.int64), rng)
-            if (labels != IGNORED).any():
-                found.append(Prediction(ids, labels))
-        return found
+        encodings = self._backend.encode_batch_fast(list(texts))
+        rows = [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
+        corrupted = self._corrupt(rows, np.random.default_rng((self._seed, start)))
+        return [
+            Prediction(ids, labels) if (labels != IGNORED).any() else None
+            for ids, labels in corrupted
+        ]
 
     def units(self, examples: Sequence[Prediction]) -> tuple[int, ...]:
         """Return the predicted tokens, which the loss of a step is a mean over."""
@@ -73,15 +77,38 @@ class LanguageModelling:
     ) -> Tensor:
         """Return the share of a step's loss that these examples have."""
         rows, device = [example.ids for example in examples], student.device
-        labels = padded([example.labels for example in examples], IGNORED, device)
         inputs = {
             "input_ids": padded(rows, self._pad, device),
             "attention_mask": mask_of(rows, device),
         }
+        labels = filled([example.labels for example in examples], IGNORED)
+        places = np.flatnonzero(labels != IGNORED)
+        wanted = moved(labels.reshape(-1)[places], device)
         if self.name == "denoise":
-            inputs["labels"] = labels
-        logits = student(**inputs).logits
-        predicted = labels != IGNORED
-        return (
-            cross_entropy(logits[predicted].float(), labels[predicted], reduction="sum") / units[0]
-        )
+            logits = student(**inputs, labels=moved(labels, device)).logits
+            scores = logits.flatten(0, 1).index_select(0, moved(places, device))
+        else:
+            with predicting_only(student, moved(places, device)):
+                scores = student(**inputs).logits[0]
+        return cross_entropy(scores.float(), wanted, reduction="sum") / units[0]
+
+
+@contextmanager
+def predicting_only(model: PreTrainedModel, places: Tensor) -> Iterator[None]:
+    """Let a model's head see its hidden states at these places alone.
+
+    They are numbered through all rows of a batch; the logits (1, places, vocabulary) are theirs. A
+    head works position by position, and is most of a small model's computation.
+    """
+
+    def select(_module: Any, _inputs: Any, output: Any) -> Any:
+        hidden = output.last_hidden_state
+        output.last_hidden_state = hidden.flatten(0, 1).index_select(0, places)[None]
+        return output
+
+    body: Module = model.get_decoder() if model.can_generate() else model.base_model  # type: ignore[no-untyped-call]
+    handle = body.register_forward_hook(select)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import PreTrainedModel
 
 from worker.compression.transfer.vocabulary import vocabulary_tensors
@@ -24,23 +23,13 @@ def make_optimizer(model: PreTrainedModel, rate: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=rate, weight_decay=0.0, fused=fused)
 
 
-def set_rates(
-    model: PreTrainedModel, optimizer: torch.optim.Optimizer, rate: float, *, vocabulary_only: bool
-) -> None:
-    """Set the learning rate of a step, and whether it changes the vocabulary alone."""
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of the next step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-    found = vocabulary_ids(model) if vocabulary_only else set[int]()
-    for parameter in model.parameters():
-        _train(parameter, not vocabulary_only or id(parameter) in found)
 
 
 def vocabulary_ids(model: PreTrainedModel) -> set[int]:
     """Return the identities of the tensors with one entry a token."""
     found = vocabulary_tensors(model)
     return {id(t) for t in (*found.input_tables, *found.output_tables, *found.biases)}
-
-
-def _train(parameter: nn.Parameter, trained: bool) -> None:
-    if parameter.requires_grad != trained:
-        parameter.requires_grad_(trained)

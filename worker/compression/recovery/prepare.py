@@ -79,7 +79,7 @@ def prepare(  # noqa: PLR0913, PLR0917
     drawer = Drawer(documents.training, seed, length, parts="distill" in names)
     budget = bounded(budget, options, _load(models, objectives, drawer, documents))
     return Prepared(
-        Rounds(objectives, drawer, budget.batch_size),
+        Rounds(objectives, drawer, budget.batch_size, budget.steps),
         _held_out(objectives, documents, drawer, budget),
         Plan(budget.steps, budget.seconds),
         budget,
@@ -110,7 +110,7 @@ def _held_out(
     texts = documents.held_out[:few]
     if not texts:
         return []
-    return batches_of(objectives, replace(like, documents=texts).texts(0, len(texts)), 0)
+    return batches_of(objectives, replace(like, documents=texts).texts(0, len(texts)))
 
 
 def _load(
@@ -120,8 +120,8 @@ def _load(
     characters = sum(map(len, documents.training)) / len(documents.training)
     work = 0.0
     for objective in objectives:
-        tokens = sum(example.tokens for example in objective.examples(texts, 0)) / len(texts)
-        work += tokens * _work_per_token(models, objective.name)
+        tokens = sum(example.tokens for example in objective.examples(texts, 0) if example)
+        work += tokens / len(texts) * _work_per_token(models, objective.name)
     return Load(
         len(documents.training),
         characters / (drawer.max_length * CHARACTERS_PER_TOKEN),

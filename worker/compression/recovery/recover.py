@@ -18,6 +18,7 @@ from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 from worker.compression.recovery.course import Checkpoint, Course
 from worker.compression.recovery.layers import drop_layers
+from worker.compression.recovery.learner import Learner
 from worker.compression.recovery.loop import Loop
 from worker.compression.recovery.nature import choose_objective, nature_of
 from worker.compression.recovery.options import RecoveryOptions
@@ -91,7 +92,8 @@ def recover(  # noqa: PLR0913, PLR0917
     models = Models(base, student, domain_tokenizer)
     reading = part(watch.progress, 0, _READING)
     made = prepare(models, texts, names, options, seed, accelerator.device, reading)
-    loop = Loop(student, _course(models, made, options, seed, watch), accelerator)
+    learner = _learner(student, accelerator, made, options, seed)
+    loop = Loop(learner, _course(models, made, options, seed, watch))
     loop.run()
     Module.to(student, "cpu", dtype)
     return Recovered(student, _summary(asked, loop, made))
@@ -99,6 +101,18 @@ def recover(  # noqa: PLR0913, PLR0917
 
 def _precision() -> str:
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+
+
+def _learner(
+    student: PreTrainedModel,
+    accelerator: Accelerator,
+    made: Prepared,
+    options: RecoveryOptions,
+    seed: int,
+) -> Learner:
+    # Noise in the student alone is noise in what it is compared with.
+    dropout = "distill" not in made.names
+    return Learner(student, accelerator, made.rate, options.embedding_steps, dropout, seed)
 
 
 def _course(
@@ -112,11 +126,6 @@ def _course(
         rounds=made.rounds,
         held_out=made.held_out,
         plan=made.plan,
-        rate=made.rate,
-        embedding_steps=options.embedding_steps,
-        # Noise in the student alone is noise in what it is compared with.
-        dropout="distill" not in made.names,
-        seed=seed,
         progress=part(watch.progress, _READING, 1),
         on_point=watch.on_point,
         checkpoint=checkpoint,
@@ -158,7 +167,7 @@ def _summary(asked: Recovery, loop: Loop, made: Prepared) -> Recovery:
         "seconds": round(state.seconds, 2),
         "tokens": state.tokens,
         "tokens_per_second": round(state.tokens / max(state.seconds, 1e-9), 1),
-        "device": loop.accelerator.device.type,
+        "device": loop.learner.accelerator.device.type,
         "stopped_by": loop.stopped_by,
     }
     return Recovery(**known)
