@@ -10,14 +10,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.recovery_quality import Retrieval, packaged_minilm
+from benchmarks.recovery_quality import packaged_minilm
+from benchmarks.retrieval import smart
 from benchmarks.runtimes import contenders
 
 
 def main() -> None:
     base, compressed, med = sys.argv[1:]
     folder = packaged_minilm() if base == "packaged" else Path(base)
-    collection, first = Retrieval(Path(med)), 0
+    collection, first = smart(Path(med)), 0
     print("| model | MB | smaller | nDCG@10 |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as scratch:
         for one in contenders(folder, Path(compressed), Path(scratch)):

@@ -1,26 +1,25 @@
-"""MED retrieval before and after recovery: nDCG@10 of base, transferred and recovered models.
+"""Retrieval before and after recovery: nDCG@10 of base, transferred and recovered models.
 
-    python -m benchmarks.recovery_quality --data DATA/med [--model FOLDER] [--sizes 0.25 0.1]
-        [--layers 0 3 2] [--presets balanced] [--minutes M] [--steps N] [--rate R] [--seeds 0]
-        [--save FOLDER]
+    python -m benchmarks.recovery_quality --data DATA/med|docstrings [--model FOLDER]
+        [--sizes 0.25 0.1] [--layers 0 3 2] [--presets balanced] [--minutes M] [--steps N]
+        [--rate R] [--seeds 0] [--save FOLDER]
 
-The corpus is the abstracts (MED.ALL); queries (MED.QRY) and judgements (MED.REL) are read by the
-evaluation alone. ``--layers 0`` keeps all. ``--model`` is a sentence-transformers folder, by
-default the packaged all-MiniLM-L6-v2. Runs on a GPU where there is one.
+The corpus is the documents; queries and judgements are read by the evaluation alone. A folder has
+a SMART collection (MED.ALL, MED.QRY, MED.REL); `docstrings` are those of this Python, each to be
+found by its first sentence, which the corpus does not have. ``--layers 0`` keeps all. ``--model``
+is a sentence-transformers folder, by default the packaged all-MiniLM-L6-v2. Runs on
+a GPU where there is one.
 """
 
 import argparse
-import math
-import re
 import time
-from collections import defaultdict
-from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.retrieval import Retrieval, docstrings, smart
 from worker.compression import (
     LoadedModel,
     load_model,
@@ -35,59 +34,7 @@ from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.outcome import Recovery
 from worker.compression.recovery.recover import Watch, recover
 
-DEPTH, BATCH = 10, 32
-RECORD = re.compile(r"^\.I (\d+)\s*\n\.W\s*\n(.*?)(?=^\.I |\Z)", re.MULTILINE | re.DOTALL)
 COLUMNS = ("model", "layers", "tokens", "parameters, M", "nDCG@10", "of base", "steps", "seconds")
-
-Judgements = dict[int, set[int]]
-
-
-def read_records(file: Path) -> dict[int, str]:
-    """Read a SMART file: texts by number, white space made one space."""
-    found = RECORD.findall(file.read_text("latin-1"))
-    return {int(number): " ".join(text.split()) for number, text in found}
-
-
-def read_judgements(file: Path) -> Judgements:
-    relevant: Judgements = defaultdict(set)
-    for line in file.read_text("ascii").splitlines():
-        query, _, document, *_ = line.split()
-        relevant[int(query)].add(int(document))
-    return relevant
-
-
-def vectors(encoder: Encoder, texts: Sequence[str]) -> torch.Tensor:
-    """Return unit vectors (texts, width), each text cut where sentence-transformers cuts it."""
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    batches = (order[start : start + BATCH] for start in range(0, len(order), BATCH))
-    found = torch.cat([encoder.vectors([texts[i] for i in batch]) for batch in batches])
-    return torch.nn.functional.normalize(found[torch.tensor(order).argsort()], dim=-1)
-
-
-def ndcg(scores: torch.Tensor, numbers: list[int], relevant: set[int]) -> float:
-    """Return nDCG at 10 of one query, gains 0 and 1."""
-    gains = [numbers[i] in relevant for i in scores.topk(DEPTH).indices.tolist()]
-    ideal = sum(1 / math.log2(rank + 2) for rank in range(min(DEPTH, len(relevant))))
-    return sum(gain / math.log2(rank + 2) for rank, gain in enumerate(gains)) / ideal
-
-
-class Retrieval:
-    """The collection, and what a model makes of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.documents = read_records(folder / "MED.ALL")
-        self.queries = read_records(folder / "MED.QRY")
-        self.relevant = read_judgements(folder / "MED.REL")
-
-    def score(self, encoder: Encoder) -> float:
-        documents = vectors(encoder, list(self.documents.values()))
-        queries = vectors(encoder, list(self.queries.values()))
-        numbers, scores = list(self.documents), queries @ documents.T
-        each = [
-            ndcg(row, numbers, self.relevant[q])
-            for q, row in zip(self.queries, scores, strict=True)
-        ]
-        return sum(each) / len(each)
 
 
 class Table:
@@ -132,7 +79,7 @@ def parse() -> Any:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", required=True)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--sizes", type=float, nargs="+", default=[0.25, 0.1])
     parser.add_argument("--layers", type=int, nargs="+", default=[0])
@@ -157,7 +104,8 @@ def on_device(loaded: LoadedModel) -> LoadedModel:
 def main() -> None:
     arguments = parse()
     base = load_model(arguments.model or packaged_minilm())
-    bench = Bench(arguments, base, Retrieval(arguments.data))
+    collection = docstrings() if arguments.data == "docstrings" else smart(Path(arguments.data))
+    bench = Bench(arguments, base, collection)
     sizes = [resolve_vocab_size(size, base.tokenizer) for size in arguments.sizes]
     keep = required_tokens(base.model, base.tokenizer)
     tokenizers = train_tokenizers(base.tokenizer, bench.texts, sizes, keep_tokens=keep)

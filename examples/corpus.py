@@ -16,15 +16,26 @@ MIN_CHARACTERS = 20
 
 def write_docstrings(target: Path) -> int:
     """Write each sentence as one line, none twice; returns how many there are."""
-    root = Path(sysconfig.get_path("stdlib"))
-    sources = sorted(p for p in root.rglob("*.py") if not SKIPPED & {*p.relative_to(root).parts})
-    sentences = dict.fromkeys(s for source in sources for s in sentences_of(source))
+    sentences = dict.fromkeys(s for source in sources() for s in sentences_of(source))
     target.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
     return len(sentences)
 
 
+def sources() -> list[Path]:
+    """The files of the standard library."""
+    root = Path(sysconfig.get_path("stdlib"))
+    return sorted(p for p in root.rglob("*.py") if not SKIPPED & {*p.relative_to(root).parts})
+
+
 def sentences_of(source: Path) -> Iterator[str]:
-    """The sentences of every docstring in a file, which is read and not imported."""
+    """The sentences of every docstring in a file."""
+    for docstring in docstrings_of(source):
+        sentences = (" ".join(s.split()) for s in SENTENCE_END.split(docstring))
+        yield from (s for s in sentences if len(s) >= MIN_CHARACTERS)
+
+
+def docstrings_of(source: Path) -> Iterator[str]:
+    """Every docstring in a file, which is read and not imported."""
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(source.read_bytes())
@@ -32,8 +43,7 @@ def sentences_of(source: Path) -> Iterator[str]:
         return
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and (docstring := ast.get_docstring(node)):
-            sentences = (" ".join(s.split()) for s in SENTENCE_END.split(docstring))
-            yield from (s for s in sentences if len(s) >= MIN_CHARACTERS)
+            yield docstring
 
 
 if __name__ == "__main__":

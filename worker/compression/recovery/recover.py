@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from torch.nn import Module
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -27,6 +28,8 @@ from worker.compression.recovery.prepare import Models, Prepared, prepare
 
 _READING = 0.03
 """Share of the progress that reading the corpus takes."""
+_ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""All but cuDNN's, which plans each shape anew, and here most batches have another."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def recover(  # noqa: PLR0913, PLR0917
     made = prepare(models, texts, names, options, seed, accelerator.device, reading)
     learner = _learner(student, accelerator, made, options, seed)
     loop = Loop(learner, _course(models, made, options, seed, watch))
-    loop.run()
+    with sdpa_kernel(_ATTENTION):
+        loop.run()
     Module.to(student, "cpu", dtype)
     return Recovered(student, _summary(asked, loop, made))
 
