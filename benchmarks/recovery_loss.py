@@ -23,7 +23,7 @@ from worker.compression import (
     recover,
     required_tokens,
     resolve_vocab_size,
-    train_tokenizer,
+    train_tokenizers,
     transfer_vocabulary,
 )
 from worker.compression.evaluation.encoding import Encoder
@@ -55,9 +55,9 @@ def rows_of(name: str, texts: list[str], minutes: float, objective: str) -> None
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
     trained("base", copy.deepcopy(base.model), base.tokenizer)
-    for fraction in FRACTIONS:
-        size = resolve_vocab_size(fraction, base.tokenizer)
-        tokenizer = train_tokenizer(base.tokenizer, lambda: training, size, keep_tokens=keep)
+    sizes = [resolve_vocab_size(fraction, base.tokenizer) for fraction in FRACTIONS]
+    tokenizers = train_tokenizers(base.tokenizer, lambda: training, sizes, keep_tokens=keep)
+    for fraction, tokenizer in zip(FRACTIONS, tokenizers, strict=True):
         student = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
         trained(str(fraction), student, tokenizer)
 
