@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(
         60, gt=0, description="How often a worker saves how far a recovery is."
     )
+    recovery_processes: int = Field(
+        1, ge=1, le=64, description="Processes that recover a model together, each on its own GPU."
+    )
     max_attempts: int = Field(3, ge=1, description="Claims of one job before it fails for good.")
     job_time_limit_seconds: int = Field(
         6 * 3600, gt=60, description="Limit of one attempt; it is asked to stop a minute earlier."

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from worker.compression import (
     LossPoint,
     Recovery,
     RecoveryOptions,
+    Texts,
     Watch,
     load_model,
     recover,
     save_model,
     training_texts,
 )
+from worker.compression.recovery.distributed.launch import Folders, recover_in_processes
 from worker.context import JobContext, StageProgress, nth_part, write_json
 
 STATE, SUMMARIES, VOCABULARY = "state.pt", "recovery.json", "vocabulary.jsonl"
@@ -49,19 +52,35 @@ def _recover(context: JobContext, folder: Path, size: str, progress: StageProgre
     if asked.objective == "none" and asked.keep_layers is None:
         shutil.copytree(transferred, target)
         return Recovery(asked.objective, reason="asked for", preset=asked.preset)
-    loaded, recipe = load_model(transferred), context.recipe
-    done = recover(
-        context.base,
-        loaded.model,
-        loaded.tokenizer,
-        training_texts(context.documents, recipe.evaluation.holdout_fraction, recipe.seed),
-        RecoveryOptions(**asked.model_dump()),
-        recipe.seed,
-        _watch(context, folder, size, progress),
-    )
-    save_model(target, done.model, loaded.tokenizer, context.base.folder)
+    watch = _watch(context, folder, size, progress)
+    if (processes := context.settings.recovery_processes) > 1:
+        summary = _together(processes, context, transferred, target, watch)
+    else:
+        summary = _alone(context, transferred, target, watch)
     shutil.copyfile(transferred / VOCABULARY, target / VOCABULARY)
+    return summary
+
+
+def _alone(context: JobContext, transferred: Path, target: Path, watch: Watch) -> Recovery:
+    base, loaded = context.base, load_model(transferred)
+    model, tokenizer = loaded.model, loaded.tokenizer
+    done = recover(base, model, tokenizer, *_asked(context), watch)
+    save_model(target, done.model, tokenizer, base.folder)
     return done.summary
+
+
+def _together(
+    processes: int, context: JobContext, transferred: Path, target: Path, watch: Watch
+) -> Recovery:
+    with tempfile.TemporaryDirectory(dir=context.workspace.root) as scratch:
+        folders = Folders(context.base.folder, transferred, target, Path(scratch))
+        return recover_in_processes(processes, folders, *_asked(context), watch)
+
+
+def _asked(context: JobContext) -> tuple[Texts, RecoveryOptions, int]:
+    recipe = context.recipe
+    texts = training_texts(context.documents, recipe.evaluation.holdout_fraction, recipe.seed)
+    return texts, RecoveryOptions(**recipe.recovery.model_dump()), recipe.seed
 
 
 def _watch(context: JobContext, folder: Path, size: str, progress: StageProgress) -> Watch:

@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from worker.compression.recovery.batches import by_length, micro_batches
+from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.optimizer import make_optimizer, set_rate, vocabulary_ids
-from worker.compression.recovery.processes import Processes
 from worker.compression.recovery.rounds import Batch
 
 _MAX_NORM = 1.0

@@ -126,7 +126,9 @@ class Loop:
 
     def _keep(self) -> None:
         keep, now = self.course.checkpoint, time.monotonic()
-        if keep is None or now - self._saved < keep.every_seconds:
+        if keep is None or not self.learner.processes.is_first:
+            return
+        if now - self._saved < keep.every_seconds:
             return
         self.state.seconds = now - self._began
         save_state(keep.file, keep.run, self.state, self.best, self.model, self.learner.optimizer)

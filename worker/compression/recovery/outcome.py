@@ -19,7 +19,8 @@ class Recovery:
     ``seconds`` counts training alone, over all attempts; ``tokens_per_second`` are the student's,
     without padding. ``stopped_by`` is ``steps``, ``max_minutes``, ``held_out_loss`` or
     ``non_finite_loss``; ``kept_step`` is the step whose weights were kept. ``keep_layers`` is the
-    number of layers that were kept, None where all were.
+    number of layers that were kept, None where all were. ``processes`` trained together, each on a
+    GPU of its own.
     """
 
     objective: str = "auto"
@@ -36,6 +37,7 @@ class Recovery:
     tokens: int = 0
     tokens_per_second: float = 0.0
     device: str = ""
+    processes: int = 1
     stopped_by: str | None = None
     warning: str | None = None
     keep_layers: int | None = None

@@ -172,6 +172,7 @@ def _summary(asked: Recovery, loop: Loop, made: Prepared) -> Recovery:
         "tokens": state.tokens,
         "tokens_per_second": round(state.tokens / max(state.seconds, 1e-9), 1),
         "device": loop.learner.accelerator.device.type,
+        "processes": loop.learner.processes.count,
         "stopped_by": loop.stopped_by,
     }
     return Recovery(**known)

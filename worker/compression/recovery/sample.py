@@ -1,7 +1,6 @@
 """The documents a recovery draws from: all of a small corpus, an even sample of a large one."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from worker.compression.corpus import Texts, is_held_out
@@ -25,7 +24,19 @@ class Documents:
 def sample_documents(
     texts: Texts, seed: int, progress: Progress, most: int = MAX_CHARACTERS
 ) -> Documents:
-    """Read a corpus once and keep a share of its documents that fits in memory.
+    """Read a corpus once, keep what `sample_texts` does, and hold some of it out.
+
+    Raises:
+        CorpusEmptyError: there is no text.
+
+    """
+    return _split(sample_texts(texts, seed, progress, most), seed)
+
+
+def sample_texts(
+    texts: Texts, seed: int, progress: Progress, most: int = MAX_CHARACTERS
+) -> list[str]:
+    """Read a corpus once and return a share of its documents that fits in memory, in order.
 
     Which ones is decided by a hash of the text and the seed, so it depends on nothing else.
 
@@ -48,11 +59,10 @@ def sample_documents(
             characters = sum(map(len, kept))
     if not kept:
         raise CorpusEmptyError("The corpus has no text to train on: upload more documents.")
-    return _split(kept, seed)
+    return list(kept)
 
 
-def _split(kept: Iterable[str], seed: int) -> Documents:
-    texts = list(kept)
+def _split(texts: list[str], seed: int) -> Documents:
     held_out = [text for text in texts if is_held_out(text, _HELD_OUT, seed ^ _SPLIT_SEED)][:_MOST]
     if len(held_out) < _FEWEST:
         return Documents(texts, [])

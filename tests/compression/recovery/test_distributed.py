@@ -1,0 +1,158 @@
+"""A recovery by two processes: the same as by one, stopped with its caller, told as it goes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from tests.compression.matrix_models import KINDS
+from tests.compression.matrix_tokenizers import sentences, tokenizer_pair
+from worker.compression import (
+    CorpusEmptyError,
+    LossPoint,
+    RecoveryOptions,
+    Watch,
+    load_model,
+    recover,
+    save_model,
+    transfer_vocabulary,
+)
+from worker.compression.recovery.distributed.launch import Folders, recover_in_processes
+
+TEXTS = [text for seed in range(3) for text in sentences(["lithium", "rash", "evening"], seed)]
+OPTIONS = RecoveryOptions(max_steps=12, batch_size=9, learning_rate=2e-3, max_length=40)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    root = tmp_path_factory.mktemp("distributed")
+    kind = next(kind for kind in KINDS if "BertForMaskedLM" in kind.classes)
+    tokenizer, domain = tokenizer_pair(kind.family)
+    base = kind.make("BertForMaskedLM", tokenizer)
+    save_model(root / "base", base, tokenizer)
+    save_model(root / "student", transfer_vocabulary(base, tokenizer, domain).model, domain)
+    return Folders(root / "base", root / "student", root / "target", root)
+
+
+def alone(folders: Folders, options: RecoveryOptions = OPTIONS) -> Any:
+    student = load_model(folders.student)
+    base = load_model(folders.base)
+    return recover(base, student.model, student.tokenizer, lambda: TEXTS, options)
+
+
+@dataclass
+class Seen:
+    """What a watch was told."""
+
+    fractions: list[float]
+    points: list[LossPoint]
+
+    def watch(self, **more: Any) -> Watch:
+        return Watch(lambda f, _: self.fractions.append(f), self.points.append, **more)
+
+
+@pytest.mark.slow
+def test_two_processes_end_where_one_does(folders: Folders) -> None:
+    seen, expected = Seen([], []), alone(folders)
+    summary = recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, watch=seen.watch())
+    assert (summary.processes, summary.steps, summary.used) == (2, 12, "mlm+distill")
+    assert summary.tokens == expected.summary.tokens
+    assert seen.points == summary.loss
+    assert seen.fractions == sorted(seen.fractions)
+    for point, other in zip(summary.loss, expected.summary.loss, strict=True):
+        assert point.train == pytest.approx(other.train, rel=1e-4)
+        assert point.held_out == pytest.approx(other.held_out, rel=1e-4)
+    made = load_model(folders.target).model.state_dict()
+    for name, weights in expected.model.state_dict().items():
+        torch.testing.assert_close(made[name], weights, atol=2e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_step_may_have_fewer_texts_than_there_are_processes(folders: Folders) -> None:
+    options = replace(OPTIONS, batch_size=1, max_steps=4)
+    summary = recover_in_processes(2, folders, lambda: TEXTS, options)
+    expected = alone(folders, options).summary
+    assert [point.train for point in summary.loss] == pytest.approx(
+        [point.train for point in expected.loss], rel=1e-4
+    )
+
+
+@pytest.mark.slow
+def test_what_a_user_can_mend_is_said_as_by_one_process(folders: Folders) -> None:
+    with pytest.raises(CorpusEmptyError):
+        recover_in_processes(2, folders, lambda: [" "], OPTIONS)
+
+
+class StoppedError(Exception):
+    """Raised by a caller that wants no more."""
+
+
+@pytest.mark.slow
+def test_it_stops_at_once_with_all_its_processes(folders: Folders) -> None:
+    began = list[float]()
+
+    def stop(_: float, message: str) -> None:
+        if "step 3" in message:
+            began.append(time.monotonic())
+            raise StoppedError
+
+    options = replace(OPTIONS, max_steps=100_000)
+    with pytest.raises(StoppedError):
+        recover_in_processes(2, folders, lambda: TEXTS, options, watch=Watch(stop))
+    assert time.monotonic() - began[0] < 5
+    assert not processes_of(folders)
+
+
+@pytest.mark.slow
+def test_it_ends_when_its_caller_is_killed_and_another_goes_on(folders: Folders) -> None:
+    state = folders.scratch / "state.pt"
+    order = (
+        "from pathlib import Path;from tests.compression.recovery.test_distributed import *;"
+        f"folders = Folders(*map(Path, {[*map(str, vars(folders).values())]}));"
+        f"watch = Watch(file=Path({str(state)!r}), every_seconds=0);"
+        "options = replace(OPTIONS, max_steps=3000);"
+        "recover_in_processes(2, folders, lambda: TEXTS, options, 0, watch)"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", order])
+    wait_until(state.exists)
+    os.kill(caller.pid, signal.SIGKILL)
+    caller.wait()
+    wait_until(lambda: not processes_of(folders))
+    kept = torch.load(state, weights_only=True)["state"]["step"]
+    assert 0 < kept < 3000
+    steps = list[str]()
+    watch = Watch(lambda _, message: steps.append(message), file=state)
+    options = replace(OPTIONS, max_steps=3000)
+    with pytest.raises(StoppedError):
+        recover_in_processes(2, folders, lambda: TEXTS, options, watch=stopping(watch, steps))
+    first = next(message for message in steps if message.startswith("step"))
+    assert int(first.split()[1].replace(",", "")) >= kept
+
+
+def stopping(watch: Watch, steps: list[str]) -> Watch:
+    def progress(fraction: float, message: str) -> None:
+        watch.progress(fraction, message)
+        if len([step for step in steps if step.startswith("step")]) > 3:
+            raise StoppedError
+
+    return replace(watch, progress=progress)
+
+
+def processes_of(folders: Folders) -> list[int]:
+    """The processes that work on an order in this folder."""
+    order = str(folders.scratch / "order.json")
+    return [p.pid for p in psutil.process_iter(["cmdline"]) if order in (p.info["cmdline"] or [])]
+
+
+def wait_until(holds: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)

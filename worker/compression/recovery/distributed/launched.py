@@ -1,0 +1,62 @@
+"""One of the processes that recover a model together, as ``launch`` starts them.
+
+    torchrun … -m worker.compression.recovery.distributed.launched ORDER
+
+All do the same work on their share of each step. The first tells how it goes and saves the result.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+
+from worker.compression.errors import CompressionError
+from worker.compression.export.artifact import save_model
+from worker.compression.loading import load_model
+from worker.compression.recovery.distributed.order import Order, tell
+from worker.compression.recovery.recover import Watch, recover
+
+
+def main() -> None:
+    """Do this process's part of what the order says."""
+    order = Order.read(Path(sys.argv[1]))
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    try:
+        _recover(order, is_first=processes.is_main_process)
+    except CompressionError as error:
+        if processes.is_main_process:
+            tell(error=type(error).__name__, message=str(error))
+    finally:
+        processes.destroy_process_group()
+
+
+def _recover(order: Order, *, is_first: bool) -> None:
+    base, student = load_model(order.base), load_model(order.student)
+
+    def texts() -> Iterator[str]:
+        with order.texts.open(encoding="utf-8") as file:
+            yield from map(json.loads, file)
+
+    watch = _told(order) if is_first else Watch(file=order.state)
+    done = recover(base, student.model, student.tokenizer, texts, order.options, order.seed, watch)
+    if is_first:
+        save_model(order.target, done.model, student.tokenizer, base.folder)
+        tell(done=asdict(done.summary))
+
+
+def _told(order: Order) -> Watch:
+    return Watch(
+        progress=lambda fraction, message: tell(fraction=fraction, message=message),
+        on_point=lambda point: tell(point=asdict(point)),
+        file=order.state,
+        every_seconds=order.every_seconds,
+        saved=lambda: tell(saved=True),
+    )
+
+
+if __name__ == "__main__":
+    main()
