@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.loading import LoadedModel
+from worker.compression.pooling import pool_text, pooling_of
 from worker.compression.transfer.vocabulary import position_origins
 
 Inputs = dict[str, Tensor]
@@ -25,6 +26,7 @@ class Encoder:
             # Under the mask any token will do.
             self.tokenizer.pad_token = self.tokenizer.convert_ids_to_tokens(0)
         self.max_length = longest_input(loaded)
+        self.pooling = pooling_of(loaded.folder, loaded.model)
 
     @property
     def generates(self) -> bool:
@@ -76,22 +78,22 @@ class Encoder:
 
     @torch.inference_mode()
     def vectors(self, texts: Sequence[str]) -> Tensor:
-        """Return sentence vectors (texts, width): last hidden states averaged under the mask.
+        """Return sentence vectors (texts, width), on the CPU, pooled as in the model's use."""
+        inputs = self.inputs(texts)
+        hidden = self.last_hidden(inputs)
+        mask = inputs["attention_mask"].to(hidden.device)
+        return pool_text(hidden, mask, self.pooling).cpu()
+
+    def last_hidden(self, inputs: Inputs) -> Tensor:
+        """Return the last hidden states (texts, positions, width) in float32.
 
         Those of an encoder-decoder are its encoder's.
         """
-        inputs = self.inputs(texts)
         body = self.model.base_model
         if getattr(self.model.config, "is_encoder_decoder", False):
             body = self.model.get_encoder()
         hidden: Tensor = body(**inputs).last_hidden_state.float()
-        return mean_pooled(hidden, inputs["attention_mask"])
-
-
-def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean of the hidden states of each text under its mask."""
-    mask = mask.unsqueeze(-1).float()
-    return ((hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).cpu()
+        return hidden
 
 
 def _fit_to_run(model: PreTrainedModel) -> PreTrainedModel:

@@ -8,7 +8,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from worker.compression.evaluation.encoding import Encoder, Inputs, mean_pooled
+from worker.compression.evaluation.encoding import Encoder, Inputs
 from worker.compression.export.onnx_graph import HIDDEN
 from worker.compression.loading import LoadedModel
 
@@ -41,9 +41,8 @@ class OnnxEncoder(Encoder):
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         return self._run(given, self._outputs[0])
 
-    def vectors(self, texts: Sequence[str]) -> Tensor:
-        inputs = self.inputs(texts)
-        return mean_pooled(self._run(inputs, HIDDEN), inputs["attention_mask"].cpu())
+    def last_hidden(self, inputs: Inputs) -> Tensor:
+        return self._run(inputs, HIDDEN)
 
     def _run(self, inputs: Inputs, output: str) -> Tensor:
         given = {**inputs, "token_type_ids": torch.zeros_like(inputs["input_ids"])}

@@ -52,11 +52,11 @@ def measure_quality(  # noqa: PLR0913
 
     A decoder with its head has ``causal_lm_bits_per_character``, an encoder-decoder with its head
     ``denoising_bits_per_character`` of the beginnings of 32 of the texts. Any other model is
-    compared by its sentence vectors: ``sentence_cosine`` is the mean cosine of a text's two
-    vectors, ``neighbour_overlap_10`` the mean share of its ten nearest texts under the base that
-    are so under the compressed model (fewer where there are fewer texts). Both are 1 for the base
-    against itself. Where the model predicts masked tokens, ``masked_lm_bits_per_character`` is of
-    32 of the texts.
+    compared by its sentence vectors, pooled as in its use: ``sentence_cosine`` is the mean cosine
+    of a text's two vectors, ``neighbour_overlap_10`` the mean share of its ten nearest texts under
+    the base that are so under the compressed model (fewer where there are fewer texts). Both are 1
+    for the base against itself. Where the model predicts masked tokens,
+    ``masked_lm_bits_per_character`` is of 32 of the texts.
     """
     rows = compare_quality(
         Encoder(base), [Encoder(compressed)], texts, sample=sample, seed=seed, progress=progress

@@ -1,19 +1,15 @@
 """What a model is, as far as it decides how it can be trained."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
-
-from transformers import PreTrainedModel
 
 from worker.compression.errors import RecoveryUnsupportedError
 from worker.compression.loading import LoadedModel
+from worker.compression.pooling import Pooling, pooling_of
 from worker.compression.transfer.vocabulary import output_embeddings
 
-OBJECTIVES = ("mlm", "clm", "denoise", "distill")
+__all__ = ["OBJECTIVES", "Nature", "Pooling", "choose_objective", "nature_of"]
 
-Pooling = Literal["mean", "cls"]
+OBJECTIVES = ("mlm", "clm", "denoise", "distill")
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ def nature_of(base: LoadedModel) -> Nature:
         predicts_masked=has_mask and not generates and bool(output_embeddings(model)),
         predicts_next=generates and not seq2seq,
         restores_text=generates and seq2seq,
-        pooling=_pooling(base.folder, model),
+        pooling=pooling_of(base.folder, model),
     )
 
 
@@ -88,20 +84,3 @@ def _check(name: str, nature: Nature) -> None:
             else f"recovery.objective {name!r} cannot train this model, which is {fault}: use "
             "`auto`."
         )
-
-
-def _pooling(folder: Path, model: PreTrainedModel) -> Pooling:
-    """Return what a text's vector is: the first token's where the model's user takes that."""
-    for file in sorted(folder.glob("*_Pooling/config.json")):
-        settings = json.loads(file.read_text("utf-8"))
-        by_first = settings.get("pooling_mode_cls_token") or settings.get("pooling_mode") == "cls"
-        return "cls" if by_first else "mean"
-    classifies = type(model).__name__.endswith("ForSequenceClassification")
-    return "cls" if classifies and not _reads_left_to_right(model) else "mean"
-
-
-def _reads_left_to_right(model: PreTrainedModel) -> bool:
-    return model.config.model_type not in {
-        *("bert", "distilbert", "roberta", "xlm-roberta", "albert", "electra", "mpnet"),
-        *("deberta", "deberta-v2", "modernbert"),
-    }
