@@ -1,6 +1,7 @@
 """A job store and blobs on fresh folders, and jobs to run."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,12 +12,26 @@ from app.jobs.models import Job
 from app.jobs.recipe import Recipe
 from app.settings import Settings
 from tests.conftest import valkey_server
+from tests.worker.models import make_base_model
 
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[str]:
     """A server of the module's own: a worker would answer what other tests sent."""
     yield from valkey_server()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small base model, `acme/tiny-bert`; not to be changed."""
+    folder = tmp_path_factory.mktemp("models")
+    make_base_model(folder / "acme" / "tiny-bert")
+    return folder
+
+
+@pytest.fixture
+def settings(settings: Settings, models: Path) -> Settings:
+    return settings.model_copy(update={"models_dir": models})
 
 
 @pytest.fixture

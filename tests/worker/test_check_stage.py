@@ -13,15 +13,9 @@ from app.jobs import transitions
 from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.finished import SMALL, stages_started
-from tests.worker.models import make_base_model, texts
+from tests.worker.models import texts
 from tests.worker.processes import read, store_corpus, submit
 from worker.runner import run_to_an_end
-
-
-@pytest.fixture
-def settings(settings: Settings, tmp_path: Path) -> Settings:
-    make_base_model(tmp_path / "models" / "acme" / "tiny-bert")
-    return settings.model_copy(update={"models_dir": tmp_path / "models"})
 
 
 def test_a_result_that_is_not_sound_fails_the_job(

@@ -1,7 +1,6 @@
 """How jobs end that cannot succeed."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,15 +10,9 @@ from app.jobs import transitions
 from app.jobs.recipe import Recipe
 from app.jobs.state import Status
 from app.settings import Settings
-from tests.worker.models import make_base_model, texts
+from tests.worker.models import texts
 from tests.worker.processes import events, read, store_corpus, submit
 from worker.runner import run_to_an_end
-
-
-@pytest.fixture
-def settings(settings: Settings, tmp_path: Path) -> Settings:
-    make_base_model(tmp_path / "models" / "acme" / "tiny-bert")
-    return settings.model_copy(update={"models_dir": tmp_path / "models"})
 
 
 @pytest.mark.parametrize(

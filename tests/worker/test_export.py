@@ -14,19 +14,17 @@ from app.db import Database
 from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.in_process import report_of, run, unpack
-from tests.worker.models import make_base_model
 from worker import runner
 from worker.compression.evaluation import timing
 from worker.stages import STAGES
 
 
-@pytest.fixture
-def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time few texts, and leave out the stage that starts a process a model."""
     torch.set_num_threads(1)
     monkeypatch.setattr(timing, "_TEXTS", 4)
     monkeypatch.setattr(runner, "STAGES", [s for s in STAGES if s.name != "check"])
-    make_base_model(tmp_path / "models" / "acme" / "tiny-bert")
-    return settings.model_copy(update={"models_dir": tmp_path / "models"})
 
 
 @pytest.mark.slow

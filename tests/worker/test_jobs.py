@@ -1,6 +1,7 @@
 """Whole jobs in a real worker process, over a real broker."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from app.settings import Settings
 from tests.conftest import local_settings
 from tests.worker.conftest import database
 from tests.worker.finished import SMALL, STAGES, check_artifact, stages_started
-from tests.worker.models import make_base_model, texts
+from tests.worker.models import texts
 from tests.worker.processes import (
     store_corpus,
     submit,
@@ -25,10 +26,9 @@ from tests.worker.processes import (
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory, valkey: str) -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory, valkey: str, models: Path) -> Settings:
     folder = tmp_path_factory.mktemp("service")
-    make_base_model(folder / "models" / "acme" / "tiny-bert")
-    return local_settings(folder, valkey).model_copy(update={"models_dir": folder / "models"})
+    return local_settings(folder, valkey).model_copy(update={"models_dir": models})
 
 
 @pytest.fixture(scope="module")

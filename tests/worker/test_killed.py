@@ -1,16 +1,12 @@
 """A job whose worker is killed: another one goes on where it was."""
 
-from pathlib import Path
-
-import pytest
-
 from app.blobs import Blobs
 from app.broker import Bell
 from app.db import Database
 from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.finished import SMALL, STAGES, check_artifact, stages_started
-from tests.worker.models import make_base_model, texts
+from tests.worker.models import texts
 from tests.worker.processes import (
     events,
     kill,
@@ -21,12 +17,6 @@ from tests.worker.processes import (
     wait_until,
     worker_process,
 )
-
-
-@pytest.fixture
-def settings(settings: Settings, tmp_path: Path) -> Settings:
-    make_base_model(tmp_path / "models" / "acme" / "tiny-bert")
-    return settings.model_copy(update={"models_dir": tmp_path / "models"})
 
 
 def test_a_killed_workers_job_goes_on_where_it_was(

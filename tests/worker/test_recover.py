@@ -21,7 +21,7 @@ from app.jobs.transitions import LeaseLostError
 from app.settings import Settings
 from tests.worker.finished import STAGES, check_artifact, stages_started
 from tests.worker.in_process import report_of, run, unpack
-from tests.worker.models import make_base_model, texts
+from tests.worker.models import texts
 from tests.worker.processes import (
     kill,
     store_corpus,
@@ -36,16 +36,9 @@ from worker.stages import SHARES
 from worker.stages import STAGES as STAGES_RUN
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    make_base_model(folder / "acme" / "tiny-bert")
-    return folder
-
-
 @pytest.fixture
-def settings(settings: Settings, models: Path) -> Settings:
-    return settings.model_copy(update={"models_dir": models, "checkpoint_seconds": 0.3})
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"checkpoint_seconds": 0.3})
 
 
 def training(**recovery: Any) -> Recipe:

@@ -14,23 +14,10 @@ from app.jobs.models import Job
 from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.in_process import report_of, run, unpack
-from tests.worker.models import make_base_model
 from worker import runner
 from worker.stages import STAGES
 
 FIGURES = ("parameters", "embedding_parameters", "bytes", "vocab_size")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    make_base_model(folder / "acme" / "tiny-bert")
-    return folder
-
-
-@pytest.fixture
-def settings(settings: Settings, models: Path) -> Settings:
-    return settings.model_copy(update={"models_dir": models})
 
 
 @pytest.fixture
