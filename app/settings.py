@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     )
     hub: bool = Field(True, description="Whether base models may come from the Hugging Face hub.")
 
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="Where a worker runs models: `auto` takes a GPU where there is one, `cpu` "
+        "leaves it alone, and with `cuda` the worker does not start without one.",
+    )
+
     auth: Literal["on", "off"] = Field(
         "on", description="`off` serves anyone who reaches the port; `fvt up` does so on loopback."
     )

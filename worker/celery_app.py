@@ -8,13 +8,20 @@ from importlib import import_module
 from threading import Thread
 from typing import Any
 
-from celery.signals import worker_process_init
+from celery.signals import celeryd_init, worker_process_init
 
 from app.broker import make_celery
 from app.settings import get_settings
+from worker.startup import check_device
 
 app = make_celery(get_settings())
 app.conf.include = ["worker.tasks"]
+
+
+@celeryd_init.connect
+def check_before_start(**_: Any) -> None:
+    """Refuse to start where jobs could not run as the settings ask."""
+    check_device(get_settings())
 
 
 @worker_process_init.connect

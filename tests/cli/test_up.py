@@ -56,3 +56,11 @@ def test_other_machines_are_served_only_with_keys(tmp_path: Path, keys: dict[str
     refused = fvt("up", "--host", "0.0.0.0", "--data-dir", tmp_path, **keys)
     assert refused.returncode == 1
     assert "FVT_API_KEYS" in refused.stderr
+
+
+def test_a_worker_that_lacks_its_gpu_ends_the_service_and_says_why(tmp_path: Path) -> None:
+    hidden = {"FVT_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": ""}
+    refused = fvt("up", "--port", "0", "--data-dir", tmp_path, **hidden)
+    assert refused.returncode == 1
+    assert "The worker ended with exit code 1" in refused.stderr
+    assert "set FVT_DEVICE to auto" in refused.stderr

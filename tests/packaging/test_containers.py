@@ -49,6 +49,10 @@ def test_services_share_what_they_must_agree_on(service: str) -> None:
     assert "data:/data" in SERVICES[service]["volumes"]
 
 
+def test_the_gpu_worker_does_not_run_on_the_cpu() -> None:
+    assert SERVICES["worker-gpu"]["environment"]["FVT_DEVICE"] == "cuda"
+
+
 def test_what_is_copied_is_not_ignored() -> None:
     kept = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
     copies = re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE)

@@ -18,12 +18,12 @@ from worker.compression import (
 )
 from worker.compression.progress import part
 from worker.context import JobContext, StageProgress, nth_part, write_json
-from worker.device import to_best_device
+from worker.device import to_device
 
 
 def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `evaluation.json`: sizes, tokens, quality, latency, memory, exports of all models."""
-    to_best_device(context.base.model)
+    to_device(context.base.model, context.settings)
     sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
     measured = {
         "base": asdict(measure_size(context.base.folder)),
@@ -38,7 +38,7 @@ def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None
 def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[str, Any]:
     base, compressed = context.base, load_model(context.final_model(size))
     texts = context.read("corpus", "held_out.json")
-    to_best_device(compressed.model)
+    to_device(compressed.model, context.settings)
     usage = measure_tokens(base.tokenizer, compressed.tokenizer, texts, part(progress, 0.0, 0.1))
     quality = measure_quality(
         base, compressed, texts, seed=context.recipe.seed, progress=part(progress, 0.1, 0.4)

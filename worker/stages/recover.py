@@ -64,7 +64,7 @@ def _recover(context: JobContext, folder: Path, size: str, progress: StageProgre
 def _alone(context: JobContext, transferred: Path, target: Path, watch: Watch) -> Recovery:
     base, loaded = context.base, load_model(transferred)
     model, tokenizer = loaded.model, loaded.tokenizer
-    done = recover(base, model, tokenizer, *_asked(context), watch)
+    done = recover(base, model, tokenizer, *_asked(context), watch, cpu=_on_cpu(context))
     save_model(target, done.model, tokenizer, base.folder)
     return done.summary
 
@@ -74,7 +74,13 @@ def _together(
 ) -> Recovery:
     with tempfile.TemporaryDirectory(dir=context.workspace.root) as scratch:
         folders = Folders(context.base.folder, transferred, target, Path(scratch))
-        return recover_in_processes(processes, folders, *_asked(context), watch)
+        return recover_in_processes(
+            processes, folders, *_asked(context), watch, cpu=_on_cpu(context)
+        )
+
+
+def _on_cpu(context: JobContext) -> bool:
+    return context.settings.device == "cpu"
 
 
 def _asked(context: JobContext) -> tuple[Texts, RecoveryOptions, int]:

@@ -63,13 +63,16 @@ def recover(  # noqa: PLR0913, PLR0917
     options: RecoveryOptions = RecoveryOptions(),  # noqa: B008
     seed: int = 0,
     watch: Watch = Watch(),
+    *,
+    cpu: bool = False,
 ) -> Recovered:
     """Train a transferred model on texts that the evaluation does not see.
 
     ``student`` is what ``transfer_vocabulary`` made of ``base``; it is changed, ``base`` is not.
     With ``keep_layers`` its layers are dropped first, and won back by the same training.
     ``watch.progress`` is called at every step, so an exception raised from it stops at once. On a
-    CPU the same arguments give the same weights, as long as the clock does not end it.
+    CPU the same arguments give the same weights, as long as the clock does not end it. It trains on
+    the GPU where there is one, unless ``cpu`` is set; all recoveries of a process have one device.
 
     Raises:
         RecoveryUnsupportedError: the model cannot be trained as asked.
@@ -90,7 +93,7 @@ def recover(  # noqa: PLR0913, PLR0917
     )
     if not names:
         return Recovered(student, asked)
-    dtype, accelerator = student.dtype, Accelerator(mixed_precision=_precision())
+    dtype, accelerator = student.dtype, Accelerator(cpu=cpu, mixed_precision=_precision(cpu))
     Module.to(student, torch.float32)
     models = Models(base, student, domain_tokenizer)
     reading = part(watch.progress, 0, _READING)
@@ -103,8 +106,10 @@ def recover(  # noqa: PLR0913, PLR0917
     return Recovered(student, _summary(asked, loop, made))
 
 
-def _precision() -> str:
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+def _precision(cpu: bool) -> str:
+    if cpu or not torch.cuda.is_available():
+        return "no"
+    return "bf16" if torch.cuda.is_bf16_supported() else "no"
 
 
 def _learner(
