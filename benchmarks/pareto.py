@@ -1,4 +1,4 @@
-"""Bytes and retrieval quality of a compressed model in each runtime, against the base and its int8.
+"""Bytes and retrieval quality of a compressed model in each runtime, against the base and rivals.
 
     python -m benchmarks.pareto BASE_FOLDER COMPRESSED_FOLDER MED_FOLDER
 

