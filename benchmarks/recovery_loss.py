@@ -11,11 +11,16 @@ other on the same device.
 import argparse
 import copy
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
 from benchmarks.recovery_quality import on_device
-from benchmarks.transfer_loss import HELD_OUT, MODELS, TRAINING, all_contracts, score_of
+from benchmarks.transfer_loss import HELD_OUT, MODELS, TRAINING, Score, all_contracts, score_of
 from worker.compression import (
     LoadedModel,
     RecoveryOptions,
@@ -32,32 +37,49 @@ from worker.compression.progress import silent
 FRACTIONS = (0.5, 0.25)
 
 
-def rows_of(name: str, texts: list[str], minutes: float, objective: str) -> None:
+@dataclass(frozen=True)
+class Case:
+    """A base on its device, text to train on, and its own loss on the text that is held out."""
+
+    base: LoadedModel
+    training: list[str]
+    score: Score
+    held_out: list[str]
+
+    def domain_tokenizers(self, fractions: Sequence[float]) -> list[PreTrainedTokenizerBase]:
+        base, texts = self.base, self.training
+        sizes = [resolve_vocab_size(fraction, base.tokenizer) for fraction in fractions]
+        keep = required_tokens(base.model, base.tokenizer)
+        return train_tokenizers(base.tokenizer, lambda: texts, sizes, keep_tokens=keep)
+
+    def bits(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
+        loaded = on_device(LoadedModel(model, tokenizer, self.base.folder))
+        return self.score(Encoder(loaded), self.held_out, silent)
+
+
+def case_of(name: str, texts: list[str]) -> Case:
     base = load_model(Path(os.environ["FVT_MODELS_DIR"], name))
     base.model.float()
     on_device(base)
-    training = texts[:TRAINING] + texts[TRAINING + HELD_OUT :]
     score, held_out = score_of(base, texts[TRAINING : TRAINING + HELD_OUT])
-    options = RecoveryOptions(preset="max", objective=objective, max_minutes=minutes)
-    keep = required_tokens(base.model, base.tokenizer)
+    return Case(base, texts[:TRAINING] + texts[TRAINING + HELD_OUT :], score, held_out)
 
-    def measure(model: Any, tokenizer: Any) -> float:
-        return score(
-            Encoder(on_device(LoadedModel(model, tokenizer, base.folder))), held_out, silent
-        )
+
+def rows_of(name: str, texts: list[str], minutes: float, objective: str) -> None:
+    case = case_of(name, texts)
+    base = case.base
+    options = RecoveryOptions(preset="max", objective=objective, max_minutes=minutes)
 
     def trained(what: str, student: Any, tokenizer: Any) -> None:
-        before = measure(student, tokenizer)
-        done = recover(base, student, tokenizer, lambda: training, options)
-        after, how = measure(done.model, tokenizer), done.summary
+        before = case.bits(student, tokenizer)
+        done = recover(base, student, tokenizer, lambda: case.training, options)
+        after, how = case.bits(done.model, tokenizer), done.summary
         cells = [name, what, f"{before:.3f}", f"{after:.3f}", how.used, how.steps]
         cells += [f"{how.seconds:.0f}", f"{how.tokens_per_second:,.0f}"]
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
     trained("base", copy.deepcopy(base.model), base.tokenizer)
-    sizes = [resolve_vocab_size(fraction, base.tokenizer) for fraction in FRACTIONS]
-    tokenizers = train_tokenizers(base.tokenizer, lambda: training, sizes, keep_tokens=keep)
-    for fraction, tokenizer in zip(FRACTIONS, tokenizers, strict=True):
+    for fraction, tokenizer in zip(FRACTIONS, case.domain_tokenizers(FRACTIONS), strict=True):
         student = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
         trained(str(fraction), student, tokenizer)
 
