@@ -38,6 +38,16 @@ def test_a_worker_without_the_gpu_it_is_to_use_does_not_start(
     assert line.endswith("or set FVT_DEVICE to auto.")
 
 
+def test_a_worker_with_fewer_gpus_than_it_is_to_use_does_not_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with worker_process(settings.model_copy(update={"recovery_processes": 4})) as process:
+        assert process.wait(60) == 1
+    (line,) = (settings.data_dir / "worker.log").read_text().splitlines()
+    assert line.startswith("FVT_RECOVERY_PROCESSES is 4, but PyTorch finds 0 GPUs here")
+
+
 @pytest.mark.usefixtures("seeming_gpu")
 def test_a_gpu_that_is_there_is_left_alone_where_asked(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path

@@ -128,7 +128,7 @@ def test_a_job_recovers_and_says_so(
     folder = unpack(job, blobs, tmp_path)
     recovery = report_of(folder)["recovery"]
     assert (recovery["used"], recovery["steps"], recovery["keep_layers"]) == ("distill", 12, 1)
-    assert recovery["loss"][-1]["train"] < recovery["loss"][0]["train"]
+    assert recovery["loss"][-1]["held_out"] < recovery["loss"][0]["held_out"]
     for size in (folder, folder / "sizes" / "240"):
         assert json.loads((size / "config.json").read_text())["num_hidden_layers"] == 1
         assert (size / "vocabulary.jsonl").is_file()
@@ -175,3 +175,16 @@ def test_a_worker_that_lost_its_lease_overwrites_no_state(
     assert kept
     folder = second.workspace.resume("recover", kept)
     assert (folder / "state.pt").read_bytes() == b"new"
+
+
+@pytest.mark.slow
+def test_a_job_can_be_recovered_by_several_processes(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    several = settings.model_copy(update={"device": "cpu", "recovery_processes": 2})
+    wanted: dict[str, Any] = {"recovery": {"max_steps": 20}, "evaluation": {"latency": False}}
+    job = run(several, db, blobs, vocab_size=[0.5, 0.4], **wanted)
+    assert job.status == Status.SUCCEEDED, job.error
+    report = report_of(unpack(job, blobs, tmp_path))
+    assert (report["recovery"]["processes"], report["recovery"]["steps"]) == (2, 20)
+    assert len(list(losses(db, job.id))) == 20

@@ -15,9 +15,9 @@ from torch.nn.functional import cosine_similarity
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from worker.compression.pooling import Pooling, pool_text
 from worker.compression.recovery.batches import mask_of, moved, padded
 from worker.compression.recovery.encoding import BothTokenizers
-from worker.compression.recovery.nature import Pooling
 from worker.compression.recovery.words import Ints, align_words
 
 SENTENCE_WEIGHT = 2.0
@@ -108,14 +108,6 @@ def last_hidden(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> Tensor:
         body = model.get_encoder()
     hidden: Tensor = body(input_ids=ids, attention_mask=mask).last_hidden_state
     return hidden
-
-
-def pool_text(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """Return one vector a text: the mean under the mask, or the first token's."""
-    if pooling == "cls":
-        return hidden[:, 0]
-    weights = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
 def pool_words(hidden: Tensor, words: Sequence[Ints], counts: Sequence[int]) -> Tensor:

@@ -7,8 +7,6 @@ from worker.compression.loading import LoadedModel
 from worker.compression.pooling import Pooling, pooling_of
 from worker.compression.transfer.vocabulary import output_embeddings
 
-__all__ = ["OBJECTIVES", "Nature", "Pooling", "choose_objective", "nature_of"]
-
 OBJECTIVES = ("mlm", "clm", "denoise", "distill")
 
 

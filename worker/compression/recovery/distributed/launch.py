@@ -13,8 +13,6 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
-import torch
-
 from worker.compression import errors
 from worker.compression.corpus import Texts
 from worker.compression.progress import part
@@ -46,11 +44,13 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     options: RecoveryOptions = RecoveryOptions(),  # noqa: B008
     seed: int = 0,
     watch: Watch = Watch(),  # noqa: B008
+    *,
+    cpu: bool = False,
 ) -> Recovery:
     """Do what ``recover`` does in so many processes of this machine, each on a GPU of its own.
 
-    Without a GPU they share the CPU. They end with the caller, and at once where it stops them by
-    raising from ``watch.progress``, which is called at least every second.
+    With ``cpu``, or without a GPU, they share the CPU. They end with the caller, and at once where
+    it stops them by raising from ``watch.progress``, which is called at least every second.
 
     Raises:
         CompressionError: as ``recover`` does.
@@ -62,7 +62,7 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     with lines.open("w", encoding="utf-8") as sink:
         sink.writelines(f"{json.dumps(t)}\n" for t in sample_texts(texts, seed, reading))
     paths = folders.base, folders.student, lines, folders.target
-    Order(*paths, options, seed, watch.file, watch.every_seconds).write(file)
+    Order(*paths, options, seed, watch.file, watch.every_seconds, cpu).write(file)
     try:
         return _follow(_command(count, file), watch)
     finally:
@@ -76,18 +76,13 @@ def _command(count: int, order: Path) -> list[str]:
     return [*launcher, f"--nproc-per-node={count}", "-m", module, str(order)]
 
 
-def _environment() -> dict[str, str]:
-    on_cpu = "false" if torch.cuda.is_available() else "true"
-    return {"OMP_NUM_THREADS": "1", **os.environ, "ACCELERATE_USE_CPU": on_cpu}
-
-
 def _follow(command: list[str], watch: Watch) -> Recovery:
     with subprocess.Popen(  # noqa: S603
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        env=_environment(),
+        env={"OMP_NUM_THREADS": "1", **os.environ},
         start_new_session=True,
     ) as process:
         try:

@@ -24,7 +24,7 @@ from worker.compression.recovery.recover import Watch, recover
 def main() -> None:
     """Do this process's part of what the order says."""
     order = Order.read(Path(sys.argv[1]))
-    processes = PartialState(cpu=not torch.cuda.is_available())
+    processes = PartialState(cpu=order.cpu or not torch.cuda.is_available())
     try:
         _recover(order, is_first=processes.is_main_process)
     except CompressionError as error:
@@ -42,7 +42,16 @@ def _recover(order: Order, *, is_first: bool) -> None:
             yield from map(json.loads, file)
 
     watch = _told(order) if is_first else Watch(file=order.state)
-    done = recover(base, student.model, student.tokenizer, texts, order.options, order.seed, watch)
+    done = recover(
+        base,
+        student.model,
+        student.tokenizer,
+        texts,
+        order.options,
+        order.seed,
+        watch,
+        cpu=order.cpu,
+    )
     if is_first:
         save_model(order.target, done.model, student.tokenizer, base.folder)
         tell(done=asdict(done.summary))

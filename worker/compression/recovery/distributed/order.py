@@ -27,6 +27,7 @@ class Order:
     seed: int
     state: Path | None
     every_seconds: float
+    cpu: bool = False
 
     def write(self, file: Path) -> None:
         """Write it for ``read``."""
