@@ -30,6 +30,10 @@ POOLINGS: list[dict[str, Any]] = [
     {"pooling_mode": "cls"},
     {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
     {"pooling_mode": "mean"},
+    {"pooling_mode": "lasttoken"},
+    {"pooling_mode": "max"},
+    {"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": False},
+    {"pooling_mode": "weightedmean"},
 ]
 
 
@@ -99,7 +103,8 @@ def test_quality_is_of_the_vectors_in_use(tmp_path: Path) -> None:
         ("BertForSequenceClassification", {}, "cls"),
         ("ModernBertForSequenceClassification", {"classifier_pooling": "mean"}, "mean"),
         ("ModernBertForSequenceClassification", {}, "cls"),
-        ("GPT2ForSequenceClassification", {}, "mean"),
+        ("GPT2ForSequenceClassification", {}, "lasttoken"),
+        ("T5ForSequenceClassification", {}, "mean"),
     ],
 )
 def test_without_a_pooling_module_the_head_decides(
