@@ -8,14 +8,28 @@ from app.jobs.recipe.gate import GateRecipe
 from app.jobs.recipe.part import RecipePart
 from app.jobs.recipe.recovery import RecoveryRecipe
 from app.jobs.recipe.sizes import MAX_SIZES, VocabSize
+from app.jobs.recipe.task import (
+    FineTuning,
+    Retrieval,
+    SentencePairs,
+    SequenceClassification,
+    Task,
+    TokenClassification,
+)
 from app.jobs.recipe.vocabulary import TokenizerRecipe, TransferRecipe
 
 __all__ = [
     "EvaluationRecipe",
     "ExportRecipe",
+    "FineTuning",
     "GateRecipe",
     "Recipe",
     "RecoveryRecipe",
+    "Retrieval",
+    "SentencePairs",
+    "SequenceClassification",
+    "Task",
+    "TokenClassification",
     "TokenizerRecipe",
     "TransferRecipe",
 ]

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from app.jobs.recipe.part import RecipePart
+from app.jobs.recipe.task import TaskField
 
 
 class EvaluationRecipe(RecipePart):
@@ -18,4 +19,9 @@ class EvaluationRecipe(RecipePart):
         False,
         description="Whether to measure the peak memory of both models, and of what is exported, "
         "each in a process of its own.",
+    )
+    task: TaskField | None = Field(
+        None,
+        description="A task with labels that base and compressed model are both measured on. Its "
+        "metric comes first in the report's `quality`.",
     )
