@@ -7,7 +7,7 @@ from app.corpora.models import Corpus
 from app.errors import FieldError, NotFoundError, UnprocessableError
 from app.ids import is_id
 from app.jobs.recipe import Task
-from app.jobs.recipe.task import MAX_ROWS
+from app.jobs.recipe.task import MAX_CHARACTERS, MAX_ROWS
 
 CORPUS_ID, TASK = "/corpus_id", "/recipe/evaluation/task"
 
@@ -56,12 +56,13 @@ def _check_rows(corpus: Corpus, pointer: str) -> None:
             "`records` or `jsonl`. Upload the rows as JSON objects, a line each, with "
             "`format=records`.",
         )
-    if corpus.documents > MAX_ROWS:
+    if corpus.documents > MAX_ROWS or corpus.characters > MAX_CHARACTERS:
         _refuse(
             "too_many_records",
             pointer,
-            f"The corpus {corpus.id!r} has {corpus.documents:,} rows, and a task reads at most "
-            f"{MAX_ROWS:,} of a corpus. Upload a sample of them.",
+            f"The corpus {corpus.id!r} has {corpus.documents:,} rows of {corpus.characters:,} "
+            f"characters, and a task reads at most {MAX_ROWS:,} of {MAX_CHARACTERS:,} characters. "
+            "Upload a sample of them.",
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.compression import (
     LoadedModel,
+    TaskQuality,
     load_model,
     measure_exports,
     measure_latency,
@@ -14,28 +15,37 @@ from worker.compression import (
     measure_size,
     measure_tokens,
     onnx_files,
+    quality_row,
     tokenized_examples,
 )
 from worker.compression.progress import part
 from worker.context import JobContext, StageProgress, nth_part, write_json
 from worker.device import to_best_device
+from worker.labelled.sizes import score_sizes
 
 
 def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None:
-    """Leave `evaluation.json`: sizes, tokens, quality, latency, memory, exports of all models."""
+    """Leave `evaluation.json`: sizes, tokens, quality, latency, memory, exports of all models.
+
+    With a task, half of the progress is its scores: the base's once, and one of each size.
+    """
     to_best_device(context.base.model)
     sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
+    tasks = score_sizes(context, sizes, part(progress, 0.0, 0.5))
+    rest = part(progress, 0.5, 1.0) if tasks else progress
     measured = {
         "base": asdict(measure_size(context.base.folder)),
         "sizes": [
-            _measure(context, size, nth_part(progress, n, len(sizes)))
+            _measure(context, size, tasks.get(size), nth_part(rest, n, len(sizes)))
             for n, size in enumerate(sizes)
         ],
     }
     write_json(folder / "evaluation.json", measured)
 
 
-def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[str, Any]:
+def _measure(
+    context: JobContext, size: int, task: TaskQuality | None, progress: StageProgress
+) -> dict[str, Any]:
     base, compressed = context.base, load_model(context.final_model(size))
     texts = context.read("corpus", "held_out.json")
     to_best_device(compressed.model)
@@ -57,7 +67,8 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[st
         "compressed": asdict(measure_size(compressed.folder)),
         "tokens": asdict(usage),
         "examples": [asdict(example) for example in examples],
-        "quality": [asdict(row) for row in quality],
+        "task": task and asdict(task),
+        "quality": [asdict(row) for row in [*quality_row(task), *quality]],
         "exports": [asdict(row) for row in exports],
         **_cost(context, compressed, files, texts, part(progress, 0.7, 1.0)),
     }

@@ -9,7 +9,7 @@ from app.ids import PRINTABLE
 from app.jobs.recipe.part import RecipePart
 
 CORPUS = "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r"
-MAX_ROWS = 1_000_000
+MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 29
 """What a corpus of a task may hold: a worker has it in memory."""
 PRINTABLE_NAME = StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)
 

@@ -67,13 +67,19 @@ def test_a_corpus_of_text_has_no_rows(service: Service) -> None:
     assert "`format=records`" in detail
 
 
-def test_more_rows_than_a_worker_holds_are_refused(service: Service) -> None:
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [("documents", 1_000_001, "1,000,001 rows"), ("characters", 1 << 30, "1,073,741,824 char")],
+)
+def test_more_than_a_worker_holds_is_refused(
+    service: Service, column: str, value: int, said: str
+) -> None:
     task = uploaded_task(service, "sentence_pairs")
     with service.db.write() as session:
-        session.get_one(Corpus, task["pairs"]).documents = 1_000_001
+        setattr(session.get_one(Corpus, task["pairs"]), column, value)
     code, pointer, detail = refused(service, 422, recipe={"evaluation": {"task": task}})
     assert (code, pointer) == ("too_many_records", "/recipe/evaluation/task/pairs")
-    assert "1,000,001 rows" in detail
+    assert said in detail
 
 
 def test_records_are_no_text_to_compress_for(service: Service) -> None:
