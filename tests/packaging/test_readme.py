@@ -36,7 +36,7 @@ def test_the_walk_through(tmp_path: Path) -> None:
                 timeout=700,
             )
 
-        run("bash", "-euo", "pipefail", "-c", blocks("bash")[0])
+        run("bash", "-euo", "pipefail", "-c", "\n".join(blocks("bash")[:2]))
         for snippet in blocks("python"):
             run(sys.executable, "-c", snippet)
     for folder in ("compressed", "compressed-by-python"):
