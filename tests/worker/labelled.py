@@ -52,12 +52,13 @@ def labelled(count: int = 96, seed: int = 0) -> Rows:
     ]
 
 
-def tagged(count: int = 32, seed: int = 0) -> Rows:
-    """Words of which each that ends in an a is the name of a person."""
+def tagged(count: int = 96, seed: int = 0) -> Rows:
+    """Words, among them the name of a person, always the same."""
     found = []
-    for text in texts(count, seed=seed):
-        words = [*text.split()[:6], "kaba", "bebo"]
-        tags = ["B-PER" if word.endswith("a") else "O" for word in words]
+    for place, text in enumerate(texts(count, seed=seed)):
+        words = text.split()[:6]
+        words.insert(place % 4, "kaba")
+        tags = ["B-PER" if word == "kaba" else "O" for word in words]
         found.append({"tokens": words, "tags": tags})
     return found
 
@@ -89,7 +90,7 @@ def graded() -> dict[str, Rows]:
 
 DATA = {
     "sequence_classification": lambda: {"train": labelled(), "test": labelled(16, seed=1)},
-    "token_classification": lambda: {"train": tagged(), "test": tagged(8, seed=1)},
+    "token_classification": lambda: {"train": tagged(), "test": tagged(16, seed=1)},
     "retrieval": collection,
     "sentence_pairs": graded,
 }

@@ -53,6 +53,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
     make_base_model(folder / "acme" / "tiny-bert")
     return folder
 
@@ -138,13 +139,35 @@ def test_the_base_is_scored_once_and_each_size_with_the_same_seeds(
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_a_gate_that_is_missed_names_the_metric_of_the_task(
-    settings: Settings, db: Database, blobs: Blobs
+@pytest.mark.parametrize("type_", ["retrieval", "sentence_pairs"])
+def test_what_needs_no_training_is_measured_on_the_exports_too(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, type_: str
 ) -> None:
-    task = store_task(db, blobs, "sentence_pairs")
-    code, message = failure(run(settings, db, blobs, **scored(task, gate={"min_quality": 1.0})))
+    job = run(settings, db, blobs, **scored(store_task(db, blobs, type_), export={"int8": True}))
+    assert job.status == Status.SUCCEEDED, job.error
+    report = report_of(unpack(job, blobs, tmp_path))
+    plain, int8 = (export["quality"][0] for export in report["exports"])
+    assert plain["metric"] == int8["metric"] == METRICS[type_]
+    assert plain["before"] == report["task"]["before"]["mean"]
+    assert plain["after"] == pytest.approx(report["task"]["after"]["mean"], abs=0.02)
+    assert int8["after"] == pytest.approx(plain["after"], abs=0.3)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_of_a_base_that_cannot_do_the_task_no_share_is_kept(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    pairs = [{"sentence1": "babe", "sentence2": "babe", "score": score} for score in range(4)]
+    task = store_task(db, blobs, "sentence_pairs", pairs=pairs)
+    job = run(settings, db, blobs, **scored(task, gate={"min_quality": 0.1}))
+    code, message = failure(job)
     assert code == "gate_not_met"
-    assert "spearman keeps 0." in message
+    assert "the base scores 0.0000 in spearman, of which none is kept" in message
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    assert (report["task"]["before"]["mean"], report["task"]["retention"]) == (0, None)
+    assert report["quality"][0]["metric"] == "sentence_cosine"
+    assert "there is no share to keep" in (folder / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

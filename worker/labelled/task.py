@@ -1,11 +1,12 @@
 """A task with its data in hand, and the score of a model on it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.jobs.recipe import (
     FineTuning,
     Retrieval,
+    SentencePairs,
     SequenceClassification,
     Task,
     TokenClassification,
@@ -16,11 +17,14 @@ from worker.compression.evaluation.tasks.classification import classification_sc
 from worker.compression.evaluation.tasks.finetuning import Protocol
 from worker.compression.evaluation.tasks.pairs import pair_score
 from worker.compression.evaluation.tasks.retrieval import retrieval_score
-from worker.compression.evaluation.tasks.scores import Score, score_all
+from worker.compression.evaluation.tasks.scores import Score, score_all, summary
 from worker.compression.evaluation.tasks.tagging import tagging_score
 from worker.context import JobContext, StageProgress
 from worker.labelled.data import Rows, read_pairs, read_retrieval, read_sentences, read_texts
 from worker.labelled.rows import LabelledRow
+
+VectorScore = Callable[[Encoder, StageProgress], float]
+"""The score of a model that is not trained for it, in any runtime."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,25 @@ class LabelledTask:
 
     def scores(self, loaded: LoadedModel, name: str, progress: StageProgress) -> Scores:
         """Score a model once a seed; `name` says in the progress which it is."""
-
-        def named(fraction: float, message: str) -> None:
-            progress(fraction, f"{self.metric} of {name}: {message}")
-
-        return score_all(self.score, loaded, self.seeds, named)
+        return score_all(self.score, loaded, self.seeds, self._named(name, progress))
 
     def compared(self, before: Scores, after: Scores) -> TaskQuality:
         """The scores of base and compressed model side by side."""
         return compare(self.type, self.metric, before, after)
+
+    def _named(self, name: str, progress: StageProgress) -> StageProgress:
+        return lambda fraction, said: progress(fraction, f"{self.metric} of {name}: {said}")
+
+
+@dataclass(frozen=True)
+class VectorTask(LabelledTask):
+    """A task that is done without training, so by files of other runtimes too."""
+
+    of_vectors: VectorScore
+
+    def file_scores(self, encoder: Encoder, name: str, progress: StageProgress) -> Scores:
+        """Score a file."""
+        return summary([self.of_vectors(encoder, self._named(name, progress))])
 
 
 def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | None:
@@ -50,13 +64,19 @@ def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | No
 
     Raises `UserFault` and `TaskDataError`, both `task_data_invalid`, which say what to do.
     """
-    task = context.recipe.evaluation.task
+    task, seed = context.recipe.evaluation.task, context.recipe.seed
     if task is None:
         return None
-    score = _score(task, _rows(context, task, progress))
-    runs = task.seeds if isinstance(task, FineTuning) else 1
-    first = context.recipe.seed
-    return LabelledTask(task.type, task.metric, score, range(first, first + runs))
+    rows = _rows(context, task, progress)
+    if isinstance(task, FineTuning):
+        seeds = range(seed, seed + task.seeds)
+        return LabelledTask(task.type, task.metric, _fine_tuned(task, rows), seeds)
+    of_vectors = _of_vectors(task, rows)
+
+    def score(loaded: LoadedModel, _: int, own: StageProgress) -> float:
+        return of_vectors(Encoder(loaded), own)
+
+    return VectorTask(task.type, task.metric, score, [seed], of_vectors)
 
 
 def _rows(context: JobContext, task: Task, progress: StageProgress) -> Rows:
@@ -69,28 +89,27 @@ def _rows(context: JobContext, task: Task, progress: StageProgress) -> Rows:
     return rows
 
 
-def _score(task: Task, rows: Rows) -> Score:
-    if isinstance(task, SequenceClassification):
-        texts, protocol = read_texts(task, rows), _protocol(task)
-        return lambda loaded, seed, progress: classification_score(
-            loaded, *texts, seed=seed, protocol=protocol, progress=progress
-        )
-    if isinstance(task, TokenClassification):
-        sentences, protocol = read_sentences(task, rows), _protocol(task)
-        return lambda loaded, seed, progress: tagging_score(
-            loaded, *sentences, seed=seed, protocol=protocol, progress=progress
-        )
-    if isinstance(task, Retrieval):
-        found = read_retrieval(task, rows)
-        return lambda loaded, _, progress: retrieval_score(Encoder(loaded), *found, progress)
-    pairs = read_pairs(task, rows)
-    return lambda loaded, _, progress: pair_score(Encoder(loaded), pairs, progress)
-
-
-def _protocol(task: FineTuning) -> Protocol:
-    return Protocol(
+def _fine_tuned(task: SequenceClassification | TokenClassification, rows: Rows) -> Score:
+    protocol = Protocol(
         epochs=task.epochs,
         batch_size=task.batch_size,
         learning_rate=task.learning_rate,
         max_length=task.max_length,
     )
+    if isinstance(task, SequenceClassification):
+        texts = read_texts(task, rows)
+        return lambda loaded, seed, progress: classification_score(
+            loaded, *texts, seed=seed, protocol=protocol, progress=progress
+        )
+    sentences = read_sentences(task, rows)
+    return lambda loaded, seed, progress: tagging_score(
+        loaded, *sentences, seed=seed, protocol=protocol, progress=progress
+    )
+
+
+def _of_vectors(task: Retrieval | SentencePairs, rows: Rows) -> VectorScore:
+    if isinstance(task, Retrieval):
+        found = read_retrieval(task, rows)
+        return lambda encoder, progress: retrieval_score(encoder, *found, progress)
+    pairs = read_pairs(task, rows)
+    return lambda encoder, progress: pair_score(encoder, pairs, progress)

@@ -6,7 +6,6 @@ from typing import Any
 
 from worker.compression import (
     LoadedModel,
-    TaskQuality,
     load_model,
     measure_exports,
     measure_latency,
@@ -15,13 +14,12 @@ from worker.compression import (
     measure_size,
     measure_tokens,
     onnx_files,
-    quality_row,
     tokenized_examples,
 )
 from worker.compression.progress import part
 from worker.context import JobContext, StageProgress, nth_part, write_json
 from worker.device import to_best_device
-from worker.labelled.sizes import score_sizes
+from worker.labelled.sizes import score_sizes, with_task
 
 
 def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None:
@@ -36,16 +34,14 @@ def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None
     measured = {
         "base": asdict(measure_size(context.base.folder)),
         "sizes": [
-            _measure(context, size, tasks.get(size), nth_part(rest, n, len(sizes)))
+            with_task(_measure(context, size, nth_part(rest, n, len(sizes))), tasks.get(size))
             for n, size in enumerate(sizes)
         ],
     }
     write_json(folder / "evaluation.json", measured)
 
 
-def _measure(
-    context: JobContext, size: int, task: TaskQuality | None, progress: StageProgress
-) -> dict[str, Any]:
+def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[str, Any]:
     base, compressed = context.base, load_model(context.final_model(size))
     texts = context.read("corpus", "held_out.json")
     to_best_device(compressed.model)
@@ -67,8 +63,7 @@ def _measure(
         "compressed": asdict(measure_size(compressed.folder)),
         "tokens": asdict(usage),
         "examples": [asdict(example) for example in examples],
-        "task": task and asdict(task),
-        "quality": [asdict(row) for row in [*quality_row(task), *quality]],
+        "quality": [asdict(row) for row in quality],
         "exports": [asdict(row) for row in exports],
         **_cost(context, compressed, files, texts, part(progress, 0.7, 1.0)),
     }
