@@ -40,7 +40,7 @@ def check_labels(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[st
             )
     if unseen := sorted(parts["test"] - parts["train"]):
         raise TaskDataError(
-            f"The label {unseen[0]!r} of the test part is not in the train part: add examples "
+            f"The label {unseen[0][:80]!r} of the test part is not in the train part: add examples "
             "of it, or leave it out."
         )
     if len(parts["train"]) > _MOST_LABELS:

@@ -36,7 +36,7 @@ def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -
         if unknown := sorted(set(ids) - known.keys()):
             raise TaskDataError(
                 f"The judgements name {len(unknown)} {what} that are not given, such as "
-                f"{unknown[0]!r}: give them, or leave their judgements out."
+                f"{unknown[0][:80]!r}: give them, or leave their judgements out."
             )
     if not any(grade > 0 for grades in judgements.values() for grade in grades.values()):
         raise TaskDataError("No document is relevant to any query: give judgements above 0.")

@@ -48,12 +48,13 @@ def check_tags(train: Sequence[Tagged], test: Sequence[Tagged]) -> list[str]:
     known = {tag for _, tags in train for tag in tags}
     if unseen := sorted({tag for _, tags in test for tag in tags} - known):
         raise TaskDataError(
-            f"The tag {unseen[0]!r} of the test part is not in the train part: add examples of it."
+            f"The tag {unseen[0][:80]!r} of the test part is not in the train part: add examples "
+            "of it."
         )
     if strange := sorted(tag for tag in known if not _TAG.fullmatch(tag)):
         raise TaskDataError(
-            f"The tag {strange[0]!r} is none of an entity: give O, or B-, I-, E- or S- and a name, "
-            "such as B-PER."
+            f"The tag {strange[0][:80]!r} is none of an entity: give O, or B-, I-, E- or S- and a "
+            "name, such as B-PER."
         )
     return sorted(known)
 
