@@ -9,7 +9,7 @@ from typing import Any
 
 from app.base_models.catalog import LocatedModel, locate
 from app.blobs import Blobs
-from app.corpora.documents import read_documents
+from app.corpora.documents import Row, read_documents, read_rows
 from app.corpora.models import Corpus
 from app.db import Database
 from app.failures import UserFault
@@ -75,6 +75,16 @@ class JobContext:
         """The corpus from its start, document by document."""
         with self.corpus_file.open("rb") as file:
             yield from read_documents(file, self.corpus.layout)
+
+    def rows(self, name: str, corpus_id: str) -> Iterator[tuple[int, Row]]:
+        """The objects of another corpus with the numbers of their lines; `name` is our own."""
+        with self.db.read() as session:
+            corpus = session.get_one(Corpus, corpus_id)
+        path = self.workspace.root / "input" / name
+        if not path.exists():
+            self.blobs.fetch(corpus.blob_key, path)
+        with path.open("rb") as file:
+            yield from read_rows(file, corpus.layout)
 
     def final_model(self, size: int) -> Path:
         """The folder of the model of this many tokens, as it goes to its user."""

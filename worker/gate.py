@@ -3,27 +3,48 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.failures import JobError
-from app.jobs.recipe import GateRecipe
+from app.failures import JobError, UserFault
+from app.jobs.recipe import GateRecipe, Recipe
+from app.jobs.recipe.task import metric_fault
 
 Measured = Mapping[str, Any]
 """What the stage `evaluate` left of a size."""
+
+
+def check_gate(recipe: Recipe, measured: Sequence[str]) -> None:
+    """Refuse a gate on a metric that is none of the model's, `measured`, nor of the task."""
+    metric, task = recipe.gate.metric, recipe.evaluation.task
+    if metric is None or (task and metric == task.metric):
+        return
+    if metric not in measured:
+        others = ", ".join(f"`{name}`" for name in measured)
+        said = f"`{metric}` is not measured on this base model, but {others}: name one of these."
+        raise UserFault("gate_metric_not_measured", metric_fault(metric, task) or said)
 
 
 def misses(gate: GateRecipe, measured: Measured) -> list[str]:
     """What of the gate a size does not reach, for people."""
     found = []
     if gate.min_quality is not None:
-        first = next(iter(measured["quality"]), None)
-        if first is None:
-            found.append("no quality could be measured")
-        elif first["retention"] < gate.min_quality:
-            kept = f"{first['metric']} keeps {first['retention']:.4f} of the base's"
-            found.append(f"{kept}, {gate.min_quality} was asked")
+        found += _quality_misses(gate.metric, gate.min_quality, measured)
     size = measured["compressed"]["bytes"]
     if gate.max_bytes is not None and size > gate.max_bytes:
         found.append(f"the weights have {size} bytes, {gate.max_bytes} were asked")
     return found
+
+
+def _quality_misses(metric: str | None, least: float, measured: Measured) -> list[str]:
+    rows, task = measured["quality"], measured.get("task")
+    metric = metric or (task and task["metric"]) or (rows and rows[0]["metric"])
+    if not metric:
+        return ["no quality could be measured"]
+    kept = next((row["retention"] for row in rows if row["metric"] == metric), None)
+    if kept is None and task and task["metric"] == metric:
+        return [f"the base scores {task['before']['mean']:.4f} in {metric}, of which none is kept"]
+    if kept is None:
+        return [f"{metric} could not be measured"]
+    said = f"{metric} keeps {kept:.4f} of the base's, {least} was asked"
+    return [said] if kept < least else []
 
 
 def choose(gate: GateRecipe, sizes: Sequence[Measured]) -> Measured:

@@ -16,8 +16,10 @@ from worker.compression import (
     Quality,
     Recovery,
     Report,
+    Scores,
     StageTime,
     SweepRow,
+    TaskQuality,
     Tokens,
 )
 from worker.context import JobContext
@@ -50,6 +52,7 @@ def build_report(context: JobContext) -> Report:
         sweep=_sweep(context, measured["sizes"], chosen),
         **_of_exports(chosen),
         examples=[Example(**example) for example in chosen["examples"]],
+        task=_task(chosen),
     )
 
 
@@ -74,7 +77,7 @@ def _gate(context: JobContext, chosen: Measured) -> Gate | None:
     gate = context.recipe.gate
     if gate.min_quality is None and gate.max_bytes is None:
         return None
-    return Gate(gate.min_quality, gate.max_bytes, misses(gate, chosen))
+    return Gate(gate.min_quality, gate.max_bytes, misses(gate, chosen), gate.metric)
 
 
 def _sweep(context: JobContext, sizes: list[Measured], chosen: Measured) -> list[SweepRow]:
@@ -90,6 +93,7 @@ def _sweep(context: JobContext, sizes: list[Measured], chosen: Measured) -> list
             latency=_latency(measured),
             meets_gate=not misses(context.recipe.gate, measured),
             **_of_exports(measured),
+            task=_task(measured),
         )
         for measured in sizes
     ]
@@ -108,6 +112,13 @@ def _of_exports(measured: Measured) -> dict[str, Any]:
 
 def _quality(measured: Measured) -> list[Quality]:
     return [Quality(**row) for row in measured["quality"]]
+
+
+def _task(measured: Measured) -> TaskQuality | None:
+    if (task := measured.get("task")) is None:
+        return None
+    scores = {name: Scores(**task[name]) for name in ("before", "after")}
+    return TaskQuality(**{**task, **scores})
 
 
 def _latency(measured: Measured) -> list[Latency]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from app.cli.options import ApiKey, AsJson, OutDir, check_out
 from app.cli.output import before_after, complain, out, print_json, say
 from app.cli.session import service_for, wait, why
+from app.cli.task_data import with_task_data
 from app.cli.up import end_on_sigterm
 from app.client import UploadError
 from app.client.uploads import check_joinable
@@ -32,7 +33,11 @@ def compress(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     recipe: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Recipe as JSON; options go before it."),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Recipe as JSON, where a task may name files; options go before it.",
+        ),
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
     text_field: Annotated[str | None, typer.Option(help="Field that holds the text.")] = None,
@@ -53,6 +58,7 @@ def compress(
     with service_for(url, api_key, data_dir, target) as service:
         sent = service.client.upload_corpus(*corpus, text_field=text_field)
         say(f"Corpus: {sent.documents:,} documents, {sent.characters:,} characters")
+        wanted = with_task_data(service.client, wanted)
         job = service.client.submit(model, sent.id, wanted, revision=revision)
         job = wait(service, job)
         if job.status != Status.SUCCEEDED:

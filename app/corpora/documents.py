@@ -1,11 +1,12 @@
-"""Documents out of an uploaded file: text, JSONL, CSV/TSV, Parquet, plain, gzip or zstd."""
+"""Documents out of an uploaded file: text, JSONL, CSV/TSV, Parquet, records, maybe compressed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from app.corpora.formats.blocks import Limits, read_blocks
-from app.corpora.formats.jsonl import read_jsonl
+from app.corpora.formats.jsonl import Row, read_jsonl, read_records
+from app.corpora.formats.jsonl import read_rows as rows_of
 from app.corpora.formats.layout import (
     DEFAULT_TEXT_FIELD,
     Compression,
@@ -17,7 +18,18 @@ from app.corpora.formats.separated import read_separated
 from app.corpora.formats.text import read_text
 from app.failures import UserFault
 
-__all__ = ["Compression", "Format", "Inspection", "Layout", "inspect", "read_documents"]
+__all__ = [
+    "Compression",
+    "Format",
+    "Inspection",
+    "Layout",
+    "Row",
+    "inspect",
+    "read_documents",
+    "read_rows",
+]
+
+ROW_FORMATS = ("records", "jsonl")
 
 
 @dataclass(frozen=True)
@@ -32,11 +44,17 @@ class Inspection:
 def read_documents(file: BinaryIO, layout: Layout, limits: Limits | None = None) -> Iterator[str]:
     """Each document in turn; never more than a chunk of the file is held.
 
-    In `text`, a document is a line that is not blank; elsewhere it is a row's text field.
+    In `text`, a document is a line that is not blank, in `records` a line with an object; elsewhere
+    it is a row's text field.
     Raises `UserFault` where the file is not what the layout says.
     """
     _, documents = _open(file, layout, limits)
     return documents
+
+
+def read_rows(file: BinaryIO, layout: Layout) -> Iterator[tuple[int, Row]]:
+    """Each object of a file of one of `ROW_FORMATS`, with the number of its line."""
+    return rows_of(read_blocks(file, layout.compression, None))
 
 
 def inspect(file: BinaryIO, layout: Layout, limits: Limits) -> Inspection:
@@ -67,6 +85,8 @@ def _open(file: BinaryIO, layout: Layout, limits: Limits | None) -> tuple[Layout
         blocks = read_blocks(file, layout.compression, limits)
         if layout.format == "text":
             return layout, read_text(blocks)
+        if layout.format == "records":
+            return layout, read_records(blocks)
         if layout.format == "jsonl":
             field = layout.text_field or DEFAULT_TEXT_FIELD
             documents = read_jsonl(blocks, field)

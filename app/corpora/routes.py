@@ -56,7 +56,8 @@ async def create(  # noqa: PLR0913, PLR0917
     """Send the file as the field `file` of a form, or as the raw body with query parameters.
 
     Text (a document a line), JSON lines, CSV or TSV with a header row, or Parquet; plain or
-    compressed with gzip or zstd. The whole file is checked before it is accepted.
+    compressed with gzip or zstd. Labelled data for `evaluation.task` are `records`, JSON objects of
+    any fields, a line each. The whole file is checked before it is accepted.
     """
     async with service.received_corpus(request, blobs, settings, options=options) as received:
         await run_in_threadpool(_save, db, received.row)

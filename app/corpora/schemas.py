@@ -18,7 +18,9 @@ class CorpusOptions(BaseModel):
         None, max_length=200, pattern=PRINTABLE, description="A name for people"
     )
     format: Format | None = Field(
-        None, description="Told from the first bytes and the file name when left out, else `text`"
+        None,
+        description="Told from the first bytes and the file name when left out, else `text`; "
+        "`records` are JSON objects of any fields, a line each: labelled data for a task",
     )
     text_field: str | None = Field(
         None,
@@ -57,9 +59,11 @@ class CorpusOut(BaseModel):
     name: str | None
     format: Format
     compression: Compression | None
-    text_field: str | None = Field(description="The key or column that is read; null for text")
+    text_field: str | None = Field(
+        description="The key or column that is read; null for text, records"
+    )
     bytes: int = Field(description="Of the file as sent")
     sha256: str = Field(description="Of the file as sent")
-    documents: int = Field(description="Lines, or rows, that hold text")
+    documents: int = Field(description="Lines, or rows, that hold text; of records, objects")
     characters: int = Field(description="Unicode characters of all documents")
     created_at: datetime

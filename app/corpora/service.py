@@ -22,7 +22,7 @@ from app.corpora.schemas import CorpusOptions
 from app.corpora.uploads import Upload, receive_upload
 from app.errors import ConflictError, NotFoundError, UnprocessableError, field_errors
 from app.ids import new_id
-from app.jobs.models import Job
+from app.jobs.models import Job, reads
 from app.jobs.state import ACTIVE
 from app.pagination import PageQuery, fetch_page
 from app.settings import Settings
@@ -97,7 +97,7 @@ def list_page(session: Session, page: PageQuery) -> tuple[Sequence[Corpus], bool
 def delete(session: Session, corpus_id: str) -> Corpus:
     """Delete the row of a corpus that no active job reads; its file is the caller's to delete."""
     corpus = find(session, corpus_id, lock=True)
-    used = select(Job.id).where(Job.corpus_id == corpus_id, Job.status.in_(ACTIVE)).limit(1)
+    used = select(Job.id).where(reads(corpus_id), Job.status.in_(ACTIVE)).limit(1)
     if job_id := session.scalar(used):
         raise ConflictError(
             "corpus_in_use",

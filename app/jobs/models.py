@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, now
 from app.ids import new_id
+from app.jobs.recipe.task import TASKS
 from app.jobs.state import Status
 
 WAITING = "waiting for a worker"
@@ -57,6 +58,13 @@ class Job(Base):
     @property
     def blob_prefix(self) -> str:
         return f"jobs/{self.id}"
+
+
+def reads(corpus_id: str) -> ColumnElement[bool]:
+    """Whether a job reads a corpus, as its own or as the labelled data of its task."""
+    names = {name for task in TASKS.values() for name in task.data}
+    named = (Job.recipe["evaluation", "task", name].as_string() for name in sorted(names))
+    return or_(Job.corpus_id == corpus_id, *(value == corpus_id for value in named))
 
 
 class JobEvent(Base):

@@ -19,7 +19,8 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
             return node
         if name := node.get("$ref", "").removeprefix("#/$defs/"):
             return inline(definitions[name])
-        return {key: inline(value) for key, value in node.items()}
+        # A discriminator's mapping names the definitions that are gone now.
+        return {key: inline(value) for key, value in node.items() if key != "discriminator"}
 
     return {name: inline(value) for name, value in schema.items()}
 
@@ -37,6 +38,24 @@ SUBMISSION: dict[str, Any] = {
                             "base_model": "sentence-transformers/all-MiniLM-L6-v2",
                             "corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
                             "recipe": {"vocab_size": 0.25},
+                        },
+                    },
+                    "task": {
+                        "summary": "Measured on labelled texts, which `records` corpora hold",
+                        "value": {
+                            "base_model": "sentence-transformers/all-MiniLM-L6-v2",
+                            "corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
+                            "recipe": {
+                                "vocab_size": 0.25,
+                                "evaluation": {
+                                    "task": {
+                                        "type": "sequence_classification",
+                                        "train": "corpus_01kaf41c3w8m2n6p9r4t7v0x5y",
+                                        "test": "corpus_01kaf42g7z1b5d8f2h6k9m3q0s",
+                                    }
+                                },
+                                "gate": {"min_quality": 0.98, "metric": "macro_f1"},
+                            },
                         },
                     },
                     "sweep": {

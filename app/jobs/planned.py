@@ -8,7 +8,6 @@ WEBHOOK = "webhooks; leave this out and follow the job at `GET /v1/jobs/{id}` or
 
 FIELDS: dict[tuple[str, ...], str] = {
     ("webhook",): WEBHOOK,
-    ("recipe", "evaluation", "task"): "evaluation on a task; leave this out",
 }
 
 

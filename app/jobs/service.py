@@ -13,6 +13,7 @@ from app.errors import ConflictError, NotFoundError
 from app.ids import is_id
 from app.jobs import transitions
 from app.jobs.feasible import check_base_model
+from app.jobs.held import check_has_text, hold_corpus, hold_task_data
 from app.jobs.idempotency import Key, find_job, keep_key
 from app.jobs.models import Job
 from app.jobs.schemas import JobFields, JobQuery
@@ -55,6 +56,8 @@ def _insert(
             session.add(corpus)
         else:
             corpus = hold_corpus(session, corpus)
+        check_has_text(corpus)
+        hold_task_data(session, fields.recipe.evaluation.task)
         job = Job(
             base_model=fields.base_model,
             revision=fields.revision,
@@ -67,19 +70,6 @@ def _insert(
         transitions.submit(session, job)
         keep_key(session, key, job)
         return job, False
-
-
-def hold_corpus(session: Session, corpus_id: str) -> Corpus:
-    """A corpus that is not deleted before this transaction ends."""
-    lock = {"read": True}
-    corpus = session.get(Corpus, corpus_id, with_for_update=lock) if is_id(corpus_id) else None
-    if corpus is None:
-        raise NotFoundError(
-            "corpus_not_found",
-            f"There is no corpus {corpus_id!r}. Upload one with `POST /v1/corpora` and give its "
-            "`id`, or send the file along as multipart/form-data.",
-        )
-    return corpus
 
 
 def get_job(session: Session, job_id: str) -> Job:

@@ -1,12 +1,13 @@
 """A submission read from JSON or from a form's fields, with every fault named where it is."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from app.errors import FieldError, ProblemError, UnprocessableError
+from app.jobs.places import pointer_to, said_of
 from app.jobs.planned import take_planned
 from app.jobs.schemas import JobFields, JobRequest
 
@@ -49,7 +50,8 @@ def _validated(model: type[Fields], document: dict[str, Any]) -> Fields:
     try:
         fields = model.model_validate(given, strict=True)
     except ValidationError as error:
-        errors += [_field_error(model, dict(fault)) for fault in error.errors(include_url=False)]
+        faults = error.errors(include_url=False)
+        errors += [FieldError(pointer=pointer_to(f), detail=said_of(f, model)) for f in faults]
     if errors:
         raise _refusal(errors)
     return fields
@@ -60,21 +62,3 @@ def _refusal(errors: list[FieldError]) -> UnprocessableError:
     detail = "; ".join(f"{error.pointer}: {error.detail}" for error in errors)
     code = "invalid_recipe" if in_recipe else "invalid_request"
     return UnprocessableError(code, detail, errors=errors)
-
-
-def _field_error(model: type[BaseModel], fault: dict[str, Any]) -> FieldError:
-    path = [part for part in fault["loc"] if part != "[key]"]
-    detail = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        known = ", ".join(f"`{name}`" for name in _fields_at(model, path[:-1]))
-        detail = f"unknown field; known here are {known}"
-    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-    return FieldError(pointer=pointer, detail=detail)
-
-
-def _fields_at(model: type[BaseModel], path: list[Any]) -> list[str]:
-    """The fields that the model under `path` knows."""
-    for name in path:
-        annotation = model.model_fields[name].annotation
-        model = next(part for part in (annotation, *get_args(annotation)) if isinstance(part, type))
-    return list(model.model_fields)

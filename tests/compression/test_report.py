@@ -14,8 +14,11 @@ from worker.compression import (
     ModelSize,
     Quality,
     Report,
+    Scores,
     StageTime,
+    TaskQuality,
     Tokens,
+    quality_row,
     write_model_card,
     write_report,
 )
@@ -85,3 +88,16 @@ def test_the_model_card_says_how_to_load_the_model(tmp_path: Path, library: str)
     assert (data["base_model"], data["library_name"]) == (name, library)
     assert "from_pretrained" in card or "SentenceTransformer(" in card
     assert "| vocabulary, tokens | 30,522 | 7,630 |" in card
+
+
+def test_the_model_card_has_the_task_with_its_spread(tmp_path: Path) -> None:
+    scores = Scores([0.5, 0.7], 0.6, 0.1)
+    task = TaskQuality("token_classification", "entity_f1", 2, scores, scores, 1.0)
+    rows = [*quality_row(task), *REPORT.quality]
+    card = write_model_card(tmp_path, replace(REPORT, task=task, quality=rows)).read_text()
+    assert "| token classification, on labelled data | base | compressed |" in card
+    assert "of 2 seeds | 0.6000 ± 0.1000 | 0.6000 ± 0.1000 |" in card
+    assert card.count("entity_f1") == 1
+    assert card.startswith("---\nbase_model:")
+    write_report(tmp_path, REPORT)
+    assert json.loads((tmp_path / "report.json").read_text())["task"] is None

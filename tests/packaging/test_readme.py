@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_the_walk_through(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -33,10 +33,10 @@ def test_the_walk_through(tmp_path: Path) -> None:
                 cwd=tmp_path,
                 env=environment,
                 check=True,
-                timeout=700,
+                timeout=1200,
             )
 
-        run("bash", "-euo", "pipefail", "-c", blocks("bash")[0])
+        run("bash", "-euo", "pipefail", "-c", "\n".join(blocks("bash")[:2]))
         for snippet in blocks("python"):
             run(sys.executable, "-c", snippet)
     for folder in ("compressed", "compressed-by-python"):

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from app.jobs.recipe import GateRecipe
-from worker.gate import choose, gate_error, misses, vocab_size
+from app.failures import UserFault
+from app.jobs.recipe import GateRecipe, Recipe
+from worker.gate import check_gate, choose, gate_error, misses, vocab_size
 
 
 def measured(tokens: int, retention: float | None, size: int) -> dict[str, Any]:
@@ -48,3 +49,48 @@ def test_without_a_metric_no_quality_is_reached() -> None:
         "no quality could be measured"
     ]
     assert not misses(GateRecipe(max_bytes=1), measured(100, None, 1))
+
+
+def test_the_gate_is_about_the_metric_that_it_names() -> None:
+    gate = GateRecipe(min_quality=0.5, metric="spearman")
+    second = {"metric": "spearman", "retention": 0.25}
+    named = {**SIZES[0], "quality": [*SIZES[0]["quality"], second]}
+    assert misses(gate, named) == ["spearman keeps 0.2500 of the base's, 0.5 was asked"]
+    assert misses(gate, SIZES[0]) == ["spearman could not be measured"]
+    assert misses(gate, measured(1, None, 1)) == ["spearman could not be measured"]
+
+
+def test_of_a_base_that_cannot_do_the_task_nothing_is_kept() -> None:
+    task = {"metric": "entity_f1", "before": {"mean": 0.0}}
+    for gate in (GateRecipe(min_quality=0.5), GateRecipe(min_quality=0.5, metric="entity_f1")):
+        found = misses(gate, {**SIZES[0], "task": task})
+        assert found == ["the base scores 0.0000 in entity_f1, of which none is kept"]
+
+
+TASK = {"type": "sentence_pairs", "pairs": "corpus_a"}
+MEASURED = ["sentence_cosine", "neighbour_overlap_10"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "task", "says"),
+    [
+        ("sentence_cosine", None, None),
+        ("neighbour_overlap_10", TASK, None),
+        ("spearman", TASK, None),
+        (None, None, None),
+        ("spearman", None, "by the task `sentence_pairs`: give one"),
+        ("macro_f1", TASK, "by the task `sequence_classification`"),
+        ("causal_lm_bits_per_character", TASK, "but `sentence_cosine`, `neighbour_overlap_10`"),
+    ],
+)
+def test_a_metric_that_will_not_be_measured_is_refused(
+    metric: str | None, task: dict[str, Any] | None, says: str | None
+) -> None:
+    gate = {"min_quality": 0.9, "metric": metric}
+    recipe = Recipe.model_validate({"evaluation": {"task": task}, "gate": gate})
+    if says is None:
+        return check_gate(recipe, MEASURED)
+    with pytest.raises(UserFault, match=says) as refusal:
+        check_gate(recipe, MEASURED)
+    assert refusal.value.code == "gate_metric_not_measured"
+    return None

@@ -89,7 +89,12 @@ def test_the_smallest_that_passes_the_gate_is_the_result(
     report = report_of(unpack(job, blobs, tmp_path))
     assert report["compressed"]["vocab_size"] == 240
     assert {row["path"] for row in report["sweep"]} == {".", "sizes/300", "sizes/500"}
-    assert report["gate"] == {"min_quality": None, "max_bytes": 10**9, "misses": []}
+    assert report["gate"] == {
+        "min_quality": None,
+        "max_bytes": 10**9,
+        "misses": [],
+        "metric": None,
+    }
 
 
 @pytest.mark.usefixtures("unchecked")

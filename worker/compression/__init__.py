@@ -44,18 +44,26 @@ Public API, in the order of a run (import each from ``worker.compression``)::
                     -> list[Export]                               # of the files in folder
     measure_memory(base: Path, compressed: Path, files, texts, progress=None) -> list[Memory]
     tokenized_examples(base_tokenizer, domain_tokenizer, texts) -> list[Example]
+    quality_metrics(loaded: LoadedModel) -> list[str]             # what measure_quality will have
+    check_head(loaded: LoadedModel, task: str) -> None            # raises where it has no class
+    compare(type_: str, metric: str, before: Scores, after: Scores) -> TaskQuality
     pareto_front(points: Sequence[tuple[float, float]]) -> list[int]
     Report(base_model: BaseModel, corpus: CorpusSummary, base: ModelSize, compressed: ModelSize,
            tokens: Tokens, quality: list[Quality], latency: list[Latency], stages: list[StageTime],
            selection: str, transfer_method: str, seed: int, recovery: Recovery = Recovery(),
            multiword: int = 0, gate: Gate | None = None, sweep: list[SweepRow] = [],
-           exports: list[Export] = [], memory: list[Memory] = [], examples: list[Example] = [])
+           exports: list[Export] = [], memory: list[Memory] = [], examples: list[Example] = [],
+           task: TaskQuality | None = None)
     write_report(folder: Path, report: Report) -> None            # report.json, report.html
     write_model_card(folder: Path, report: Report) -> Path              # README.md
     write_manifest(folder: Path, provenance: Provenance) -> Path        # last: hashes every file
 
 ``check.check_artifact(folder, texts) -> None``, imported from its own module, loads a saved model
 as its user will; the worker runs it in a fresh process.
+
+How a model is scored on labelled data is imported from ``evaluation.tasks``: a ``Protocol``,
+``classification_score``, ``tagging_score``, ``retrieval_score``, ``pair_score``, and for each a
+function that checks the data.
 
 An encoder gets the quality rows ``sentence_cosine`` and ``neighbour_overlap_10``, one with a
 masked-LM head ``masked_lm_bits_per_character`` as well, a decoder with its head
@@ -69,7 +77,7 @@ again with ``load_model``. Every error a user can mend is a ``CompressionError``
 ``unknown_keep_tokens``, ``unsupported_model``,
 ``non_finite_weights``, ``artifact_check_failed``, ``recovery_unsupported``,
 ``keep_layers_above_base``, ``recovery_too_short``,
-``export_unsupported``, ``export_failed``, ``invalid_task_data``.
+``export_unsupported``, ``export_failed``, ``task_data_invalid``, ``task_unsupported``.
 """
 
 from worker.compression.corpus import Texts, held_out_texts, is_held_out, training_texts
@@ -85,6 +93,7 @@ from worker.compression.errors import (
     RecoveryTooShortError,
     RecoveryUnsupportedError,
     TaskDataError,
+    TaskUnsupportedError,
     TooManyLayersError,
     UnknownKeepTokensError,
     UnsupportedModelError,
@@ -98,8 +107,10 @@ from worker.compression.evaluation.histogram import Histogram
 from worker.compression.evaluation.latency import Latency, measure_latency
 from worker.compression.evaluation.memory import Memory, measure_memory
 from worker.compression.evaluation.pareto import pareto_front
-from worker.compression.evaluation.quality import Quality, measure_quality
+from worker.compression.evaluation.quality import Quality, measure_quality, quality_metrics
 from worker.compression.evaluation.sizes import ModelSize, measure_size
+from worker.compression.evaluation.tasks.heads import check_head
+from worker.compression.evaluation.tasks.scores import Scores, TaskQuality, compare, quality_row
 from worker.compression.evaluation.tokens import TokenUsage, measure_tokens
 from worker.compression.export.artifact import save_model
 from worker.compression.export.manifest import Provenance, write_manifest
@@ -162,9 +173,12 @@ __all__ = [
     "RecoveryTooShortError",
     "RecoveryUnsupportedError",
     "Report",
+    "Scores",
     "StageTime",
     "SweepRow",
     "TaskDataError",
+    "TaskQuality",
+    "TaskUnsupportedError",
     "Texts",
     "TokenUsage",
     "Tokens",
@@ -178,7 +192,9 @@ __all__ = [
     "VocabSizeBelowFloorError",
     "Watch",
     "check_exportable",
+    "check_head",
     "check_multiword",
+    "compare",
     "export_onnx",
     "held_out_texts",
     "is_held_out",
@@ -192,6 +208,8 @@ __all__ = [
     "measure_tokens",
     "onnx_files",
     "pareto_front",
+    "quality_metrics",
+    "quality_row",
     "recover",
     "required_tokens",
     "resolve_keep_tokens",

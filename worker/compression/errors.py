@@ -70,4 +70,8 @@ class ExportFailedError(CompressionError):
 
 
 class TaskDataError(CompressionError):
-    code = "invalid_task_data"
+    code = "task_data_invalid"
+
+
+class TaskUnsupportedError(CompressionError):
+    code = "task_unsupported"

@@ -11,6 +11,7 @@ from worker.compression.evaluation.latency import Latency
 from worker.compression.evaluation.memory import Memory
 from worker.compression.evaluation.quality import Quality
 from worker.compression.evaluation.sizes import ModelSize
+from worker.compression.evaluation.tasks.scores import TaskQuality
 from worker.compression.export.report_page import render_page
 from worker.compression.recovery.outcome import Recovery
 
@@ -60,11 +61,15 @@ class StageTime:
 
 @dataclass(frozen=True)
 class Gate:
-    """What was asked of the result; ``misses`` says what it does not reach."""
+    """What was asked of the result; ``misses`` says what it does not reach.
+
+    ``metric`` is the one that ``min_quality`` is about, where it was named.
+    """
 
     min_quality: float | None
     max_bytes: int | None
     misses: list[str]
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,14 @@ class SweepRow:
     meets_gate: bool
     exports: list[Export] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
+    task: TaskQuality | None = None
 
 
 @dataclass(frozen=True)
 class Report:
     """Everything ``report.json`` says; the sections are the service's contract.
 
+    ``task`` is there where one was asked for; its row comes first in ``quality``.
     ``sweep`` has a row a size where there are several, and the rest is of the one at the root.
     """
 
@@ -110,6 +117,7 @@ class Report:
     exports: list[Export] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    task: TaskQuality | None = None
     schema_version: str = SCHEMA_VERSION
 
 

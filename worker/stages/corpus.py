@@ -1,10 +1,11 @@
-"""Split the corpus: what is held out is seen by no training, only by the evaluation."""
+"""Split the corpus, and check what is labelled: what is held out is seen by no training."""
 
 from pathlib import Path
 
 from app.failures import UserFault
 from worker.compression import is_held_out
 from worker.context import JobContext, StageProgress, write_json
+from worker.labelled.task import read_task
 
 SAMPLE = 2000
 """Held-out documents that the evaluation reads at most."""
@@ -13,8 +14,10 @@ SAMPLE = 2000
 def split_corpus(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `held_out.json`, the held-out sample, and `corpus.json`, how many documents are where.
 
-    The split is a function of a document's text, so no copy of the training part is made.
+    The split is a function of a document's text, so no copy of the training part is made. Labelled
+    data that no model could be scored on fails the job here, before any training.
     """
+    read_task(context, progress)
     recipe, total = context.recipe, context.corpus.documents
     sample: list[str] = []
     held_out = 0

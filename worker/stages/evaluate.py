@@ -19,16 +19,22 @@ from worker.compression import (
 from worker.compression.progress import part
 from worker.context import JobContext, StageProgress, nth_part, write_json
 from worker.device import to_device
+from worker.labelled.sizes import score_sizes, with_task
 
 
 def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None:
-    """Leave `evaluation.json`: sizes, tokens, quality, latency, memory, exports of all models."""
+    """Leave `evaluation.json`: sizes, tokens, quality, latency, memory, exports of all models.
+
+    With a task, half of the progress is its scores: the base's once, and one of each size.
+    """
     to_device(context.base.model, context.settings)
     sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
+    tasks = score_sizes(context, sizes, part(progress, 0.0, 0.5))
+    rest = part(progress, 0.5, 1.0) if tasks else progress
     measured = {
         "base": asdict(measure_size(context.base.folder)),
         "sizes": [
-            _measure(context, size, nth_part(progress, n, len(sizes)))
+            with_task(_measure(context, size, nth_part(rest, n, len(sizes))), tasks.get(size))
             for n, size in enumerate(sizes)
         ],
     }

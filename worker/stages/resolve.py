@@ -3,13 +3,17 @@
 from pathlib import Path
 
 from app.base_models.catalog import locate
+from app.jobs.recipe import FineTuning
 from worker.compression import (
     check_exportable,
+    check_head,
     check_multiword,
+    quality_metrics,
     resolve_keep_tokens,
     resolve_vocab_size,
 )
 from worker.context import JobContext, StageProgress, write_json
+from worker.gate import check_gate
 
 
 def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
@@ -21,6 +25,10 @@ def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
     write_json(folder / "base.json", pinned)
     progress(0.5, "loading the base model")
     recipe, tokenizer = context.recipe, context.base.tokenizer
+    if recipe.gate.metric:
+        check_gate(recipe, quality_metrics(context.base))
+    if isinstance(recipe.evaluation.task, FineTuning):
+        check_head(context.base, recipe.evaluation.task.type)
     if recipe.export.wanted:
         check_exportable(context.base.model)
     if recipe.tokenizer.multiword:

@@ -1,4 +1,4 @@
-"""JSON lines: a document is the text field of an object."""
+"""JSON lines: an object a line, of which a document is the text field or the whole."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,20 +8,35 @@ from app.corpora.formats.layout import DEFAULT_TEXT_FIELD, missing_text_field
 from app.corpora.formats.lines import read_lines
 from app.failures import UserFault
 
+Row = dict[str, object]
+
 
 def read_jsonl(blocks: Iterable[bytes], text_field: str | None) -> Iterator[str]:
     """Each object's text; blank lines and nulls are passed over."""
     wanted = text_field or DEFAULT_TEXT_FIELD
-    for number, line in enumerate(read_lines(blocks), 1):
-        if line.isspace():
-            continue
-        text = _text_of(line, number, wanted)
+    for number, row in read_rows(blocks):
+        text = _text_of(row, number, wanted)
         if text is not None:
             yield text
 
 
-def _text_of(line: str, number: int, wanted: str) -> str | None:
-    row = _parse(line, number)
+def read_records(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Each line that holds an object, whatever its fields; blank lines are passed over."""
+    for number, line in _lines(blocks):
+        _parse(line, number)
+        yield line.strip()
+
+
+def read_rows(blocks: Iterable[bytes]) -> Iterator[tuple[int, Row]]:
+    """Each object with the number of its line, from 1; blank lines are passed over."""
+    return ((number, _parse(line, number)) for number, line in _lines(blocks))
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    return ((n, line) for n, line in enumerate(read_lines(blocks), 1) if not line.isspace())
+
+
+def _text_of(row: Row, number: int, wanted: str) -> str | None:
     if wanted not in row:
         raise missing_text_field(wanted, list(row), f"Line {number}")
     text = row[wanted]
@@ -34,7 +49,7 @@ def _text_of(line: str, number: int, wanted: str) -> str | None:
     )
 
 
-def _parse(line: str, number: int) -> dict[str, object]:
+def _parse(line: str, number: int) -> Row:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:

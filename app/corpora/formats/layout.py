@@ -6,7 +6,7 @@ from typing import Literal
 
 from app.failures import UserFault
 
-Format = Literal["text", "jsonl", "csv", "tsv", "parquet"]
+Format = Literal["text", "jsonl", "csv", "tsv", "parquet", "records"]
 Compression = Literal["gzip", "zstd"]
 
 HEAD = 64
@@ -22,6 +22,10 @@ FORMAT_SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
 }
 DEFAULT_TEXT_FIELD = "text"
+WITHOUT_TEXT_FIELD = {
+    "text": "plain text",
+    "records": "records, whose fields the recipe of a job names",
+}
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,12 @@ def detect_layout(
     compression = next((name for magic, name in magics if head.startswith(magic)), None)
     by_content: Format | None = "parquet" if head.startswith(PARQUET_MAGIC) else None
     layout = Layout(asked or by_content or _by_name(filename), compression, text_field)
-    if layout.format == "text" and text_field is not None:
+    if layout.format in WITHOUT_TEXT_FIELD and text_field is not None:
         raise UserFault(
             "text_field_without_fields",
-            f"There is no field {text_field!r} in plain text, which is what this file is read as. "
-            "Give `format` as jsonl, csv, tsv or parquet, or leave out `text_field`.",
+            f"No field {text_field!r} is read in {WITHOUT_TEXT_FIELD[layout.format]}, which is "
+            "what this file is read as. Give `format` as jsonl, csv, tsv or parquet, or leave out "
+            "`text_field`.",
         )
     if layout.format == "parquet" and compression:
         raise UserFault(

@@ -30,7 +30,7 @@ def encode(texts: Sequence[str], format_: Format, group: int = 2) -> bytes:
     """A file of these documents; in Parquet, with this many in a row group."""
     if format_ == "text":
         return "\n".join(texts).encode()
-    if format_ == "jsonl":
+    if format_ in {"jsonl", "records"}:
         return "".join(json.dumps({"id": 1, "text": text}) + "\n" for text in texts).encode()
     if format_ == "parquet":
         sink = io.BytesIO()

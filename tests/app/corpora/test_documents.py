@@ -1,6 +1,8 @@
 import io
+import json
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.corpora.documents import Compression, Format, Layout, inspect, read_documents
+from app.corpora.documents import Compression, Format, Layout, inspect, read_documents, read_rows
 from app.corpora.formats.blocks import Limits
 from app.corpora.formats.text import TextCounter, read_text
 from app.failures import UserFault
@@ -18,6 +20,20 @@ LIMITS = Limits(max_bytes=1 << 30, max_ratio=200)
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=5)
 TEXTS = st.lists(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n\ufeff"), max_size=9)
+)
+
+
+ROWS = st.lists(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+            max_leaves=5,
+        ),
+        max_size=4,
+    ),
+    max_size=5,
 )
 
 
@@ -38,6 +54,30 @@ def test_what_is_written_reads_back(
     data = compress(encode(texts, format_), compression)
     file = io.BytesIO(data) if format_ == "parquet" else BitsFile(data, sizes)
     assert list(read_documents(file, Layout(format_, compression))) == documents_of(texts)
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
+@settings(max_examples=25, deadline=None)
+@given(rows=ROWS, sizes=SIZES, blank=st.sampled_from(["", "\n", " \r\n"]))
+def test_records_of_any_shape_read_back(
+    compression: Compression | None, rows: list[dict[str, object]], sizes: list[int], blank: str
+) -> None:
+    data = compress("".join(f"{blank}{json.dumps(row)}\n" for row in rows).encode(), compression)
+    layout = Layout("records", compression)
+    found = list(read_rows(BitsFile(data, sizes), layout))
+    step = 2 if blank else 1
+    assert found == [(step * number, row) for number, row in enumerate(rows, 1)]
+    documents = list(read_documents(BitsFile(data, sizes), layout))
+    assert documents == [json.dumps(row) for row in rows]
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.binary(max_size=60), compression=st.sampled_from([None, "gzip", "zstd"]))
+def test_what_is_no_records_is_the_users_fault(
+    data: bytes, compression: Compression | None
+) -> None:
+    with suppress(UserFault):
+        assert inspect(io.BytesIO(data), Layout("records", compression), LIMITS).documents
 
 
 @pytest.mark.parametrize("format_", ["jsonl", "csv", "tsv", "parquet"])
@@ -110,6 +150,11 @@ ZSTD = compress(b"some text\n" * 50, "zstd")
         (PARQUET, Layout("parquet", None, "id"), "text_field_not_string", "int64"),
         (b'{"text":"a"}\n\n{"text"', Layout("jsonl"), "invalid_jsonl", "Line 3"),
         (b"[1]\n", Layout("jsonl"), "invalid_jsonl", "list"),
+        (b'{"a":1}\n\n{"a"', Layout("records"), "invalid_jsonl", "Line 3"),
+        (b'{"a":1}\n"b"\n', Layout("records"), "invalid_jsonl", "Line 2 is not a JSON object"),
+        (b"[" * 5000, Layout("records"), "invalid_jsonl", "Line 1"),
+        (b"\n \n", Layout("records"), "empty_corpus", "no document"),
+        (b'{"a":"\xff"}', Layout("records"), "not_utf8", "line 1"),
         (b"text,b\na\n", Layout("csv"), "invalid_csv", "line 2 has 1 fields"),
         (b'text\n"a" b\n', Layout("csv"), "invalid_csv", "line 2"),
         (b'text\n"never ends\n', Layout("csv"), "invalid_csv", "line"),

@@ -73,6 +73,17 @@ def test_upload_as_a_raw_body_with_query_parameters(service: Service) -> None:
     assert corpus["sha256"] == hashlib.sha256(data).hexdigest()
 
 
+def test_labelled_rows_are_uploaded_as_records(service: Service) -> None:
+    data = b'{"text": "one", "label": 1}\n\n{"tokens": ["two"], "tags": ["O"]}'
+    corpus = upload(service, gzip.compress(data), "train.jsonl.gz", format="records").json()
+    assert (corpus["format"], corpus["compression"], corpus["text_field"]) == (
+        "records",
+        "gzip",
+        None,
+    )
+    assert (corpus["documents"], corpus["characters"]) == (2, len(data) - 2)
+
+
 def test_fields_count_on_both_sides_of_the_file(service: Service) -> None:
     body = (
         b'--b\r\nContent-Disposition: form-data; name="format"\r\n\r\ncsv\r\n'
@@ -136,6 +147,8 @@ def test_a_large_upload_in_chunks_is_stored_whole(service: Service) -> None:
         (gzip.compress(b"a"), {"format": "parquet"}, "invalid_parquet", "gzip"),
         (gzip.compress(b"a\n" * (4 * MIB)), {}, "decompression_bomb", "200 times"),
         (b"a\n", {"text_field": "t"}, "text_field_without_fields", "`format`"),
+        (b'{"a": 1}\n[2]\n', {"format": "records"}, "invalid_jsonl", "Line 2"),
+        (b"{}\n", {"format": "records", "text_field": "t"}, "text_field_without_fields", "recipe"),
         (b"a\n", {"format": "xml"}, "invalid_request", "'text', 'jsonl'"),
         (b"a\n", {"name": "n" * 201}, "invalid_request", "/name"),
         (b"a\n", {"color": "red"}, "unknown_field", "`text_field`"),

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.compression.export.reports import full_report, recovered, sweep_report
-from worker.compression import Report
+from tests.compression.export.reports import full_report, recovered, sweep_report, with_task
+from worker.compression import Gate, Report
 from worker.compression.export.report_page import render_page
 
 VOID = {"meta", "wbr", "br", "link", "img", "input"}
@@ -44,6 +44,8 @@ REPORTS = {
     "one": full_report(NASTY),
     "recovered": recovered(full_report()),
     "sweep": sweep_report(),
+    "task": with_task(sweep_report()),
+    "task that the base cannot do": with_task(full_report(), None),
 }
 
 
@@ -99,6 +101,37 @@ def test_a_sweep_is_a_table_and_a_front() -> None:
     for size in sweep_report().sweep:
         assert f"{size.vocab_size:,}: {size.bytes / 1e6:.1f} MB" in html
         assert f"{size.vocab_size:,} int8" in html
+
+
+def test_a_task_comes_first_with_its_spread() -> None:
+    html = render_page(with_task(full_report()))
+    row = "<td>0.9200 ± 0.0100</td><td>0.9100 ± 0.0100</td><td>99.0 %</td>"
+    assert html.index(row) < html.index("Same sentence vectors")
+    assert "over 3 seeds" in html
+    # The files for ONNX Runtime were not fine-tuned: no card says what of the task they keep.
+    assert re.findall(r"<strong>([\d.]+) % kept", html) == ["99.0"]
+
+
+def test_a_sweep_compares_sizes_by_the_task_where_it_was_measured() -> None:
+    html = render_page(with_task(sweep_report()))
+    assert html.count("<td>99.0 %</td>") == 1 + 4
+    # Nothing is said of the two files of each size.
+    unsaid = "<td>\N{EN DASH}</td>"
+    assert html.count(unsaid) - render_page(sweep_report()).count(unsaid) == 4 * 2
+    assert "30,522 int8" not in html
+    assert "3,052: " in html
+    assert "3,052 int8: " not in html
+
+
+def test_a_base_that_cannot_do_the_task_is_said_so() -> None:
+    page = Page(render_page(with_task(full_report(), None)))
+    assert any("there is no share to keep" in text for text in page.text)
+    assert page.count("svg") == 4
+
+
+def test_the_gate_says_its_metric() -> None:
+    gate = Gate(0.9, None, [], "macro_f1")
+    assert "90.0 % of the quality (Macro-F1" in render_page(replace(full_report(), gate=gate))
 
 
 def test_a_bare_report_has_a_page_too() -> None:

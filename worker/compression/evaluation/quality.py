@@ -19,6 +19,9 @@ from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
 _NEIGHBOURS = 10
+_COSINE, _OVERLAP = "sentence_cosine", f"neighbour_overlap_{_NEIGHBOURS}"
+_MASKED_LM = "masked_lm_bits_per_character"
+_CAUSAL_LM, _DENOISING = "causal_lm_bits_per_character", "denoising_bits_per_character"
 _BATCH = 32
 _SCORED = 32
 
@@ -37,6 +40,17 @@ class Quality:
     before: float
     after: float
     retention: float
+
+
+def quality_metrics(loaded: LoadedModel) -> list[str]:
+    """Return the metrics that `measure_quality` has for models like this one, in their order.
+
+    The last may be missing where no text is short enough for it, the overlap where there is one.
+    """
+    encoder = Encoder(loaded)
+    if encoder.generates:
+        return [_DENOISING if encoder.model.config.is_encoder_decoder else _CAUSAL_LM]
+    return [_COSINE, _OVERLAP, *([_MASKED_LM] if has_masked_lm(encoder) else [])]
 
 
 def measure_quality(  # noqa: PLR0913
@@ -93,17 +107,17 @@ def _agreements(
         pair = base, other
         scored = [t for t in texts if all(fits(encoder, t) for encoder in pair)][:_SCORED]
         if scored and all(has_masked_lm(encoder) for encoder in pair):
-            name = "masked_lm_bits_per_character"
-            found[-1].append(_bits_row(name, bits_per_character, pair, scored, part(own, 0.6, 1)))
+            rest = part(own, 0.6, 1)
+            found[-1].append(_bits_row(_MASKED_LM, bits_per_character, pair, scored, rest))
     return found
 
 
 def _likelihood(
     base: Encoder, others: Sequence[Encoder], texts: Sequence[str], progress: Progress
 ) -> list[list[Quality]]:
-    name, score = "causal_lm_bits_per_character", causal_bits_per_character
+    name, score = _CAUSAL_LM, causal_bits_per_character
     if base.model.config.is_encoder_decoder:
-        name, score = "denoising_bits_per_character", denoising_bits_per_character
+        name, score = _DENOISING, denoising_bits_per_character
     scored = excerpts([base, *others], texts, _SCORED)
     if not scored:
         return [[] for _ in others]
@@ -126,9 +140,9 @@ def _bits_row(
 
 
 def _agreement(before: Tensor, after: Tensor) -> list[Quality]:
-    rows = {"sentence_cosine": cosine_similarity(before, after).mean().item()}
+    rows = {_COSINE: cosine_similarity(before, after).mean().item()}
     if len(before) > 1:
-        rows[f"neighbour_overlap_{_NEIGHBOURS}"] = _neighbour_overlap(before, after)
+        rows[_OVERLAP] = _neighbour_overlap(before, after)
     return [Quality(metric, 1.0, value, value) for metric, value in rows.items()]
 
 

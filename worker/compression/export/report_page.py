@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from worker.compression.report import Report
 
 METRICS = {
+    "macro_f1": "Macro-F1 of the task, fine-tuned",
+    "entity_f1": "F1 of the task's entities, fine-tuned",
+    "ndcg_at_10": "nDCG@10 of the task",
+    "spearman": "Spearman's correlation of the task",
     "sentence_cosine": "Same sentence vectors as the base (cosine)",
     "neighbour_overlap_10": "Same ten nearest texts as the base",
     "masked_lm_bits_per_character": "Prediction of hidden words, bits a character",
@@ -25,6 +29,10 @@ METRICS = {
 }
 
 SHORT = {
+    "macro_f1": "macro-F1",
+    "entity_f1": "entity F1",
+    "ndcg_at_10": "nDCG@10",
+    "spearman": "Spearman",
     "sentence_cosine": "vectors",
     "neighbour_overlap_10": "neighbours",
     "masked_lm_bits_per_character": "hidden words",
@@ -97,6 +105,7 @@ def _latency(report: "Report", batch_size: int) -> Markup:
 
 def _tradeoff(report: "Report") -> Markup:
     found = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
+    metric = report.quality[0].metric
     for size in report.sweep:
         own: list[Variant] = variants(size)
         found += [
@@ -104,12 +113,12 @@ def _tradeoff(report: "Report") -> Markup:
                 f"{size.vocab_size:,}" + (" int8" if one.runtime == "onnx-int8" else ""),
                 "after" if one.runtime == "torch" else "other",
                 one.bytes / 1e6,
-                100 * one.kept,
+                100 * one.kept[metric],
                 chosen=size.path == "." and one.runtime == "torch",
             )
             for one in own
             # In float32 an ONNX file is the model once more.
-            if one.runtime != "onnx" and one.kept is not None
+            if one.runtime != "onnx" and metric in one.kept
         ]
     return tradeoff_chart("Size and quality of all sizes", found)
 

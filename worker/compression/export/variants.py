@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
 from worker.compression.evaluation.latency import Latency
-from worker.compression.evaluation.quality import Quality
 from worker.compression.evaluation.sizes import ModelSize
 
 if TYPE_CHECKING:
@@ -21,14 +20,10 @@ class Variant:
     runtime: str
     path: str
     bytes: int
-    quality: list[Quality]
     speedup: dict[int, float]
     memory: int | None
-
-    @property
-    def kept(self) -> float | None:
-        """The share of the base's quality that is left, by the first metric."""
-        return self.quality[0].retention if self.quality else None
+    kept: dict[str, float]
+    """The share of the base's quality that is left, by metric."""
 
 
 def variants(report: Union["Report", "SweepRow"]) -> list[Variant]:
@@ -42,9 +37,9 @@ def variants(report: Union["Report", "SweepRow"]) -> list[Variant]:
             runtime,
             path,
             size,
-            quality,
             _speedup(report.latency, runtime),
             peaks.get(runtime),
+            {row.metric: row.retention for row in quality},
         )
         for runtime, path, size, quality in files
     ]

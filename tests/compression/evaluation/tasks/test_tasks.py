@@ -1,20 +1,36 @@
 """Tasks on tiny models: what can be learned is learned, and metrics are those of the definition."""
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
+from tokenizers import processors
 
 from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import tokenizer_pair
-from worker.compression import LoadedModel, TaskDataError, load_model, save_model
+from worker.compression import (
+    LoadedModel,
+    Quality,
+    TaskDataError,
+    TaskUnsupportedError,
+    load_model,
+    save_model,
+)
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.evaluation.tasks.classification import classification_score
 from worker.compression.evaluation.tasks.finetuning import Protocol
+from worker.compression.evaluation.tasks.heads import check_head
 from worker.compression.evaluation.tasks.pairs import pair_score
 from worker.compression.evaluation.tasks.retrieval import retrieval_score
-from worker.compression.evaluation.tasks.scores import compare, summary
+from worker.compression.evaluation.tasks.scores import (
+    compare,
+    quality_row,
+    score_all,
+    summary,
+)
 from worker.compression.evaluation.tasks.tagging import first_tokens, tagging_score
 
 QUICK = Protocol(epochs=30, batch_size=8, learning_rate=1e-2, max_length=32)
@@ -39,6 +55,23 @@ def test_what_can_be_learned_is_learned_and_repeats(tiny: LoadedModel) -> None:
     assert scores[0] == scores[1] > 0.9
 
 
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 0.95])
+def test_progress_can_stop_it_amid_training_and_scoring(tiny: LoadedModel, at: float) -> None:
+    def progress(fraction: float, _: str) -> None:
+        if fraction >= at:
+            raise StopError
+
+    quick = Protocol(epochs=2, batch_size=2, max_length=16)
+    with pytest.raises(StopError):
+        classification_score(tiny, TRAIN[::8], TRAIN, protocol=quick, progress=progress)
+    with pytest.raises(StopError):
+        tagging_score(tiny, TAGGED, TAGGED * 8, protocol=quick, progress=progress)
+
+
 def test_entities_can_be_learned(tiny: LoadedModel) -> None:
     assert tagging_score(tiny, TAGGED * 16, TAGGED, protocol=QUICK) > 0.9
 
@@ -48,6 +81,54 @@ def test_tokens_may_be_parts_of_words_or_span_them() -> None:
     assert first_tokens(words, [(0, 0), (0, 2), (2, 3), (3, 8), (9, 11)]) == {0: 1, 1: 3, 2: 4}
     assert first_tokens(words, [(0, 8), (8, 11)]) == {0: 0, 1: 0, 2: 1}
     assert first_tokens(words, [(0, 3)]) == {0: 0}
+    assert first_tokens(["a", "", "b"], [(0, 1), (2, 4)]) == {0: 0, 2: 1}
+
+
+def test_texts_that_cannot_be_told_apart_have_no_order(tiny: LoadedModel) -> None:
+    assert pair_score(Encoder(tiny), [("a", "a", 1.0), ("a", "a", 2.0), ("a", "a", 3.0)]) == 0
+
+
+def test_a_query_without_a_relevant_document_does_not_count(tiny: LoadedModel) -> None:
+    documents, queries = {"d": "a rash", "e": "it fell"}, {"q": "a rash", "r": "none"}
+    judged = {"q": {"d": 1}, "r": {"e": 0}}
+    assert retrieval_score(Encoder(tiny), documents, queries, judged) == 1
+
+
+@pytest.fixture(scope="module")
+def t5(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    kind = next(kind for kind in KINDS if kind.config == "T5Config")
+    folder: Path = tmp_path_factory.mktemp("t5")
+    tokenizer, _ = tokenizer_pair(kind.family)
+    save_model(folder, kind.make("T5ForConditionalGeneration", tokenizer), tokenizer)
+    return load_model(folder)
+
+
+def test_a_text_may_spell_out_the_end_token(t5: LoadedModel) -> None:
+    rows = [("a </s> rash </s>", "bad"), ("the patient is well", "good")]
+    protocol = Protocol(epochs=1, max_length=16)
+    check_head(t5, "sequence_classification")
+    assert 0 <= classification_score(t5, rows, rows, protocol=protocol) <= 1
+
+
+def test_a_model_that_cannot_have_the_head_is_refused(t5: LoadedModel) -> None:
+    bare: Any = copy.deepcopy(t5.tokenizer)
+    bare.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A")
+    with pytest.raises(TaskUnsupportedError, match="end token"):
+        check_head(LoadedModel(t5.model, bare, t5.folder), "sequence_classification")
+    kind = next(kind for kind in KINDS if kind.config == "BartConfig")
+    bart = kind.make("BartModel", bare)
+    with pytest.raises(TaskUnsupportedError, match="token classification with a bart"):
+        check_head(LoadedModel(bart, bare, t5.folder), "token_classification")
+
+
+def test_a_head_of_the_base_gives_way_to_one_for_the_labels(
+    tiny: LoadedModel, tmp_path: Path
+) -> None:
+    auto = transformers.AutoModelForSequenceClassification
+    model = auto.from_pretrained(tiny.folder, num_labels=5, problem_type="regression")
+    save_model(tmp_path, model, tiny.tokenizer)
+    protocol = Protocol(epochs=1, max_length=16)
+    assert classification_score(load_model(tmp_path), TRAIN, TRAIN[::4], protocol=protocol) >= 0
 
 
 def test_ndcg_is_that_of_the_definition(minilm: LoadedModel) -> None:
@@ -97,6 +178,7 @@ def test_likeness_goes_with_the_cosine(minilm: LoadedModel) -> None:
         (TRAIN, [("a", "good")], "test part has 1"),
         (TRAIN, [*TRAIN, ("a", "new")], "'new'"),
         (TRAIN, [], "test part has 0"),
+        ([("a", str(n)) for n in range(10_001)], [("a", "1"), ("a", "2")], "10,001 different"),
     ],
 )
 def test_labels_that_cannot_be_learned_are_refused(
@@ -112,6 +194,7 @@ def test_labels_that_cannot_be_learned_are_refused(
         ([(["a", "b"], ["O"])], TAGGED, "2 words and 1 tags"),
         ([(["a"], ["O"])], TAGGED, "train part has no entity"),
         (TAGGED, [(["a"], ["B-LOC"])], "'B-LOC'"),
+        ([(["a", "b", "c"], ["B-PER", "O", "3"])], TAGGED[:1], "'3' is none of an entity"),
     ],
 )
 def test_tags_that_do_not_align_are_refused(
@@ -121,13 +204,18 @@ def test_tags_that_do_not_align_are_refused(
         tagging_score(tiny, train, test)
 
 
-def test_both_models_are_scored_with_the_same_seeds(tiny: LoadedModel) -> None:
-    other = LoadedModel(tiny.model, tiny.tokenizer, tiny.folder)
-    found = compare(
-        "f1", lambda m, s, _: 0.5 + s / 10 if m is tiny else 0.25, (tiny, other), (0, 1, 2)
-    )
-    assert found.before.values == [0.5, 0.6, 0.7]
-    assert found.before.mean == pytest.approx(0.6)
-    assert found.before.spread == pytest.approx(0.1)
-    assert found.after == summary([0.25] * 3)
+def test_every_seed_is_scored_and_means_are_compared(tiny: LoadedModel) -> None:
+    before = score_all(lambda _, seed, __: 0.5 + seed / 10, tiny, (0, 1, 2))
+    assert before.values == [0.5, 0.6, 0.7]
+    assert (before.mean, before.spread) == pytest.approx((0.6, 0.1))
+    found = compare("retrieval", "f1", before, summary([0.25] * 3))
+    assert (found.type, found.metric, found.seeds) == ("retrieval", "f1", 3)
     assert found.retention == pytest.approx(0.25 / 0.6)
+    assert quality_row(found) == [Quality("f1", before.mean, 0.25, found.retention or 0)]
+
+
+@pytest.mark.parametrize("nothing", [0.0, -0.2])
+def test_of_a_base_that_scores_nothing_no_share_is_kept(nothing: float) -> None:
+    found = compare("sentence_pairs", "spearman", summary([nothing]), summary([0.5]))
+    assert found.retention is None
+    assert quality_row(found) == quality_row(None) == []

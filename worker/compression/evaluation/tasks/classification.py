@@ -8,19 +8,28 @@ from transformers import AutoModelForSequenceClassification
 
 from worker.compression.errors import TaskDataError
 from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.tasks.finetuning import Batch, Protocol, fine_tune
+from worker.compression.evaluation.tasks.finetuning import (
+    Batch,
+    Protocol,
+    batches,
+    fine_tune,
+    new_head,
+)
+from worker.compression.evaluation.tasks.heads import READS_END
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
 Labelled = tuple[str, str]
 """A text and its label."""
+_MOST_LABELS = 10_000
 
 
 def check_labels(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[str]:
     """Return the labels in order.
 
     Raises:
-        TaskDataError: a part is empty, has one label only, or has a label that the other lacks.
+        TaskDataError: a part is empty or has one label only, the test part has a label that the
+            train part lacks, or there are more labels than a head is made for.
 
     """
     parts = {"train": {label for _, label in train}, "test": {label for _, label in test}}
@@ -31,8 +40,13 @@ def check_labels(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[st
             )
     if unseen := sorted(parts["test"] - parts["train"]):
         raise TaskDataError(
-            f"The label {unseen[0]!r} of the test part is not in the train part: add examples "
+            f"The label {unseen[0][:80]!r} of the test part is not in the train part: add examples "
             "of it, or leave it out."
+        )
+    if len(parts["train"]) > _MOST_LABELS:
+        raise TaskDataError(
+            f"The train part has {len(parts['train']):,} different labels, of which there may be "
+            f"{_MOST_LABELS:,}: name the field that holds a label, not a text."
         )
     return sorted(parts["train"])
 
@@ -48,28 +62,40 @@ def classification_score(  # noqa: PLR0913
 ) -> float:
     """Return macro-F1 on ``test`` of the model fine-tuned on ``train``, with a new head."""
     labels, progress = check_labels(train, test), progress or silent
+    numbers = {label: number for number, label in enumerate(labels)}
     encoder = Encoder(loaded)
+    encoder.max_length = min(encoder.max_length, protocol.max_length)
+
+    def inputs(examples: Sequence[Labelled]) -> Batch:
+        return _with_one_end(encoder, encoder.inputs([text for text, _ in examples]))
 
     def collate(examples: Sequence[Labelled]) -> Batch:
-        numbers = torch.tensor([labels.index(label) for _, label in examples])
-        return {**_inputs(encoder, examples, protocol), "labels": numbers}
+        own = torch.tensor([numbers[label] for _, label in examples])
+        return {**inputs(examples), "labels": own}
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            loaded.folder, num_labels=len(labels), dtype=torch.float32, local_files_only=True
-        ).to(loaded.model.device)
+        model = new_head(
+            AutoModelForSequenceClassification,
+            loaded,
+            len(labels),
+            problem_type="single_label_classification",
+        )
         model.config.pad_token_id = encoder.tokenizer.pad_token_id
         fine_tune(model, train, collate, protocol, seed, part(progress, 0, 0.9))
     predicted = list[str]()
-    for start in range(0, len(test), protocol.batch_size):
-        batch = test[start : start + protocol.batch_size]
+    for batch in batches(test, protocol.batch_size, part(progress, 0.9, 1)):
         with torch.inference_mode():
-            logits = model(**_inputs(encoder, batch, protocol)).logits
-        predicted += [labels[place] for place in logits.argmax(dim=-1).tolist()]
+            best = model(**inputs(batch)).logits.argmax(dim=-1)
+        predicted += [labels[place] for place in best.tolist()]
     return float(f1_score([label for _, label in test], predicted, average="macro"))
 
 
-def _inputs(encoder: Encoder, examples: Sequence[Labelled], protocol: Protocol) -> Batch:
-    encoder.max_length = min(encoder.max_length, protocol.max_length)
-    return encoder.inputs([text for text, _ in examples])
+def _with_one_end(encoder: Encoder, inputs: Batch) -> Batch:
+    """Mend texts that spell out the end token, where the head reads the place of the only one."""
+    config, ids = encoder.model.config, inputs["input_ids"]
+    if config.model_type not in READS_END:
+        return inputs
+    ends = ids == config.eos_token_id
+    spelled = ends & (ends.cumsum(dim=1) < ends.sum(dim=1, keepdim=True))
+    return {**inputs, "input_ids": ids.masked_fill(spelled, config.pad_token_id)}

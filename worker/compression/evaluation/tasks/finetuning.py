@@ -1,7 +1,7 @@
 """One protocol of fine-tuning for every model: the same steps, the same order of examples."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from transformers import get_linear_schedule_with_warmup
 
+from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress
 
 Example = TypeVar("Example")
@@ -25,6 +26,33 @@ class Protocol:
     learning_rate: float = 5e-5
     warm_up: float = 0.1
     max_length: int = 128
+
+
+def new_head(auto_class: Any, loaded: LoadedModel, labels: int, **config: Any) -> Any:
+    """Return a model in float32 with a head for so many labels, on the device of ``loaded``.
+
+    What head the checkpoint has, such as one for other labels, is left out where it does not fit.
+    """
+    model = auto_class.from_pretrained(
+        loaded.folder,
+        num_labels=labels,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        **config,
+    )
+    return model.to(loaded.model.device)
+
+
+def batches(
+    examples: Sequence[Example], size: int, progress: Progress
+) -> Iterator[Sequence[Example]]:
+    """Yield examples in their order, so many at a time, reporting how many are done."""
+    for start in range(0, len(examples), size):
+        progress(start / len(examples), f"{start} of {len(examples)} examples labelled")
+        yield examples[start : start + size]
 
 
 def fine_tune(  # noqa: PLR0913, PLR0917

@@ -15,20 +15,28 @@ Pair = tuple[str, str, float]
 _FEWEST = 3
 
 
-def pair_score(encoder: Encoder, pairs: Sequence[Pair], progress: Progress | None = None) -> float:
-    """Return Spearman's correlation of grades and cosines.
+def check_pairs(pairs: Sequence[Pair]) -> None:
+    """Refuse pairs that have no order.
 
     Raises:
         TaskDataError: there are too few pairs, or all have one grade.
 
     """
-    progress = progress or silent
-    grades = [grade for _, _, grade in pairs]
-    if len(pairs) < _FEWEST or len(set(grades)) == 1:
+    grades = {grade for _, _, grade in pairs}
+    if len(pairs) < _FEWEST or len(grades) == 1:
         raise TaskDataError(
-            f"{len(pairs)} pairs with {len(set(grades))} different grades cannot be ranked: give "
+            f"{len(pairs)} pairs with {len(grades)} different grades cannot be ranked: give "
             f"at least {_FEWEST} pairs, of different likeness."
         )
+
+
+def pair_score(encoder: Encoder, pairs: Sequence[Pair], progress: Progress | None = None) -> float:
+    """Return Spearman's correlation of grades and cosines, 0 where all cosines are the same."""
+    check_pairs(pairs)
+    progress = progress or silent
     first = sentence_vectors(encoder, [one for one, _, _ in pairs], part(progress, 0, 0.5))
     second = sentence_vectors(encoder, [other for _, other, _ in pairs], part(progress, 0.5, 1))
-    return float(spearmanr(grades, cosine_similarity(first, second).tolist()).statistic)
+    cosines = cosine_similarity(first, second).tolist()
+    if len(set(cosines)) == 1:
+        return 0.0
+    return float(spearmanr([grade for _, _, grade in pairs], cosines).statistic)

@@ -13,6 +13,8 @@ from worker.compression.evaluation.quality import sentence_vectors
 from worker.compression.progress import Progress, part, silent
 
 _RETURNED = 100
+_AT_ONCE = 64
+"""Queries against all documents: their scores are held at once."""
 
 Texts = Mapping[str, str]
 Judgements = Mapping[str, Mapping[str, int]]
@@ -34,7 +36,7 @@ def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -
         if unknown := sorted(set(ids) - known.keys()):
             raise TaskDataError(
                 f"The judgements name {len(unknown)} {what} that are not given, such as "
-                f"{unknown[0]!r}: give them, or leave their judgements out."
+                f"{unknown[0][:80]!r}: give them, or leave their judgements out."
             )
     if not any(grade > 0 for grades in judgements.values() for grade in grades.values()):
         raise TaskDataError("No document is relevant to any query: give judgements above 0.")
@@ -50,18 +52,18 @@ def retrieval_score(
     """Return nDCG@10, a mean over the queries that have a relevant document."""
     check_judgements(documents, queries, judgements)
     progress = progress or silent
-    judged = {query: dict(grades) for query, grades in judgements.items() if any(grades.values())}
-    asked = [queries[query] for query in judged]
-    rows = _unit(encoder, asked, part(progress, 0, 0.2))
-    columns = _unit(encoder, list(documents.values()), part(progress, 0.2, 1))
-    best = (rows @ columns.T).topk(min(_RETURNED, len(documents)))
-    ids = list(documents)
-    run = {
-        query: {ids[place]: value for place, value in zip(places, values, strict=True)}
-        for query, places, values in zip(
-            judged, best.indices.tolist(), best.values.tolist(), strict=True
-        )
-    }
+    judged = {q: dict(grades) for q, grades in judgements.items() if max(grades.values()) > 0}
+    rows = _unit(encoder, [queries[query] for query in judged], part(progress, 0, 0.2))
+    columns = _unit(encoder, list(documents.values()), part(progress, 0.2, 0.9))
+    ids, names = list(documents), list(judged)
+    run = dict[str, dict[str, float]]()
+    for start in range(0, len(names), _AT_ONCE):
+        part(progress, 0.9, 1)(start / len(names), f"{start} of {len(names)} queries ranked")
+        own = names[start : start + _AT_ONCE]
+        best = (rows[start : start + _AT_ONCE] @ columns.T).topk(min(_RETURNED, len(ids)))
+        ranked = zip(own, best.indices.tolist(), best.values.tolist(), strict=True)
+        for query, places, values in ranked:
+            run[query] = {ids[place]: value for place, value in zip(places, values, strict=True)}
     found = pytrec_eval.RelevanceEvaluator(judged, {"ndcg_cut.10"}).evaluate(run)
     return mean(scores["ndcg_cut_10"] for scores in found.values())
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
+from worker.compression.evaluation.quality import Quality
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
@@ -22,31 +23,42 @@ class Scores:
 
 @dataclass(frozen=True)
 class TaskQuality:
-    """A metric of a task for both models; ``retention`` is after / before."""
+    """A task's metric of both models, over ``seeds`` seeds, the same for both.
 
+    ``retention`` is after / before of the means; None where the base scores nothing, or less.
+    """
+
+    type: str
     metric: str
+    seeds: int
     before: Scores
     after: Scores
     retention: float | None
 
 
-def compare(
-    metric: str,
-    score: Score,
-    models: tuple[LoadedModel, LoadedModel],
-    seeds: Sequence[int] = (0,),
-    progress: Progress | None = None,
-) -> TaskQuality:
-    """Score base and compressed model with the same seeds."""
-    progress, runs = progress or silent, len(models) * len(seeds)
-    found: list[list[float]] = [[], []]
-    for number, seed in enumerate(seeds):
-        for which, model in enumerate(models):
-            done = number * len(models) + which
-            own = part(progress, done / runs, (done + 1) / runs)
-            found[which].append(score(model, seed, own))
-    before, after = (summary(values) for values in found)
-    return TaskQuality(metric, before, after, after.mean / before.mean if before.mean else None)
+def score_all(
+    score: Score, loaded: LoadedModel, seeds: Sequence[int], progress: Progress | None = None
+) -> Scores:
+    """Score a model with every seed."""
+    progress = progress or silent
+    values = [
+        score(loaded, seed, part(progress, number / len(seeds), (number + 1) / len(seeds)))
+        for number, seed in enumerate(seeds)
+    ]
+    return summary(values)
+
+
+def compare(type_: str, metric: str, before: Scores, after: Scores) -> TaskQuality:
+    """Set the scores of the compressed model against those of its base."""
+    kept = after.mean / before.mean if before.mean > 0 else None
+    return TaskQuality(type_, metric, len(before.values), before, after, kept)
+
+
+def quality_row(task: TaskQuality | None) -> list[Quality]:
+    """The task as a row of the report's quality; none where no share of the base's is kept."""
+    if task is None or task.retention is None:
+        return []
+    return [Quality(task.metric, task.before.mean, task.after.mean, task.retention)]
 
 
 def summary(values: Sequence[float]) -> Scores:

@@ -1,6 +1,9 @@
 """Token classification: fine-tuned, then the F1 of whole entities on the test part."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -9,20 +12,28 @@ from transformers import AutoModelForTokenClassification
 
 from worker.compression.errors import TaskDataError
 from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.tasks.finetuning import Batch, Protocol, fine_tune
+from worker.compression.evaluation.tasks.finetuning import (
+    Batch,
+    Protocol,
+    batches,
+    fine_tune,
+    new_head,
+)
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
 Tagged = tuple[Sequence[str], Sequence[str]]
 """The words of a sentence and their tags, such as B-PER, I-PER and O."""
 _IGNORED = -100
+_TAG = re.compile(r"O|[BIES]-.+", re.DOTALL)
 
 
 def check_tags(train: Sequence[Tagged], test: Sequence[Tagged]) -> list[str]:
     """Return the tags in order.
 
     Raises:
-        TaskDataError: words and tags do not align, a part has no entity, or a tag is new in test.
+        TaskDataError: words and tags do not align, a part has no entity, a tag is new in test, or
+            is none of an entity.
 
     """
     for name, sentences in (("train", train), ("test", test)):
@@ -37,7 +48,13 @@ def check_tags(train: Sequence[Tagged], test: Sequence[Tagged]) -> list[str]:
     known = {tag for _, tags in train for tag in tags}
     if unseen := sorted({tag for _, tags in test for tag in tags} - known):
         raise TaskDataError(
-            f"The tag {unseen[0]!r} of the test part is not in the train part: add examples of it."
+            f"The tag {unseen[0][:80]!r} of the test part is not in the train part: add examples "
+            "of it."
+        )
+    if strange := sorted(tag for tag in known if not _TAG.fullmatch(tag)):
+        raise TaskDataError(
+            f"The tag {strange[0][:80]!r} is none of an entity: give O, or B-, I-, E- or S- and a "
+            "name, such as B-PER."
         )
     return sorted(known)
 
@@ -59,17 +76,14 @@ def tagging_score(  # noqa: PLR0913
     encoder = Encoder(loaded)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForTokenClassification.from_pretrained(
-            loaded.folder, num_labels=len(tags), dtype=torch.float32, local_files_only=True
-        ).to(loaded.model.device)
+        model = new_head(AutoModelForTokenClassification, loaded, len(tags))
 
         def collate(examples: Sequence[Tagged]) -> Batch:
             return _encoded(encoder, examples, tags, protocol)[0]
 
         fine_tune(model, train, collate, protocol, seed, part(progress, 0, 0.9))
     predicted = list[list[str]]()
-    for start in range(0, len(test), protocol.batch_size):
-        batch = test[start : start + protocol.batch_size]
+    for batch in batches(test, protocol.batch_size, part(progress, 0.9, 1)):
         predicted += _predicted(model, encoder, batch, tags, protocol)
     return float(f1_score([list(own) for _, own in test], predicted))
 
@@ -118,9 +132,11 @@ def first_tokens(words: Sequence[str], offsets: Sequence[Sequence[int]]) -> dict
     learns the tag of the first.
     """
     places: dict[int, int] = {}
-    starts = [sum(map(len, words[:n])) + n for n in range(len(words))]
+    starts = list(accumulate((len(word) + 1 for word in words), initial=0))
+    ends = [start - 1 for start in starts[1:]]
     for place, (start, end) in enumerate(offsets):
-        for word, text in enumerate(words):
-            if start < starts[word] + len(text) and starts[word] < end:
-                places.setdefault(word, place)
+        word = bisect_right(ends, start)
+        while word < len(words) and starts[word] < end:
+            places.setdefault(word, place)
+            word += 1
     return dict(sorted(places.items()))

@@ -1,0 +1,260 @@
+"""Tasks with labels in whole jobs: base and compressed model scored by one protocol."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from transformers import BertForMaskedLM
+from transformers.models.auto import modeling_auto as auto
+
+from app.base_models.checks import MODEL_TYPES
+from app.base_models.heads import WITHOUT_TOKEN_CLASSIFICATION
+from app.blobs import Blobs
+from app.broker import Bell
+from app.db import Database
+from app.jobs import transitions
+from app.jobs.models import Job
+from app.jobs.recipe import Recipe
+from app.jobs.recipe.gate import Metric
+from app.jobs.state import Status
+from app.settings import Settings
+from tests.compression.matrix_models import KINDS
+from tests.compression.matrix_tokenizers import tokenizer_pair
+from tests.worker.finished import UNTRAINED, stages_started
+from tests.worker.in_process import report_of, run, unpack
+from tests.worker.labelled import METRICS, labelled, store_task
+from tests.worker.models import make_base_model, texts
+from tests.worker.processes import (
+    read,
+    store_corpus,
+    submit,
+    wait_for_end,
+    wait_until,
+    worker_process,
+)
+from worker import runner
+from worker.compression import load_model, quality_metrics, save_model
+from worker.stages import STAGES
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep a tiny model from waiting for threads on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    make_base_model(folder / "acme" / "tiny-bert")
+    return folder
+
+
+@pytest.fixture
+def settings(settings: Settings, models: Path) -> Settings:
+    return settings.model_copy(update={"models_dir": models})
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the stage that starts a process a model."""
+    monkeypatch.setattr(runner, "STAGES", [s for s in STAGES if s.name != "check"])
+
+
+def scored(task: dict[str, Any], **recipe: Any) -> dict[str, Any]:
+    return {"vocab_size": 300, "evaluation": {"latency": False, "task": task}, **recipe}
+
+
+def failure(job: Job) -> tuple[str, str]:
+    assert (job.status, (job.error or {})["type"]) == (Status.FAILED, "user")
+    assert job.error
+    return job.error["code"], job.error["message"]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("type_", METRICS)
+def test_a_task_is_the_first_of_what_is_measured(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, type_: str
+) -> None:
+    job = run(settings, db, blobs, **scored(store_task(db, blobs, type_)))
+    assert job.status == Status.SUCCEEDED, job.error
+    folder, metric = unpack(job, blobs, tmp_path), METRICS[type_]
+    report = report_of(folder)
+    task, first = report["task"], report["quality"][0]
+    assert (task["type"], task["metric"], task["seeds"]) == (type_, metric, 1)
+    for when in ("before", "after"):
+        assert task[when]["values"] == [task[when]["mean"]]
+        assert task[when]["spread"] == 0.0
+        assert -1 <= task[when]["mean"] <= 1
+    assert task["before"]["mean"] > 0.4
+    assert task["retention"] == task["after"]["mean"] / task["before"]["mean"]
+    assert first == {
+        "metric": metric,
+        "before": task["before"]["mean"],
+        "after": task["after"]["mean"],
+        "retention": task["retention"],
+    }
+    assert report["quality"][1]["metric"] == "sentence_cosine"
+    assert job.result
+    assert next(iter(job.result["quality"])) == metric
+    for page in ("report.html", "README.md"):
+        assert f"{task['before']['mean']:.4f}" in (folder / page).read_text("utf-8")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_base_is_scored_once_and_each_size_with_the_same_seeds(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    task = store_task(db, blobs, "sequence_classification", seeds=3, epochs=2)
+    gate = {"min_quality": 0.01, "metric": "macro_f1"}
+    wanted = scored(task, vocab_size=[300, 240], gate=gate, export={"int8": True})
+    job = run(settings, db, blobs, **wanted)
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    rows = [row["task"] for row in report["sweep"]]
+    assert rows[0]["before"] == rows[1]["before"] == report["task"]["before"]
+    assert report["task"] == next(row["task"] for row in report["sweep"] if row["path"] == ".")
+    for row in report["sweep"]:
+        scores = row["task"]["after"]
+        assert len(scores["values"]) == row["task"]["seeds"] == 3
+        assert (
+            row["quality"][0]["after"] == scores["mean"] == pytest.approx(sum(scores["values"]) / 3)
+        )
+        assert {one["quality"][0]["metric"] for one in row["exports"]} == {"sentence_cosine"}
+    assert report["compressed"]["vocab_size"] == 240
+    assert report["gate"]["metric"] == "macro_f1"
+    page = (folder / "report.html").read_text("utf-8")
+    assert (
+        f"{report['task']['before']['mean']:.4f} ± {report['task']['before']['spread']:.4f}" in page
+    )
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("type_", ["retrieval", "sentence_pairs"])
+def test_what_needs_no_training_is_measured_on_the_exports_too(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, type_: str
+) -> None:
+    job = run(settings, db, blobs, **scored(store_task(db, blobs, type_), export={"int8": True}))
+    assert job.status == Status.SUCCEEDED, job.error
+    report = report_of(unpack(job, blobs, tmp_path))
+    plain, int8 = (export["quality"][0] for export in report["exports"])
+    assert plain["metric"] == int8["metric"] == METRICS[type_]
+    assert plain["before"] == report["task"]["before"]["mean"]
+    assert plain["after"] == pytest.approx(report["task"]["after"]["mean"], abs=0.02)
+    assert int8["after"] == pytest.approx(plain["after"], abs=0.3)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_of_a_base_that_cannot_do_the_task_no_share_is_kept(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    pairs = [{"sentence1": "babe", "sentence2": "babe", "score": score} for score in range(4)]
+    task = store_task(db, blobs, "sentence_pairs", pairs=pairs)
+    job = run(settings, db, blobs, **scored(task, gate={"min_quality": 0.1}))
+    code, message = failure(job)
+    assert code == "gate_not_met"
+    assert "the base scores 0.0000 in spearman, of which none is kept" in message
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    assert (report["task"]["before"]["mean"], report["task"]["retention"]) == (0, None)
+    assert report["quality"][0]["metric"] == "sentence_cosine"
+    assert "there is no share to keep" in (folder / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("type_", "changed", "says"),
+    [
+        ("sequence_classification", {"test": labelled(4)[:1]}, "test part has 1 different labels"),
+        ("token_classification", {"train": [{"tokens": ["a"], "tags": []}]}, "Line 1 of `train`"),
+        ("retrieval", {"documents": [{"id": "x", "text": "a"}]}, "documents that are not given"),
+        ("retrieval", {"grade_field": "relevance"}, "has no field 'relevance'"),
+        ("sentence_pairs", {"text_fields": ["sentence1", "other"]}, "has no field 'other'"),
+    ],
+)
+def test_bad_data_fails_the_job_before_anything_is_trained(
+    settings: Settings, db: Database, blobs: Blobs, type_: str, changed: dict[str, Any], says: str
+) -> None:
+    job = run(settings, db, blobs, **scored(store_task(db, blobs, type_, **changed)))
+    code, message = failure(job)
+    assert (code, says in message) == ("task_data_invalid", True), message
+    assert stages_started(db, job.id) == ["resolve", "corpus"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "says"),
+    [
+        ("macro_f1", "by the task `sequence_classification`"),
+        ("masked_lm_bits_per_character", "`sentence_cosine`, `neighbour_overlap_10`"),
+    ],
+)
+def test_a_gate_on_what_is_not_measured_fails_the_job_at_once(
+    settings: Settings, db: Database, blobs: Blobs, metric: str, says: str
+) -> None:
+    job = run(settings, db, blobs, gate={"min_quality": 0.9, "metric": metric})
+    code, message = failure(job)
+    assert (code, says in message) == ("gate_metric_not_measured", True), message
+    assert stages_started(db, job.id) == ["resolve"]
+
+
+def test_a_model_without_the_head_fails_the_job_at_once(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    kind = next(kind for kind in KINDS if kind.config == "BartConfig")
+    tokenizer, _ = tokenizer_pair(kind.family)
+    folder = tmp_path / "models" / "acme" / "tiny-bert"
+    save_model(folder, kind.make("BartModel", tokenizer), tokenizer)
+    own = settings.model_copy(update={"models_dir": tmp_path / "models"})
+    task = store_task(db, blobs, "token_classification")
+    job = run(own, db, blobs, **scored(task))
+    code, message = failure(job)
+    assert (code, "with a bart" in message) == ("task_unsupported", True)
+    assert stages_started(db, job.id) == ["resolve"]
+
+
+def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path) -> None:
+    bert = load_model(models / "acme" / "tiny-bert")
+    config: Any = bert.model.config
+    masked = replace(bert, model=BertForMaskedLM(config))
+    named = {*METRICS.values(), *quality_metrics(masked)}
+    for config, head in (
+        ("GPT2Config", "GPT2LMHeadModel"),
+        ("T5Config", "T5ForConditionalGeneration"),
+    ):
+        kind = next(kind for kind in KINDS if kind.config == config)
+        tokenizer, _ = tokenizer_pair(kind.family)
+        named |= set(quality_metrics(replace(bert, model=kind.make(head, tokenizer))))
+    assert named == set(get_args(Metric))
+
+
+def test_the_list_of_models_without_a_head_is_that_of_transformers() -> None:
+    tagging = auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES
+    labelling = auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    assert set(MODEL_TYPES) - set(tagging) == set(WITHOUT_TOKEN_CLASSIFICATION)
+    assert set(MODEL_TYPES) <= set(labelling)
+
+
+@pytest.mark.slow
+def test_a_job_can_be_cancelled_amid_its_task(
+    settings: Settings, db: Database, blobs: Blobs
+) -> None:
+    task = store_task(db, blobs, "token_classification", seeds=20, epochs=100)
+    corpus = store_corpus(db, blobs, texts(200))
+    job = submit(db, corpus.id, "acme/tiny-bert", Recipe.model_validate(scored(task) | UNTRAINED))
+    Bell(settings).ring(job.id)
+    with worker_process(settings):
+        wait_until(lambda: "entity_f1 of the base: fine-tuning" in read(db, job.id).message)
+        with db.write() as session:
+            transitions.request_cancel(session, session.get_one(Job, job.id))
+        asked = time.monotonic()
+        done = wait_for_end(settings, db, job.id, seconds=10)
+    assert done.status == Status.CANCELLED
+    assert time.monotonic() - asked < 5

@@ -1,0 +1,115 @@
+"""A task with its data in hand, and the score of a model on it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from app.jobs.recipe import (
+    FineTuning,
+    Retrieval,
+    SentencePairs,
+    SequenceClassification,
+    Task,
+    TokenClassification,
+)
+from worker.compression import LoadedModel, Scores, TaskQuality, compare
+from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation.tasks.classification import classification_score
+from worker.compression.evaluation.tasks.finetuning import Protocol
+from worker.compression.evaluation.tasks.pairs import pair_score
+from worker.compression.evaluation.tasks.retrieval import retrieval_score
+from worker.compression.evaluation.tasks.scores import Score, score_all, summary
+from worker.compression.evaluation.tasks.tagging import tagging_score
+from worker.context import JobContext, StageProgress
+from worker.labelled.data import Rows, read_pairs, read_retrieval, read_sentences, read_texts
+from worker.labelled.rows import LabelledRow
+
+VectorScore = Callable[[Encoder, StageProgress], float]
+"""The score of a model that is not trained for it, in any runtime."""
+
+
+@dataclass(frozen=True)
+class LabelledTask:
+    """What a model is scored on: all of them with the same seeds and the same protocol."""
+
+    type: str
+    metric: str
+    score: Score
+    seeds: Sequence[int]
+
+    def scores(self, loaded: LoadedModel, name: str, progress: StageProgress) -> Scores:
+        """Score a model once a seed; `name` says in the progress which it is."""
+        return score_all(self.score, loaded, self.seeds, self._named(name, progress))
+
+    def compared(self, before: Scores, after: Scores) -> TaskQuality:
+        """The scores of base and compressed model side by side."""
+        return compare(self.type, self.metric, before, after)
+
+    def _named(self, name: str, progress: StageProgress) -> StageProgress:
+        return lambda fraction, said: progress(fraction, f"{self.metric} of {name}: {said}")
+
+
+@dataclass(frozen=True)
+class VectorTask(LabelledTask):
+    """A task that is done without training, so by files of other runtimes too."""
+
+    of_vectors: VectorScore
+
+    def file_scores(self, encoder: Encoder, name: str, progress: StageProgress) -> Scores:
+        """Score a file."""
+        return summary([self.of_vectors(encoder, self._named(name, progress))])
+
+
+def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | None:
+    """Read and check the data of the job's task; None without one.
+
+    Raises `UserFault` and `TaskDataError`, both `task_data_invalid`, which say what to do.
+    """
+    task, seed = context.recipe.evaluation.task, context.recipe.seed
+    if task is None:
+        return None
+    rows = _rows(context, task, progress)
+    if isinstance(task, FineTuning):
+        seeds = range(seed, seed + task.seeds)
+        return LabelledTask(task.type, task.metric, _fine_tuned(task, rows), seeds)
+    of_vectors = _of_vectors(task, rows)
+
+    def score(loaded: LoadedModel, _: int, own: StageProgress) -> float:
+        return of_vectors(Encoder(loaded), own)
+
+    return VectorTask(task.type, task.metric, score, [seed], of_vectors)
+
+
+def _rows(context: JobContext, task: Task, progress: StageProgress) -> Rows:
+    def rows(part: str) -> Iterator[LabelledRow]:
+        for number, (line, values) in enumerate(context.rows(part, task.corpora[part])):
+            if number % 10_000 == 0:
+                progress(0.0, f"reading `{part}` of the task, row {number:,}")
+            yield LabelledRow(part, line, values)
+
+    return rows
+
+
+def _fine_tuned(task: SequenceClassification | TokenClassification, rows: Rows) -> Score:
+    protocol = Protocol(
+        epochs=task.epochs,
+        batch_size=task.batch_size,
+        learning_rate=task.learning_rate,
+        max_length=task.max_length,
+    )
+    if isinstance(task, SequenceClassification):
+        texts = read_texts(task, rows)
+        return lambda loaded, seed, progress: classification_score(
+            loaded, *texts, seed=seed, protocol=protocol, progress=progress
+        )
+    sentences = read_sentences(task, rows)
+    return lambda loaded, seed, progress: tagging_score(
+        loaded, *sentences, seed=seed, protocol=protocol, progress=progress
+    )
+
+
+def _of_vectors(task: Retrieval | SentencePairs, rows: Rows) -> VectorScore:
+    if isinstance(task, Retrieval):
+        found = read_retrieval(task, rows)
+        return lambda encoder, progress: retrieval_score(encoder, *found, progress)
+    pairs = read_pairs(task, rows)
+    return lambda encoder, progress: pair_score(encoder, pairs, progress)
