@@ -76,8 +76,10 @@ class Retrieval:
 
 def smart(folder: Path) -> Retrieval:
     """Read a SMART collection, of which a folder has one."""
-    files = [next(folder.glob(f"*.{end}")) for end in ("ALL", "QRY", "REL")]
-    return Retrieval(*map(read_records, files[:2]), read_judgements(files[2]))
+    documents, queries, judgements = (
+        next(folder.glob(f"*.{end}")) for end in ("ALL", "QRY", "REL")
+    )
+    return Retrieval(read_records(documents), read_records(queries), read_judgements(judgements))
 
 
 def docstrings() -> Retrieval:
