@@ -4,11 +4,14 @@ import json
 import sys
 import sysconfig
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from examples.corpus import sentences_of
 
 PACKAGES = ("asyncio", "email")
+SENTENCES = 300
+"""Of each package: few, so that a CPU is done with them in a minute or two."""
 TEST_EVERY = 3
 
 
@@ -22,13 +25,10 @@ def write_labelled(train: Path, test: Path) -> None:
 
 def _rows() -> Iterator[tuple[str, str]]:
     stdlib = Path(sysconfig.get_path("stdlib"))
-    found = {
-        sentence: package
-        for package in PACKAGES
-        for source in sorted((stdlib / package).glob("*.py"))
-        for sentence in sentences_of(source)
-    }
-    return iter(found.items())
+    for package in PACKAGES:
+        sources = sorted((stdlib / package).glob("*.py"))
+        sentences = dict.fromkeys(s for source in sources for s in sentences_of(source))
+        yield from ((sentence, package) for sentence in islice(sentences, SENTENCES))
 
 
 if __name__ == "__main__":
