@@ -17,6 +17,7 @@ save_model(Path(sys.argv[3]), model, domain)
 """
 
 
+@pytest.mark.slow
 def test_processes_with_other_hash_seeds_write_the_same_bytes(
     minilm: LoadedModel, documents: list[str], tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_worker_with_fewer_gpus_than_it_is_to_use_does_not_start(
     assert line.startswith("FVT_RECOVERY_PROCESSES is 4, but PyTorch finds 0 GPUs here")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("seeming_gpu")
 def test_a_gpu_that_is_there_is_left_alone_where_asked(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
