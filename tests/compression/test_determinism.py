@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from worker.compression import LoadedModel
 
 COMPRESS = """
