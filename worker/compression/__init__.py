@@ -117,6 +117,7 @@ from worker.compression.export.manifest import Provenance, write_manifest
 from worker.compression.export.model_card import write_model_card
 from worker.compression.export.onnx_files import OnnxFile, export_onnx, onnx_files
 from worker.compression.export.onnx_graph import check_exportable
+from worker.compression.export.report_files import write_report
 from worker.compression.export.vocabulary import write_vocabulary
 from worker.compression.loading import LoadedModel, load_model, load_tokenizer
 from worker.compression.progress import Progress
@@ -131,7 +132,6 @@ from worker.compression.report import (
     StageTime,
     SweepRow,
     Tokens,
-    write_report,
 )
 from worker.compression.tokenizers.keep_tokens import resolve_keep_tokens
 from worker.compression.tokenizers.multiword import check_multiword

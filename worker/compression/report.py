@@ -1,8 +1,6 @@
 """The report of a compression: what was asked, what came out, measured on held-out text."""
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from worker.compression.evaluation.examples import Example
 from worker.compression.evaluation.exports import Export
@@ -12,7 +10,6 @@ from worker.compression.evaluation.memory import Memory
 from worker.compression.evaluation.quality import Quality
 from worker.compression.evaluation.sizes import ModelSize
 from worker.compression.evaluation.tasks.scores import TaskQuality
-from worker.compression.export.report_page import render_page
 from worker.compression.recovery.outcome import Recovery
 
 SCHEMA_VERSION = "1"
@@ -119,10 +116,3 @@ class Report:
     examples: list[Example] = field(default_factory=list)
     task: TaskQuality | None = None
     schema_version: str = SCHEMA_VERSION
-
-
-def write_report(folder: Path, report: Report) -> None:
-    """Write ``report.json`` and ``report.html``, a page that needs no other file."""
-    content = json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(content + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(render_page(report), encoding="utf-8")

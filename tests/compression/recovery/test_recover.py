@@ -21,8 +21,8 @@ from worker.compression import (
     transfer_vocabulary,
 )
 from worker.compression.recovery import loop
-from worker.compression.recovery.distill import Distill
 from worker.compression.recovery.learner import Learner
+from worker.compression.recovery.objectives.distill import Distill
 from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.recover import Recovered, Watch, recover
 
@@ -86,7 +86,7 @@ def test_every_kind_learns(head: str, used: str) -> None:
 
 
 def held_out(texts: list[str]) -> int:
-    from worker.compression.recovery.sample import sample_documents  # noqa: PLC0415
+    from worker.compression.recovery.texts.sample import sample_documents  # noqa: PLC0415
 
     return len(sample_documents(lambda: texts, 0, lambda *_: None).held_out)
 

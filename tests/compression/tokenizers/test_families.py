@@ -22,7 +22,7 @@ from worker.compression import (
     train_tokenizer,
 )
 from worker.compression.tokenizers.backend import Json, backend_json, vocabulary_of
-from worker.compression.tokenizers.family import family_of
+from worker.compression.tokenizers.families import family_of
 from worker.compression.tokenizers.words import is_byte_token
 from worker.compression.transfer.partition import partition_vocabulary
 

@@ -9,7 +9,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tests.compression.matrix_tokenizers import split_by_hand
 from tests.compression.tokenizers.bases import BASES, domain_texts
 from worker.compression import Partition, train_tokenizer
-from worker.compression.tokenizers.family import family_of
+from worker.compression.tokenizers.families import family_of
 from worker.compression.transfer.partition import partition_vocabulary
 
 BY_HAND = [name for name in BASES if name != "clip"]

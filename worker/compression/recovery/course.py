@@ -6,8 +6,8 @@ from pathlib import Path
 
 from worker.compression.progress import Progress
 from worker.compression.recovery.outcome import LossPoint
-from worker.compression.recovery.rounds import Batch, Rounds
 from worker.compression.recovery.schedule import Plan
+from worker.compression.recovery.texts.rounds import Batch, Rounds
 
 
 @dataclass(frozen=True)

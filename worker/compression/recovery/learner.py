@@ -9,10 +9,10 @@ from accelerate import Accelerator
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from worker.compression.recovery.batches import by_length, micro_batches
 from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.optimizer import make_optimizer, set_rate, vocabulary_ids
-from worker.compression.recovery.rounds import Batch
+from worker.compression.recovery.texts.batches import by_length, micro_batches
+from worker.compression.recovery.texts.rounds import Batch
 
 _MAX_NORM = 1.0
 _POSITIONS = {"cpu": 2_048, "cuda": 32_768}

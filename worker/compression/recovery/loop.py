@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from worker.compression.recovery.course import Course
 from worker.compression.recovery.learner import Learner
 from worker.compression.recovery.outcome import LossPoint
-from worker.compression.recovery.rounds import Batch
 from worker.compression.recovery.schedule import learning_rate_factor
 from worker.compression.recovery.state import (
     Best,
@@ -18,6 +17,7 @@ from worker.compression.recovery.state import (
     save_state,
     weights_of,
 )
+from worker.compression.recovery.texts.rounds import Batch
 
 _POINTS = 10
 """Held-out losses of a run, about."""

@@ -11,10 +11,9 @@ from worker.compression.corpus import Texts
 from worker.compression.evaluation.encoding import longest_input
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress
-from worker.compression.recovery.distill import distillation
-from worker.compression.recovery.draws import CHARACTERS_PER_TOKEN, Drawer
-from worker.compression.recovery.language import LanguageModelling
 from worker.compression.recovery.nature import nature_of
+from worker.compression.recovery.objectives.distill import distillation
+from worker.compression.recovery.objectives.language import LanguageModelling
 from worker.compression.recovery.options import (
     Budget,
     Load,
@@ -23,10 +22,11 @@ from worker.compression.recovery.options import (
     default_rate,
     settle,
 )
-from worker.compression.recovery.rounds import Batch, Objective, Rounds, batches_of
-from worker.compression.recovery.sample import Documents, sample_documents
 from worker.compression.recovery.schedule import Plan
 from worker.compression.recovery.teacher import as_teacher
+from worker.compression.recovery.texts.draws import CHARACTERS_PER_TOKEN, Drawer
+from worker.compression.recovery.texts.rounds import Batch, Objective, Rounds, batches_of
+from worker.compression.recovery.texts.sample import Documents, sample_documents
 from worker.compression.transfer.vocabulary import vocabulary_tensors
 
 _PROBED = 256

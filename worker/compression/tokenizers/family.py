@@ -1,15 +1,13 @@
-"""Tokenizer families: what differs between WordPiece, BPE and Unigram, behind one protocol."""
+"""What differs between WordPiece, BPE and Unigram, behind one protocol."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from tokenizers import Tokenizer, models
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from tokenizers import Tokenizer
 
-from worker.compression.errors import UnsupportedTokenizerError
 from worker.compression.progress import Progress
-from worker.compression.tokenizers.backend import Json, backend_of, part_types
+from worker.compression.tokenizers.backend import Json
 from worker.compression.tokenizers.layout import Layout
 from worker.compression.tokenizers.raw_tokens import RawSplitter
 from worker.compression.tokenizers.words import WordCounts
@@ -56,33 +54,3 @@ class Family(Protocol):
 
     def raw_splitter(self, backend: Tokenizer) -> RawSplitter:
         """Return a function that splits raw tokens by their position, as the model does."""
-
-
-def family_of(tokenizer: PreTrainedTokenizerBase) -> Family:
-    """Detect the family from the backend's model.
-
-    Raises:
-        UnsupportedTokenizerError: there is no fast tokenizer, or no family handles its model.
-
-    """
-    from worker.compression.tokenizers.bpe import BPE  # noqa: PLC0415
-    from worker.compression.tokenizers.unigram import Unigram  # noqa: PLC0415
-    from worker.compression.tokenizers.wordpiece import WordPiece  # noqa: PLC0415
-
-    if not tokenizer.is_fast:
-        raise UnsupportedTokenizerError(
-            f"{type(tokenizer).__name__} is not a fast tokenizer: convert it to a tokenizer.json."
-        )
-    backend = backend_of(tokenizer)
-    model = backend.model
-    if isinstance(model, models.WordPiece):
-        return WordPiece(model.continuing_subword_prefix)
-    if isinstance(model, models.BPE) and not model.continuing_subword_prefix:
-        parts = part_types(backend.normalizer) | part_types(backend.pre_tokenizer)
-        return BPE(byte_level="ByteLevel" in parts, suffix=model.end_of_word_suffix or "")
-    if isinstance(model, models.Unigram):
-        return Unigram()
-    raise UnsupportedTokenizerError(
-        f"Tokenizers of type {type(model).__name__} cannot be retrained as this one is: use a base "
-        "model with a WordPiece, BPE or Unigram tokenizer."
-    )

@@ -9,7 +9,8 @@ from worker.compression.errors import VocabSizeAboveBaseError
 from worker.compression.progress import Progress, part, silent
 from worker.compression.tokenizers.backend import backend_json, unbounded
 from worker.compression.tokenizers.carry_over import carry_over
-from worker.compression.tokenizers.family import Family, Selection, TrainingTask, family_of
+from worker.compression.tokenizers.families import family_of
+from worker.compression.tokenizers.family import Family, Selection, TrainingTask
 from worker.compression.tokenizers.layout import layout_of
 from worker.compression.tokenizers.words import WordCounts, count_words, word_splitter
 

@@ -10,7 +10,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedTokenizerError
 from worker.compression.tokenizers.backend import backend_json, backend_of, unbounded
-from worker.compression.tokenizers.family import Family, family_of
+from worker.compression.tokenizers.families import family_of
+from worker.compression.tokenizers.family import Family
 from worker.compression.tokenizers.multiword import multiword_tokens
 from worker.compression.tokenizers.raw_tokens import Bags, woven
 from worker.compression.transfer.partitions import SOURCES, Partition, Partitions, as_columns

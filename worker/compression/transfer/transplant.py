@@ -9,7 +9,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedModelError
 from worker.compression.progress import Progress, silent
-from worker.compression.tokenizers.family import family_of
+from worker.compression.tokenizers.families import family_of
 from worker.compression.transfer.embeddings import Method, RowMap, map_rows, pad_rows, row_map
 from worker.compression.transfer.partition import partition_vocabulary
 from worker.compression.transfer.partitions import SOURCES, Partitions

@@ -20,7 +20,7 @@ from worker.compression.recovery.distributed.order import RECORD_SEPARATOR, Orde
 from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.outcome import LossPoint, Recovery
 from worker.compression.recovery.recover import Watch
-from worker.compression.recovery.sample import sample_texts
+from worker.compression.recovery.texts.sample import sample_texts
 
 _READING = 0.03
 """Share of the progress that reading the corpus takes."""

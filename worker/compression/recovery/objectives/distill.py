@@ -16,9 +16,9 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.pooling import Pooling, pool_text
-from worker.compression.recovery.batches import mask_of, moved, padded
-from worker.compression.recovery.encoding import BothTokenizers
-from worker.compression.recovery.words import Ints, align_words
+from worker.compression.recovery.objectives.encoding import BothTokenizers
+from worker.compression.recovery.objectives.words import Ints, align_words
+from worker.compression.recovery.texts.batches import mask_of, moved, padded
 
 SENTENCE_WEIGHT = 2.0
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.compression.matrix_tokenizers import tokenizer_pair
-from worker.compression.recovery.corrupt import IGNORED, Noise
-from worker.compression.recovery.spans import draw_spans
+from worker.compression.recovery.objectives.corrupt import IGNORED, Noise
+from worker.compression.recovery.objectives.spans import draw_spans
 
 
 def ids_of(tokenizer: Any, count: int) -> Any:

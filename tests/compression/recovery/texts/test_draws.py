@@ -3,8 +3,8 @@
 from collections import Counter
 
 from worker.compression.progress import silent
-from worker.compression.recovery.draws import CHARACTERS_PER_TOKEN, Drawer
-from worker.compression.recovery.sample import sample_documents
+from worker.compression.recovery.texts.draws import CHARACTERS_PER_TOKEN, Drawer
+from worker.compression.recovery.texts.sample import sample_documents
 
 TEXTS = [f"Sentence {n} is short. Another {n} follows it, longer than that." for n in range(500)]
 

@@ -12,10 +12,10 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.recovery.batches import filled, mask_of, moved, padded
-from worker.compression.recovery.corrupt import IGNORED, Corrupted, Noise
-from worker.compression.recovery.encoding import bounded
-from worker.compression.recovery.words import Ints
+from worker.compression.recovery.objectives.corrupt import IGNORED, Corrupted, Noise
+from worker.compression.recovery.objectives.encoding import bounded
+from worker.compression.recovery.objectives.words import Ints
+from worker.compression.recovery.texts.batches import filled, mask_of, moved, padded
 
 
 @dataclass(frozen=True)

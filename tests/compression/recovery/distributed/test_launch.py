@@ -114,7 +114,7 @@ def test_it_stops_at_once_with_all_its_processes(folders: Folders) -> None:
 def test_it_ends_when_its_caller_is_killed_and_another_goes_on(folders: Folders) -> None:
     state = folders.scratch / "state.pt"
     order = (
-        "from pathlib import Path;from tests.compression.recovery.test_distributed import *;"
+        "from pathlib import Path;from tests.compression.recovery.distributed.test_launch import *;"
         f"folders = Folders(*map(Path, {[*map(str, vars(folders).values())]}));"
         f"watch = Watch(file=Path({str(state)!r}), every_seconds=0);"
         "options = replace(OPTIONS, max_steps=3000);"

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.compression.recovery.words import Ints
+from worker.compression.recovery.objectives.words import Ints
 
 
 class Example(Protocol):

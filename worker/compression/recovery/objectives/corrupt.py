@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.recovery.spans import draw_spans
-from worker.compression.recovery.words import Ints
+from worker.compression.recovery.objectives.spans import draw_spans
+from worker.compression.recovery.objectives.words import Ints
 
 Corrupted = tuple[Ints, Ints]
 """What is read, and the labels."""

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.compression.recovery.draws import Drawer
-from worker.compression.recovery.rounds import Batch, Rounds
+from worker.compression.recovery.texts.draws import Drawer
+from worker.compression.recovery.texts.rounds import Batch, Rounds
 
 TEXTS = ["x" * (1 + n * 7 % 50) + f" {n}" for n in range(100)]
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from worker.compression.recovery.draws import Drawer
+from worker.compression.recovery.texts.draws import Drawer
 
 _TEXTS, _STEPS = 2048, 64
 """Made ready at once, about."""

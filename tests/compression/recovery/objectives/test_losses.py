@@ -9,11 +9,11 @@ import torch
 from tests.compression.matrix_models import KINDS, Kind
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import transfer_vocabulary
-from worker.compression.recovery.batches import by_length, micro_batches
-from worker.compression.recovery.corrupt import IGNORED
-from worker.compression.recovery.distill import Distill, Pair, distillation
-from worker.compression.recovery.language import LanguageModelling, predicting_only
-from worker.compression.recovery.rounds import batches_of
+from worker.compression.recovery.objectives.corrupt import IGNORED
+from worker.compression.recovery.objectives.distill import Distill, Pair, distillation
+from worker.compression.recovery.objectives.language import LanguageModelling, predicting_only
+from worker.compression.recovery.texts.batches import by_length, micro_batches
+from worker.compression.recovery.texts.rounds import batches_of
 
 TEXTS = [*domain_texts()[:3], "rash", "lithium, 4 ibuprofens"]
 Kinds = dict[str, Kind]

@@ -1,0 +1,1 @@
+"""What recovery learns: language-model objectives, and the distillation from the base."""

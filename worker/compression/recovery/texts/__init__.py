@@ -1,0 +1,1 @@
+"""The texts of the steps: sampled from the corpus, drawn, batched by length."""
