@@ -1,15 +1,14 @@
 """Labelled data for the small model: what its words say, a model can learn."""
 
-import hashlib
 import json
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.blobs import Blobs
-from app.corpora.models import Corpus
 from app.db import Database
 from tests.worker.models import texts
+from tests.worker.processes import store_lines
 
 Rows = list[dict[str, Any]]
 QUICK = {"seeds": 1, "epochs": 8, "batch_size": 8, "learning_rate": 5e-3, "max_length": 32}
@@ -17,20 +16,7 @@ QUICK = {"seeds": 1, "epochs": 8, "batch_size": 8, "learning_rate": 5e-3, "max_l
 
 def store_rows(db: Database, blobs: Blobs, rows: Iterable[Mapping[str, Any]]) -> str:
     """Records, as an upload leaves them; returns the corpus's id."""
-    lines = [json.dumps(row) for row in rows]
-    data = "\n".join(lines).encode()
-    corpus = Corpus(
-        format="records",
-        bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        documents=len(lines),
-        characters=sum(map(len, lines)),
-    )
-    with db.write() as session:
-        session.add(corpus)
-        session.flush()
-        blobs.put(corpus.blob_key, data)
-    return corpus.id
+    return store_lines(db, blobs, "records", [json.dumps(row) for row in rows]).id
 
 
 def store_task(db: Database, blobs: Blobs, type_: str, **changed: Any) -> dict[str, Any]:

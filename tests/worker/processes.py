@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from sqlalchemy import select
@@ -66,10 +66,14 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def store_corpus(db: Database, blobs: Blobs, texts: Iterable[str]) -> Corpus:
     """A plain text corpus, as an upload leaves it."""
-    lines = [" ".join(text.split()) for text in texts]
+    return store_lines(db, blobs, "text", [" ".join(text.split()) for text in texts])
+
+
+def store_lines(db: Database, blobs: Blobs, layout: str, lines: Sequence[str]) -> Corpus:
+    """A corpus of a format of lines, as an upload leaves it."""
     data = "\n".join(lines).encode()
     corpus = Corpus(
-        format="text",
+        format=layout,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         documents=len(lines),

@@ -27,7 +27,7 @@ from tests.compression.matrix_tokenizers import tokenizer_pair
 from tests.worker.finished import UNTRAINED, stages_started
 from tests.worker.in_process import report_of, run, unpack
 from tests.worker.labelled import METRICS, labelled, store_task
-from tests.worker.models import make_base_model, texts
+from tests.worker.models import texts
 from tests.worker.processes import (
     read,
     store_corpus,
@@ -48,19 +48,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    make_base_model(folder / "acme" / "tiny-bert")
-    return folder
-
-
-@pytest.fixture
-def settings(settings: Settings, models: Path) -> Settings:
-    return settings.model_copy(update={"models_dir": models})
 
 
 @pytest.fixture
