@@ -173,6 +173,13 @@ def test_where_held_out_texts_get_no_better_it_stops_with_the_best_weights(
     assert not same(done, case.run())
 
 
+def test_where_they_stand_still_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([1.0, 0.5, 0.52, 0.52, 0.52, 0.52, 0.52, 0.52, 0.52, 0.52, 0.4])
+    monkeypatch.setattr(Learner, "loss_of", lambda *_: next(losses))
+    summary = Case().run().summary
+    assert (summary.stopped_by, summary.steps, summary.kept_step) == ("steps", 20, 20)
+
+
 class Clock:
     """Time as it is told: each look takes a second."""
 

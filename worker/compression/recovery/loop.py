@@ -21,8 +21,8 @@ from worker.compression.recovery.texts.rounds import Batch
 
 _POINTS = 10
 """Held-out losses of a run, about."""
-_PATIENCE = 4
-"""Held-out losses in a row without a new least one that stop the second half of a run."""
+_PATIENCE, _WORSE = 4, 1.1
+"""Held-out losses without a new least one, the last so much above it, that end a second half."""
 
 
 @dataclass
@@ -105,12 +105,14 @@ class Loop:
         if held_out is None or held_out <= self.best.loss:
             loss = math.inf if held_out is None else held_out
             self.best = Best(state.step, loss, weights_of(self.model))
-        elif not final and self._is_stale():
+        elif not final and self._is_stale(held_out):
             self.stopped_by = "held_out_loss"
 
-    def _is_stale(self) -> bool:
+    def _is_stale(self, held_out: float) -> bool:
         since = sum(point.step > self.best.step for point in self.state.curve)
-        # While the rate is high the loss may rise above where it was at first.
+        # While the rate is high the loss may stand still, or rise above where it was at first.
+        if held_out <= _WORSE * self.best.loss:
+            return False
         return since >= _PATIENCE and self.state.step > self._planned / 2
 
     def _tell(self, more: str = "") -> None:
