@@ -34,6 +34,12 @@ BART: dict[str, Any] = {
 }
 CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
 FEWER = CLASSIFIERS[:2]
+COUNTS = (
+    *("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers"),
+    *("encoder_layers", "decoder_layers"),
+)
+DEEP = 5
+"""Layers of a model of which some are dropped."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,11 @@ class Kind:
             if name.endswith(("bias", "final_logits_bias")):
                 torch.nn.init.normal_(tensor)
         return model.train(mode=False)
+
+
+def deep(kind: Kind) -> dict[str, Any]:
+    """The settings of a kind that give it so many layers."""
+    return {name: DEEP for name in COUNTS if name in kind.shape}
 
 
 def masked(config: str, family: str, shape: dict[str, Any] | None = None, **more: Any) -> Kind:

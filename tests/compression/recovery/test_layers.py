@@ -8,20 +8,10 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from tests.compression.matrix_models import KINDS, Kind
+from tests.compression.matrix_models import DEEP, KINDS, deep
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import TooManyLayersError, load_model, save_model
 from worker.compression.recovery.layers import drop_layers, evenly, layer_count
-
-COUNTS = (
-    *("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers"),
-    *("encoder_layers", "decoder_layers"),
-)
-DEEP = 5
-
-
-def deep(kind: Kind) -> dict[str, Any]:
-    return {name: DEEP for name in COUNTS if name in kind.shape}
 
 
 def run(model: Any, tokenizer: Any) -> torch.Tensor:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.compression.progress import silent
-from worker.compression.tokenizers.expectation import ExpectedWord, expected_words
+from worker.compression.tokenizers.expectation import ExpectedWord, expected_words, unseen_words
 from worker.compression.tokenizers.longest_match import LongestMatch
 from worker.compression.tokenizers.selection import Usage, prune
 
@@ -55,7 +55,7 @@ def test_pruning_keeps_the_alphabet_and_reaches_the_size(
 ) -> None:
     usage = Usage(LongestMatch("##"), words, ALPHABET | candidates, silent)
     size = len(ALPHABET) + min(extra, len(candidates))
-    prune(usage, ALPHABET, size, silent)
+    prune(usage, ALPHABET, size, silent, base=set(sorted(candidates)[::2]))
     assert len(usage.vocabulary) == size
     assert usage.vocabulary >= ALPHABET
     assert [len(p) for p in usage.pieces] == [pieces_of(w, usage.vocabulary) for w in words]
@@ -80,3 +80,24 @@ def test_rare_words_count_as_good_and_turing_expect() -> None:
         ("ones", 1.0),
         ("only", 1.0),
     ]
+
+
+def test_unseen_words_of_the_base_count_as_good_and_turing_expect() -> None:
+    words = {"once": 1, "ones": 1, "only": 1, "twice": 2, "often": 9}
+    unseen = [f"common{n}" for n in range(995)]
+    base_words = ["once", "ones", "often", "twice", *unseen, "rarer", "rare", "rarest"]
+    found = unseen_words(words, base_words)
+    # Of the first thousand words two were seen once and 996 never; of the others none.
+    assert {word: number for word, number, _ in found} == dict.fromkeys([*unseen, "rarer"], 2 / 996)
+    assert [w.word for w in expected_words(words, base_words) if not w.whole] == ["only"]
+
+
+def test_a_rare_token_that_the_base_does_not_have_goes_first() -> None:
+    words = [ExpectedWord("abcabc", 1.5, True), ExpectedWord("cba", 0.1, True)]
+    usage = Usage(LongestMatch("##"), words, ALPHABET | {"abcabc", "cba"}, silent)
+    prune(usage, ALPHABET, len(ALPHABET) + 1, silent, base={"cba"})
+    assert usage.vocabulary - ALPHABET == {"cba"}
+    often = [ExpectedWord("abcabc", 2.0, True), words[1]]
+    usage = Usage(LongestMatch("##"), often, ALPHABET | {"abcabc", "cba"}, silent)
+    prune(usage, ALPHABET, len(ALPHABET) + 1, silent, base={"cba"})
+    assert usage.vocabulary - ALPHABET == {"abcabc"}

@@ -80,6 +80,16 @@ def test_usage_needs_fewer_tokens_than_frequency_on_held_out_text(minilm: Loaded
     assert ours < measure_tokens(base, frequency, held_out).per_text_after
 
 
+def test_words_of_the_base_fill_what_chance_words_would(minilm: LoadedModel) -> None:
+    words = [w for w in minilm.tokenizer.get_vocab() if w.isascii() and w.isalpha() and len(w) > 4]
+    seen, unseen = sorted(words)[::40], set(words) - set(sorted(words)[::40])
+    chance = [word[::-1] + "qx" for word in seen]
+    texts = [*domain_documents(100), " ".join([*seen, *chance])]
+    tokens = set(train_tokenizer(minilm.tokenizer, lambda: texts, 2500).get_vocab())
+    assert not tokens & set(chance)
+    assert len(tokens & unseen) > 100
+
+
 def test_fractions_are_of_the_base_vocabulary(uncased: PreTrainedTokenizerBase) -> None:
     assert resolve_vocab_size(1.0, uncased) == len(uncased)
     assert resolve_vocab_size(0.5, uncased) == round(len(uncased) / 2)

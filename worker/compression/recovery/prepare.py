@@ -96,7 +96,8 @@ def _objective(
         return LanguageModelling(name, models.domain_tokenizer, max_length, seed)
     base = models.base
     teacher, pooling = as_teacher(base.model, device), nature_of(base).pooling
-    return distillation(teacher, base.tokenizer, models.domain_tokenizer, max_length, pooling)
+    student, tokenizers = models.student, (base.tokenizer, models.domain_tokenizer)
+    return distillation(teacher, student, *tokenizers, max_length, pooling)
 
 
 def _held_out(

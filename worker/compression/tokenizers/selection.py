@@ -2,7 +2,7 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from worker.compression.progress import Progress, reported
 from worker.compression.tokenizers.expectation import ExpectedWord
@@ -10,6 +10,10 @@ from worker.compression.tokenizers.longest_match import LongestMatch
 
 _DROPPED_PER_ROUND = 0.05
 """Share of the vocabulary dropped between two counts; smaller is slower and hardly better."""
+
+_FEWEST_USES = 2.0
+"""Expected uses of a token that the base has no vector for. A mean that is hardly ever trained is
+worth less than a shared token: docs/decisions/0008."""
 
 _REPORT_EVERY = 5_000
 
@@ -56,6 +60,10 @@ class Usage:
             after = self.matcher.count_from(word, start, self.vocabulary)
         return number * (before + after - len(pieces))
 
+    def uses(self, token: str) -> float:
+        """Return the expected number of words that use a token."""
+        return sum(self.words[index].number for index in sorted(self.words_using[token]))
+
     def drop(self, tokens: Iterable[str]) -> None:
         """Take tokens out of the vocabulary and split the words that used them anew."""
         touched: set[int] = set()
@@ -78,22 +86,31 @@ class Usage:
         return frequencies
 
 
-def prune(usage: Usage, kept: set[str], size: int, progress: Progress) -> None:
+def prune(
+    usage: Usage, kept: set[str], size: int, progress: Progress, base: Container[str] = ()
+) -> None:
     """Drop tokens from ``usage.vocabulary`` until ``size`` are left; those in ``kept`` stay.
 
-    Each round drops the cheapest tokens and counts anew, since dropping a token changes what
-    its neighbours are worth. Ties go to the longer token, then by text.
+    Tokens that are not in ``base`` and hardly used go first. Each round drops the cheapest tokens
+    and counts anew, since dropping a token changes what its neighbours are worth. Ties go to the
+    longer token, then by text.
     """
     surplus = len(usage.vocabulary) - size
     while len(usage.vocabulary) > size:
         droppable = sorted(usage.vocabulary - kept)
-        costs: dict[str, float] = {}
+        worth: dict[str, tuple[bool, float]] = {}
         left = len(usage.vocabulary) - size
         for number, token in enumerate(droppable):
             if number % _REPORT_EVERY == 0:
                 progress(1 - left / surplus, f"{len(usage.vocabulary)} tokens, {size} wanted")
-            costs[token] = usage.cost_of_dropping(token)
+            worth[token] = _worth(usage, token, base)
         batch = max(1, int(_DROPPED_PER_ROUND * len(usage.vocabulary)))
         usage.drop(
-            heapq.nsmallest(min(batch, left), droppable, key=lambda t: (costs[t], -len(t), t))
+            heapq.nsmallest(min(batch, left), droppable, key=lambda t: (worth[t], -len(t), t))
         )
+
+
+def _worth(usage: Usage, token: str, base: Container[str]) -> tuple[bool, float]:
+    if token not in base and (uses := usage.uses(token)) < _FEWEST_USES:
+        return False, uses
+    return True, usage.cost_of_dropping(token)

@@ -3,13 +3,14 @@
 import string
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from tokenizers import Tokenizer
 
 from worker.compression.progress import Progress, part, reported
 from worker.compression.tokenizers.backend import Json
-from worker.compression.tokenizers.expectation import expected_words
+from worker.compression.tokenizers.expectation import expected_words, unseen_words
 from worker.compression.tokenizers.family import TrainingTask
 from worker.compression.tokenizers.longest_match import LongestMatch
 from worker.compression.tokenizers.merges import MergeTable, merge_candidates
@@ -71,16 +72,31 @@ class WordPiece:
         size = task.vocab_size - len(reserved)
         candidates = self._candidates(task, words, kept, size, part(progress, 0, 0.4))
         check_ceiling(size, len(candidates), len(reserved))
-        if task.selection == "frequency":
-            candidates = candidates[:size]
-        expected = expected_words(words)
-        usage = Usage(self.matcher, expected, candidates, part(progress, 0.4, 0.5))
-        prune(usage, kept, size, part(progress, 0.5, 1))
+        usage = self._usage(task, words, alphabet, candidates, size, part(progress, 0.4, 0.5))
+        prune(usage, kept, size, part(progress, 0.5, 1), task.base_model["vocab"])
         used = usage.frequencies()
         others = sorted(usage.vocabulary - set(alphabet), key=lambda t: (-used[t], t))
         letters = [token for token in alphabet if token not in set(reserved)]
         vocabulary = task.layout.around([*letters, *others])
         return {**task.base_model, "vocab": {token: i for i, token in enumerate(vocabulary)}}
+
+    def _usage(  # noqa: PLR0913, PLR0917
+        self,
+        task: TrainingTask,
+        words: WordCounts,
+        alphabet: Sequence[str],
+        candidates: Sequence[str],
+        size: int,
+        progress: Progress,
+    ) -> Usage:
+        """Return the use of the candidates, among them words that only the base knows."""
+        if task.selection == "frequency":
+            return Usage(self.matcher, expected_words(words), candidates[:size], progress)
+        base_words = self._base_words(task, alphabet)
+        unseen = unseen_words(words, base_words)[:size]
+        expected = [*expected_words(words, base_words), *unseen]
+        vocabulary = [*candidates, *(word.word for word in unseen)]
+        return Usage(self.matcher, expected, vocabulary, progress)
 
     def _spellable(self, task: TrainingTask) -> WordCounts:
         known = task.base_model["vocab"]
@@ -101,6 +117,14 @@ class WordPiece:
         continuing = [c for c in sorted(characters) if any(len(w) > 1 for w in words_of(f"a{c}"))]
         forms = [*sorted(characters), *(self.prefix + c for c in continuing)]
         return [form for form in forms if form in known]
+
+    def _base_words(self, task: TrainingTask, alphabet: Sequence[str]) -> list[str]:
+        """Return words that are one token of the base, in its order."""
+        letters, words_of = set(alphabet), word_splitter(task.backend)
+        ids = sorted(task.base_model["vocab"].items(), key=itemgetter(1))
+        starting = (t for t, _ in ids if len(t) > 1 and not t.startswith(self.prefix))
+        spellable = (t for t in starting if letters.issuperset(self._letters(t)))
+        return [token for token in spellable if list(words_of(token)) == [token]]
 
     def _candidates(
         self, task: TrainingTask, words: WordCounts, kept: set[str], size: int, progress: Progress

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.compression.matrix_models import KINDS, Kind
+from tests.compression.matrix_models import DEEP, KINDS, Kind, deep
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import transfer_vocabulary
+from worker.compression.recovery.layers import drop_layers
 from worker.compression.recovery.objectives.corrupt import IGNORED
 from worker.compression.recovery.objectives.distill import Distill, Pair, distillation
 from worker.compression.recovery.objectives.language import LanguageModelling, predicting_only
@@ -57,12 +58,49 @@ def test_distillation(model_type: str, pooling: Any) -> None:
     base, domain = tokenizer_pair(kind.family)
     teacher = kind.make(kind.classes[0], base)
     student = transfer_vocabulary(teacher, base, domain).model
-    objective = distillation(teacher, base, domain, 40, pooling)
+    objective = distillation(teacher, student, base, domain, 40, pooling)
     pairs = [pair for pair in objective.examples(TEXTS, 0) if pair]
     assert len(pairs) == len(TEXTS)
     loss = in_parts(objective, student, pairs)
     assert loss > 0
     assert loss == pytest.approx(expected(teacher, student, pairs, pooling), abs=1e-5)
+
+
+def after_each_layer(model: Any, ids: Any) -> list[Any]:
+    """What the layers hand on, in the order in which they run."""
+    body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
+    layers = next(module for module in body.modules() if isinstance(module, torch.nn.ModuleList))
+    found: list[Any] = []
+
+    def hook(_: Any, __: Any, output: Any) -> None:
+        states = output[0] if isinstance(output, tuple) else output
+        found.append(states.reshape(len(ids), -1).double().numpy())
+
+    handles = [layer.register_forward_hook(hook) for layer in layers]
+    hidden(model, ids)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+@pytest.mark.parametrize("number", range(len(KINDS)), ids=lambda n: f"{KINDS[n].config}-{n}")
+def test_a_student_with_fewer_layers_is_compared_at_each(number: int) -> None:
+    kind = KINDS[number]
+    base, domain = tokenizer_pair(kind.family)
+    teacher = kind.make(kind.classes[0], base, **deep(kind))
+    student = drop_layers(transfer_vocabulary(teacher, base, domain).model, 3)
+    objective = distillation(teacher, student, base, domain, 40, "mean")
+    pairs = [pair for pair in objective.examples(TEXTS, 0) if pair]
+    inner = []
+    for pair in pairs:
+        wanted, got = after_each_layer(teacher, pair.base_ids), after_each_layer(student, pair.ids)
+        assert (len(wanted), len(got)) == (DEEP, 3)
+        for a, b in ((wanted[1], got[0]), (wanted[2], got[1])):
+            words = range(pair.word_count)
+            of_words = [(a[pair.base_words == n], b[pair.words == n]) for n in words]
+            inner += [far(x.mean(0), y.mean(0)) for x, y in of_words]
+    last = expected(teacher, student, pairs, "mean")
+    assert in_parts(objective, student, pairs) == pytest.approx(last + np.mean(inner), abs=1e-4)
 
 
 def in_parts(objective: Any, student: Any, examples: list[Any]) -> float:
@@ -78,7 +116,7 @@ def test_a_model_agrees_with_itself() -> None:
     kind = kind_of("bert")
     base, _ = tokenizer_pair(kind.family)
     model = kind.make("BertModel", base)
-    objective: Distill = distillation(model, base, base, 40, "mean")
+    objective: Distill = distillation(model, model, base, base, 40, "mean")
     assert in_parts(objective, model, batches_of([objective], TEXTS)[0].examples) == pytest.approx(
         0, abs=1e-5
     )

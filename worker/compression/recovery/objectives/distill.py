@@ -1,7 +1,8 @@
 """Self-distillation across tokenizers: the base, with its own, teaches the transferred model.
 
 The loss asks that what both make of the same text be alike, as a whole and word by word, so it
-needs neither labels nor a head. Source: this project's own measurements (DESIGN).
+needs neither labels nor a head. A student with fewer layers is told at each of them what the base
+has at the same depth. Source: this project's own measurements (DESIGN, docs/decisions/0008).
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,16 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.pooling import Pooling, pool_text
+from worker.compression.recovery.layers import layer_count
 from worker.compression.recovery.objectives.encoding import BothTokenizers
+from worker.compression.recovery.objectives.states import (
+    body_of,
+    hidden_states,
+    layers_of_like_depth,
+    pool_words,
+)
 from worker.compression.recovery.objectives.words import Ints, align_words
-from worker.compression.recovery.texts.batches import mask_of, moved, padded
+from worker.compression.recovery.texts.batches import mask_of, padded
 
 SENTENCE_WEIGHT = 2.0
 
@@ -47,14 +55,23 @@ def _ids(encoding: Encoding) -> Ints:
 
 
 class Distill:
-    """1 - cosine of the texts' vectors, weighted 2, plus 1 - cosine of the words'."""
+    """1 - cosine of the texts' vectors, weighted 2, plus 1 - cosine of the words'.
+
+    The words' are those of the last layer and, where layers were dropped, the mean of the others.
+    """
 
     name = "distill"
 
     def __init__(
-        self, teacher: PreTrainedModel, tokenizers: BothTokenizers, pads: Ints, pooling: Pooling
+        self,
+        teacher: PreTrainedModel,
+        tokenizers: BothTokenizers,
+        pads: Ints,
+        pooling: Pooling,
+        layers: tuple[Sequence[int], Sequence[int]],
     ) -> None:
         self._teacher = teacher
+        self._layers = layers
         self._tokenizers = tokenizers
         self._pads = pads
         self._pooling: Pooling = pooling
@@ -82,55 +99,33 @@ class Distill:
         with torch.no_grad():
             wanted = self._vectors(self._teacher, pairs, 0)
         got = self._vectors(student, pairs, 1)
-        far = [
-            (1 - cosine_similarity(a, b, dim=-1)).sum() for a, b in zip(got, wanted, strict=True)
-        ]
-        return SENTENCE_WEIGHT * far[0] / texts + far[1] / words
+        of_texts, of_words = map(_far, got, wanted)
+        last, others = of_words[:, -1].sum(), of_words[:, :-1]
+        inner = others.mean(1).sum() if others.numel() else 0.0
+        return SENTENCE_WEIGHT * of_texts.sum() / texts + (last + inner) / words
 
     def _vectors(
         self, model: PreTrainedModel, pairs: Sequence[Pair], side: int
     ) -> tuple[Tensor, Tensor]:
-        """Return vectors of the texts (texts, width) and of their words (words, width)."""
+        """Return vectors of the texts (texts, width) and of their words (words, layers, width)."""
         rows = [(pair.base_ids, pair.ids)[side] for pair in pairs]
         groups = [(pair.base_words, pair.words)[side] for pair in pairs]
         mask = mask_of(rows, model.device)
         ids = padded(rows, int(self._pads[side]), model.device)
-        hidden = last_hidden(model, ids, mask).float()
-        return pool_text(hidden, mask, self._pooling), pool_words(
-            hidden, groups, [pair.word_count for pair in pairs]
-        )
+        states = hidden_states(model, ids, mask, self._layers[side])
+        counts = [pair.word_count for pair in pairs]
+        words = pool_words(torch.cat(states, -1).float(), groups, counts)
+        by_layer = words.reshape(len(words), len(states), -1)
+        return pool_text(states[-1].float(), mask, self._pooling), by_layer
 
 
-def last_hidden(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> Tensor:
-    """Return the last hidden states (texts, positions, width), of an encoder-decoder's encoder."""
-    body = model.base_model
-    if getattr(model.config, "is_encoder_decoder", False):
-        body = model.get_encoder()
-    hidden: Tensor = body(input_ids=ids, attention_mask=mask).last_hidden_state
-    return hidden
+def _far(a: Tensor, b: Tensor) -> Tensor:
+    return 1 - cosine_similarity(a, b, dim=-1)
 
 
-def pool_words(hidden: Tensor, words: Sequence[Ints], counts: Sequence[int]) -> Tensor:
-    """Return the mean of the tokens of each word, (words of all texts, width)."""
-    width, total = hidden.shape[1], sum(counts)
-    lengths = np.array([len(row) for row in words])
-    ends, rows = np.cumsum(lengths), np.repeat(np.arange(len(words)), lengths)
-    flat = np.concatenate(words)
-    real = flat >= 0
-    rows = rows[real]
-    columns = np.flatnonzero(real) - (ends - lengths)[rows]
-    groups = flat[real] + np.cumsum([0, *counts[:-1]])[rows]
-    sizes = np.bincount(groups, minlength=total)
-    places, of, tokens_of = (
-        moved(array, hidden.device) for array in (columns + rows * width, groups, sizes)
-    )
-    tokens = hidden.flatten(0, 1).index_select(0, places)
-    pooled = hidden.new_zeros(total, hidden.shape[-1]).index_add(0, of, tokens)
-    return pooled / tokens_of.to(hidden.dtype).unsqueeze(-1)
-
-
-def distillation(
+def distillation(  # noqa: PLR0913, PLR0917
     teacher: PreTrainedModel,
+    student: PreTrainedModel,
     base_tokenizer: PreTrainedTokenizerBase,
     domain_tokenizer: PreTrainedTokenizerBase,
     max_length: int,
@@ -139,4 +134,6 @@ def distillation(
     """Return the objective of a pair of models."""
     pads = [tokenizer.pad_token_id or 0 for tokenizer in (base_tokenizer, domain_tokenizer)]
     tokenizers = BothTokenizers(base_tokenizer, domain_tokenizer, max_length)
-    return Distill(teacher, tokenizers, np.array(pads), pooling)
+    depths = [layer_count(body_of(model)) for model in (teacher, student)]
+    layers = layers_of_like_depth(*depths)
+    return Distill(teacher, tokenizers, np.array(pads), pooling, layers)
