@@ -69,7 +69,7 @@ class Learner:
         """Return the loss of texts as they are, or None without any."""
         self.model.train(mode=False)
         found = [loss for batch in batches for loss in self._losses(batch)]
-        return float(self._total(found)) if any(batch.examples for batch in batches) else None
+        return float(self._total(found)) if any(batch.tokens for batch in batches) else None
 
     def _begin(self, step: int, factor: float) -> None:
         set_rate(self.optimizer, factor * self.rate)
@@ -83,12 +83,10 @@ class Learner:
 
     def _losses(self, batch: Batch) -> Iterator[Tensor]:
         """Yield this process's shares of a batch's loss, one a micro-batch."""
-        units = batch.objective.units(batch.examples)
-        own = self.processes.share(by_length(batch.examples))
-        device = self.accelerator.device.type
-        for part in micro_batches(own, _POSITIONS.get(device, _POSITIONS["cpu"])):
+        positions = _POSITIONS.get(self.accelerator.device.type, _POSITIONS["cpu"])
+        for part in micro_batches(by_length(batch.examples), positions):
             with self.accelerator.autocast():
-                yield batch.objective.loss(self.model, part, units)
+                yield batch.objective.loss(self.model, part, batch.units)
 
     def _total(self, losses: Sequence[Tensor]) -> Tensor:
         """Return the sum over all processes; some may have nothing to learn from."""

@@ -84,7 +84,7 @@ class Loop:
             self.stopped_by = "non_finite_loss"
             return
         state.step += 1
-        state.tokens += sum(e.tokens for batch in batches for e in batch.examples)
+        state.tokens += sum(batch.tokens for batch in batches)
         state.train_sum, state.train_steps = state.train_sum + loss, state.train_steps + 1
         self._tell(f", loss {loss:.4f}{self._left()}")
         if state.step % max(1, self.course.plan.steps // _POINTS) == 0:

@@ -11,6 +11,7 @@ from worker.compression.corpus import Texts
 from worker.compression.evaluation.encoding import longest_input
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress
+from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.nature import nature_of
 from worker.compression.recovery.objectives.distill import distillation
 from worker.compression.recovery.objectives.language import LanguageModelling
@@ -62,7 +63,7 @@ def prepare(  # noqa: PLR0913, PLR0917
     names: Sequence[str],
     options: RecoveryOptions,
     seed: int,
-    device: torch.device,
+    processes: Processes,
     progress: Progress,
 ) -> Prepared:
     """Read the corpus and plan the training.
@@ -71,7 +72,7 @@ def prepare(  # noqa: PLR0913, PLR0917
         CorpusEmptyError: there is no text.
 
     """
-    documents = sample_documents(texts, seed, progress)
+    documents, device = sample_documents(texts, seed, progress), processes.device
     budget = settle(options, on_gpu=device.type == "cuda", documents=len(documents.training))
     length = min(budget.max_length, longest_input(models.base))
     objectives = [_objective(name, models, length, seed, device) for name in names]
@@ -79,8 +80,8 @@ def prepare(  # noqa: PLR0913, PLR0917
     drawer = Drawer(documents.training, seed, length, parts="distill" in names)
     budget = bounded(budget, options, _load(models, objectives, drawer, documents))
     return Prepared(
-        Rounds(objectives, drawer, budget.batch_size, budget.steps),
-        _held_out(objectives, documents, drawer, budget),
+        Rounds(objectives, drawer, budget.batch_size, budget.steps, processes),
+        _held_out(objectives, documents, drawer, budget, processes),
         Plan(budget.steps, budget.seconds),
         budget,
         options.learning_rate or default_rate(_width(models.student), budget),
@@ -101,7 +102,11 @@ def _objective(
 
 
 def _held_out(
-    objectives: Sequence[Objective], documents: Documents, like: Drawer, budget: Budget
+    objectives: Sequence[Objective],
+    documents: Documents,
+    like: Drawer,
+    budget: Budget,
+    processes: Processes,
 ) -> list[Batch]:
     """Return what the held-out loss is of: the same texts, with the same noise, each time.
 
@@ -111,7 +116,8 @@ def _held_out(
     texts = documents.held_out[:few]
     if not texts:
         return []
-    return batches_of(objectives, replace(like, documents=texts).texts(0, len(texts)))
+    drawn = replace(like, documents=texts).texts(0, len(texts))
+    return batches_of(objectives, drawn, processes)
 
 
 def _load(

@@ -18,6 +18,7 @@ from worker.compression.errors import RecoveryTooShortError
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 from worker.compression.recovery.course import Checkpoint, Course
+from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.layers import drop_layers
 from worker.compression.recovery.learner import Learner
 from worker.compression.recovery.loop import Loop
@@ -97,7 +98,7 @@ def recover(  # noqa: PLR0913, PLR0917
     Module.to(student, torch.float32)
     models = Models(base, student, domain_tokenizer)
     reading = part(watch.progress, 0, _READING)
-    made = prepare(models, texts, names, options, seed, accelerator.device, reading)
+    made = prepare(models, texts, names, options, seed, Processes(accelerator), reading)
     learner = _learner(student, accelerator, made, options, seed)
     loop = Loop(learner, _course(models, made, options, seed, watch))
     with sdpa_kernel(_ATTENTION):

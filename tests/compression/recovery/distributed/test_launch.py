@@ -27,7 +27,9 @@ from worker.compression import (
 from worker.compression.recovery.distributed.launch import Folders, recover_in_processes
 
 TEXTS = [text for seed in range(3) for text in sentences(["lithium", "rash", "evening"], seed)]
-OPTIONS = RecoveryOptions(max_steps=12, batch_size=9, learning_rate=2e-3, max_length=40)
+OPTIONS = RecoveryOptions(
+    objective="distill", max_steps=12, batch_size=9, learning_rate=2e-3, max_length=40
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ class Seen:
 def test_two_processes_end_where_one_does(folders: Folders) -> None:
     seen, expected = Seen([], []), alone(folders)
     summary = recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, watch=seen.watch())
-    assert (summary.processes, summary.steps, summary.used) == (2, 12, "mlm+distill")
+    assert (summary.processes, summary.steps, summary.used) == (2, 12, "distill")
     assert summary.tokens == expected.summary.tokens
     assert seen.points == summary.loss
     assert seen.fractions == sorted(seen.fractions)
@@ -72,6 +74,17 @@ def test_two_processes_end_where_one_does(folders: Folders) -> None:
     made = load_model(folders.target).model.state_dict()
     for name, weights in expected.model.state_dict().items():
         torch.testing.assert_close(made[name], weights, atol=2e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_mask_what_one_does_not_and_learn_as_much(folders: Folders) -> None:
+    options = replace(OPTIONS, objective="mlm", max_steps=40)
+    expected = alone(folders, options).summary
+    summary = recover_in_processes(2, folders, lambda: TEXTS, options)
+    assert summary.tokens == expected.tokens
+    assert summary.loss != expected.loss
+    assert summary.loss[-1].train < 0.9 * summary.loss[0].train
+    assert summary.loss[-1].train == pytest.approx(expected.loss[-1].train, rel=0.1)
 
 
 @pytest.mark.slow

@@ -4,16 +4,41 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.texts.draws import Drawer
 from worker.compression.recovery.texts.rounds import Batch, Rounds
 
 TEXTS = ["x" * (1 + n * 7 % 50) + f" {n}" for n in range(100)]
+
+
+class Read(str):
+    """A text of which every character is a token."""
+
+    __slots__ = ()
+
+    @property
+    def tokens(self) -> int:
+        return len(self)
+
+
+@dataclass
+class One:
+    """One of some processes, as far as it can be told alone: its share, and its own counts."""
+
+    count: int = 1
+    number: int = 0
+
+    def share(self, items: Sequence[Any]) -> Sequence[Any]:
+        return Processes.share(self, items)  # type: ignore[arg-type]
+
+    def sum_counts(self, values: Sequence[int]) -> list[int]:
+        return list(values)
 
 
 @dataclass
@@ -23,8 +48,8 @@ class Reading:
     name: str = "reading"
     skipped: str = "no text"
 
-    def examples(self, texts: Sequence[str], start: int) -> list[Any]:
-        return [None if self.skipped in text else (text, start) for text in texts]
+    def examples(self, texts: Sequence[str], _: int) -> list[Any]:
+        return [None if self.skipped in text else Read(text) for text in texts]
 
     def units(self, examples: Sequence[Any]) -> tuple[int, ...]:
         return (len(examples),)
@@ -33,13 +58,18 @@ class Reading:
         raise NotImplementedError
 
 
-def steps_of(batch_size: int, steps: int, start: int = 0, **more: Any) -> list[list[Batch]]:
-    drawer = Drawer(TEXTS, 3, 100, parts=False)
-    return list(Rounds([Reading(**more)], drawer, batch_size, steps).steps_from(start))
+ALONE = One()
+
+
+def steps_of(
+    batch_size: int, steps: int, start: int = 0, one: One = ALONE, **more: Any
+) -> list[list[Batch]]:
+    drawer, processes = Drawer(TEXTS, 3, 100, parts=False), cast("Processes", one)
+    return list(Rounds([Reading(**more)], drawer, batch_size, steps, processes).steps_from(start))
 
 
 def texts_of(steps: Iterable[Sequence[Batch]]) -> list[str]:
-    return [text for [batch] in steps for text, _ in batch.examples]
+    return [text for [batch] in steps for text in batch.examples]
 
 
 @settings(max_examples=30, deadline=None)
@@ -49,6 +79,18 @@ def test_a_run_has_each_of_its_draws_once(batch_size: int, steps: int) -> None:
     assert [len(batch.examples) for [batch] in made] == [batch_size] * steps
     expected = Drawer(TEXTS, 3, 100, parts=False).texts(0, steps * batch_size)
     assert Counter(texts_of(made)) == Counter(expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 150), st.integers(1, 5))
+def test_processes_share_the_texts_of_every_step(batch_size: int, steps: int, count: int) -> None:
+    alone = steps_of(batch_size, steps)
+    shares = [steps_of(batch_size, steps, one=One(count, number)) for number in range(count)]
+    for [whole], *of_step in zip(alone, *shares, strict=True):
+        own = [batch for [batch] in of_step]
+        assert Counter(text for batch in own for text in batch.examples) == Counter(whole.examples)
+        assert sum(batch.tokens for batch in own) == whole.tokens == sum(map(len, whole.examples))
+        assert sum(batch.units[0] for batch in own) == whole.units[0]
 
 
 def test_a_run_of_one_pass_has_every_document_once() -> None:

@@ -1,6 +1,6 @@
 """The processes that train one model together, each on a GPU of its own; mostly there is one.
 
-Each makes the same batches ready and takes its share of them. Gradients and losses are summed, so
+Each makes its share of a step's texts ready and learns from it. Gradients and losses are summed, so
 all take the same step and hold the same weights, and it is the step that one process would take.
 """
 
@@ -21,7 +21,7 @@ class Processes:
     def __init__(self, accelerator: Accelerator) -> None:
         self.count: int = accelerator.num_processes
         self.number: int = accelerator.process_index
-        self._device: torch.device = accelerator.device
+        self.device: torch.device = accelerator.device
 
     @property
     def is_first(self) -> bool:
@@ -38,12 +38,18 @@ class Processes:
             distributed.all_reduce(values)
         return values
 
+    def sum_counts(self, values: Sequence[int]) -> list[int]:
+        """Return the sums over all processes of numbers that each has; a GPU waits for them."""
+        if self.count == 1:
+            return list(values)
+        return [int(n) for n in self.sum(torch.tensor(values, device=self.device)).tolist()]
+
     def sum_gradients(self, parameters: Iterable[Parameter]) -> None:
         """Give each process the sum of all gradients, of what any of them has one of."""
         if self.count == 1:
             return
         trained = [p for p in parameters if p.requires_grad]
-        has = torch.tensor([p.grad is not None for p in trained], device=self._device)
+        has = torch.tensor([p.grad is not None for p in trained], device=self.device)
         for parameter, known in zip(trained, self.sum(has.int()).tolist(), strict=True):
             if known and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -55,6 +61,6 @@ class Processes:
         """Return the first process's value: clocks differ, and all are to decide alike."""
         if self.count == 1:
             return value
-        shared = torch.tensor(value, dtype=torch.float64, device=self._device)
+        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
         distributed.broadcast(shared, src=0)
         return shared.item()

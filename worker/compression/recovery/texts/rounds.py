@@ -1,14 +1,16 @@
 """The batches of all steps in order, the next ones made ready by a thread meanwhile."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.texts.draws import Drawer
 
 _TEXTS, _STEPS = 2048, 64
@@ -35,26 +37,38 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """What one objective has to learn in a step."""
+    """What one objective has to learn in a step: the examples that are this process's share.
+
+    ``units`` are what the step's loss is a mean over, ``tokens`` what the student reads.
+    """
 
     objective: Objective
     examples: list[Any]
+    units: tuple[int, ...]
+    tokens: int
 
 
 class Rounds:
     """Gives the batches of a step, whatever step it starts with.
 
     A round of steps has one draw after the other, sorted by length and cut into batches, which come
-    in random order: padding is computed and thrown away.
+    in random order: padding is computed and thrown away. Each process makes its share of every
+    batch ready.
     """
 
     def __init__(
-        self, objectives: Sequence[Objective], drawer: Drawer, batch_size: int, steps: int
+        self,
+        objectives: Sequence[Objective],
+        drawer: Drawer,
+        batch_size: int,
+        steps: int,
+        processes: Processes,
     ) -> None:
         self._objectives = objectives
         self._drawer = drawer
         self._batch_size = batch_size
         self._total = steps
+        self._processes = processes
         self._steps = max(1, min(_STEPS, _TEXTS // batch_size))
 
     def steps_from(self, step: int) -> Iterator[list[Batch]]:
@@ -62,33 +76,52 @@ class Rounds:
         number, first = divmod(step, self._steps)
         with ThreadPoolExecutor(1, "recovery-texts") as pool:
             coming = pool.submit(self._round, number)
-            while steps := coming.result():
+            while own := coming.result():
                 number += 1
                 coming = pool.submit(self._round, number)
-                yield from steps[first:]
+                # Not in the thread: processes meet in the same order everywhere.
+                batches = _counted(own, self._processes)
+                width = len(self._objectives)
+                for at in range(first * width, len(batches), width):
+                    yield batches[at : at + width]
                 first = 0
 
-    def _round(self, number: int) -> list[list[Batch]]:
-        """Return the batches of the steps of a round; none after the last."""
+    def _round(self, number: int) -> list[Batch]:
+        """Return the batches of the steps of a round, step by step; none after the last."""
         first, size = number * self._steps, self._batch_size
         count = min(self._steps, self._total - first) * size
         if count <= 0:
             return []
         texts = self._drawer.texts(first * size, count)
-        ready = [objective.examples(texts, first * size) for objective in self._objectives]
         order = sorted(range(count), key=lambda place: len(texts[place]))
-        steps = [order[start : start + size] for start in range(0, count, size)]
+        steps = [self._processes.share(order[at : at + size]) for at in range(0, count, size)]
         random.Random(f"{self._drawer.seed} round {number}").shuffle(steps)  # noqa: S311
-        return [
-            [
-                Batch(objective, [made[place] for place in places if made[place] is not None])
-                for objective, made in zip(self._objectives, ready, strict=True)
-            ]
-            for places in steps
-        ]
+        own = [texts[place] for places in steps for place in places]
+        start = first * size + self._processes.number
+        made = [(o, iter(o.examples(own, start) if own else [])) for o in self._objectives]
+        return [_batch(o, islice(found, len(places))) for places in steps for o, found in made]
 
 
-def batches_of(objectives: Sequence[Objective], texts: Sequence[str]) -> list[Batch]:
+def batches_of(
+    objectives: Sequence[Objective], texts: Sequence[str], processes: Processes
+) -> list[Batch]:
     """Return the batch of each objective for the same texts."""
-    made = ((objective, objective.examples(texts, 0)) for objective in objectives)
-    return [Batch(objective, [e for e in found if e is not None]) for objective, found in made]
+    own = processes.share(texts)
+    batches = [_batch(o, o.examples(own, processes.number) if own else []) for o in objectives]
+    return _counted(batches, processes)
+
+
+def _batch(objective: Objective, examples: Iterable[Any]) -> Batch:
+    """Return a batch with the counts of this process."""
+    known = [example for example in examples if example is not None]
+    tokens = sum(example.tokens for example in known)
+    return Batch(objective, known, objective.units(known), tokens)
+
+
+def _counted(batches: Sequence[Batch], processes: Processes) -> list[Batch]:
+    """Return batches with the counts of all processes."""
+    counts = iter(processes.sum_counts([n for b in batches for n in (b.tokens, *b.units)]))
+    return [
+        replace(batch, tokens=next(counts), units=tuple(islice(counts, len(batch.units))))
+        for batch in batches
+    ]
