@@ -62,7 +62,7 @@ def same(one: Recovered, other: Recovered) -> bool:
     ("head", "used"),
     [
         ("BertModel", "distill"),
-        ("BertForMaskedLM", "mlm+distill"),
+        ("BertForMaskedLM", "mlm"),
         ("BertForSequenceClassification", "distill"),
         ("GPT2LMHeadModel", "clm"),
         ("T5ForConditionalGeneration", "denoise"),

@@ -36,26 +36,33 @@ def nature_of(base: LoadedModel) -> Nature:
     )
 
 
-def choose_objective(asked: str, nature: Nature) -> tuple[list[str], str]:
+def choose_objective(
+    asked: str, nature: Nature, *, fewer_layers: bool = False
+) -> tuple[list[str], str]:
     """Return the objectives to train and the reason, for people.
+
+    With ``fewer_layers`` there is more to learn from the base than its vocabulary.
 
     Raises:
         RecoveryUnsupportedError: the model cannot be trained as asked.
 
     """
     if asked == "auto":
-        return _automatic(nature)
+        return _automatic(nature, fewer_layers)
     names = [] if asked == "none" else asked.split("+")
     for name in names:
         _check(name, nature)
     return names, "asked for"
 
 
-def _automatic(nature: Nature) -> tuple[list[str], str]:
+def _automatic(nature: Nature, fewer_layers: bool) -> tuple[list[str], str]:
     if nature.sentence_encoder:
         return ["distill"], "a sentence encoder: its vectors are what it is used for"
     if nature.predicts_masked:
-        return ["mlm", "distill"], "an encoder with a masked-language-model head"
+        reason = "an encoder with a masked-language-model head"
+        if fewer_layers:
+            return ["mlm", "distill"], f"{reason}, and layers to win back"
+        return ["mlm"], reason
     if nature.predicts_next:
         return ["clm"], "a decoder with its language-model head"
     if nature.restores_text:

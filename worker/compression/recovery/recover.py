@@ -82,7 +82,8 @@ def recover(  # noqa: PLR0913, PLR0917
         CorpusEmptyError: there is no text.
 
     """
-    names, reason = choose_objective(options.objective, nature_of(base))
+    fewer = options.keep_layers is not None
+    names, reason = choose_objective(options.objective, nature_of(base), fewer_layers=fewer)
     if options.keep_layers is not None:
         student = drop_layers(student, options.keep_layers)
     asked = Recovery(
