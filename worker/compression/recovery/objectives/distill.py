@@ -2,7 +2,7 @@
 
 The loss asks that what both make of the same text be alike, as a whole and word by word, so it
 needs neither labels nor a head. A student with fewer layers is told at each of them what the base
-has at the same depth. Source: this project's own measurements (DESIGN, docs/decisions/0008).
+has at the same depth. Source: this project's own measurements (DESIGN, docs/decisions/0004).
 """
 
 from collections.abc import Sequence
