@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,6 +25,7 @@ from worker.compression import (
     save_model,
     transfer_vocabulary,
 )
+from worker.compression.recovery.distributed import group
 from worker.compression.recovery.distributed.launch import Folders, recover_in_processes
 
 TEXTS = [text for seed in range(3) for text in sentences(["lithium", "rash", "evening"], seed)]
@@ -147,6 +149,44 @@ def test_it_ends_when_its_caller_is_killed_and_another_goes_on(folders: Folders)
         recover_in_processes(2, folders, lambda: TEXTS, options, watch=stopping(watch, steps))
     first = next(message for message in steps if message.startswith("step"))
     assert int(first.split()[1].replace(",", "")) >= kept
+
+
+@pytest.fixture
+def lingering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that do not exit when all is done, and take no SIGTERM for an answer."""
+    lines = "import atexit, os, signal, time", "if 'LOCAL_RANK' in os.environ:"
+    held = "signal.signal(signal.SIGTERM, signal.SIG_IGN)", "atexit.register(time.sleep, 600)"
+    code = "\n".join([*lines, *(f"    {line}" for line in held)])
+    (tmp_path / "sitecustomize.py").write_text(code, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lingering")
+def test_it_can_be_stopped_while_processes_do_not_exit(folders: Folders) -> None:
+    began = list[float]()
+
+    def stop(_: float, message: str) -> None:
+        if "to exit" in message and processes_of(folders):
+            began.append(time.monotonic())
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, watch=Watch(stop))
+    assert time.monotonic() - began[0] < 5
+    wait_until(lambda: not processes_of(folders), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lingering")
+def test_processes_that_do_not_exit_are_ended_and_the_result_counts(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "_LEAVING", 2.0)
+    summary = recover_in_processes(2, folders, lambda: TEXTS, OPTIONS)
+    assert (summary.processes, summary.steps) == (2, 12)
+    assert load_model(folders.target)
+    wait_until(lambda: not processes_of(folders), 1)
 
 
 def stopping(watch: Watch, steps: list[str]) -> Watch:

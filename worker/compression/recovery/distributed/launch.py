@@ -1,22 +1,16 @@
 """Start the processes of a recovery and follow them."""
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import IO, Any
 
 from worker.compression import errors
 from worker.compression.corpus import Texts
-from worker.compression.progress import part
-from worker.compression.recovery.distributed.order import RECORD_SEPARATOR, Order
+from worker.compression.progress import Progress, part
+from worker.compression.recovery.distributed.group import exit_status, messages, started
+from worker.compression.recovery.distributed.order import Order
 from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.outcome import LossPoint, Recovery
 from worker.compression.recovery.recover import Watch
@@ -24,7 +18,6 @@ from worker.compression.recovery.texts.sample import sample_texts
 
 _READING = 0.03
 """Share of the progress that reading the corpus takes."""
-_SECONDS, _GRACE = 0.5, 5.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,8 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     """Do what ``recover`` does in so many processes of this machine, each on a GPU of its own.
 
     With ``cpu``, or without a GPU, they share the CPU. They end with the caller, and at once where
-    it stops them by raising from ``watch.progress``, which is called at least every second.
+    it stops them by raising from ``watch.progress``, which is called at least every second until
+    the last of them has exited. Those that have not half a minute after the result are ended.
 
     Raises:
         CompressionError: as ``recover`` does.
@@ -64,7 +58,8 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     paths = folders.base, folders.student, lines, folders.target
     Order(*paths, options, seed, watch.file, watch.every_seconds, cpu).write(file)
     try:
-        return _follow(_command(count, file), watch)
+        with started(_command(count, file)) as process:
+            return _outcome(process, part(watch.progress, _READING, 1), watch)
     finally:
         lines.unlink()
         file.unlink()
@@ -76,68 +71,23 @@ def _command(count: int, order: Path) -> list[str]:
     return [*launcher, f"--nproc-per-node={count}", "-m", module, str(order)]
 
 
-def _follow(command: list[str], watch: Watch) -> Recovery:
-    with subprocess.Popen(  # noqa: S603
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"OMP_NUM_THREADS": "1", **os.environ},
-        start_new_session=True,
-    ) as process:
-        try:
-            return _outcome(process, part(watch.progress, _READING, 1), watch)
-        finally:
-            _stop(process)
-
-
-def _outcome(process: subprocess.Popen[str], progress: Any, watch: Watch) -> Recovery:
+def _outcome(process: subprocess.Popen[str], progress: Progress, watch: Watch) -> Recovery:
     said, done = (0.0, "starting the processes"), None
-    for message in _messages(process):
+    for message in messages(process):
         if "error" in message:
             raise getattr(errors, message["error"])(message["message"])
         if "done" in message:
             done = message["done"]
-        elif "point" in message:
+            break
+        if "point" in message:
             watch.on_point(LossPoint(**message["point"]))
         elif "saved" in message:
             watch.saved()
         else:
             said = message.get("fraction", said[0]), message.get("message", said[1])
             progress(*said)
-    if done is None or process.wait():
-        raise RuntimeError(f"The processes of the recovery ended with {process.wait()}.")
+    # What is done is saved: it counts also where they do not exit and have to be ended.
+    status = exit_status(process, lambda: progress(said[0], "waiting for the processes to exit"))
+    if done is None or status:
+        raise RuntimeError(f"The processes of the recovery ended with {status}.")
     return Recovery(**{**done, "loss": [LossPoint(**point) for point in done["loss"]]})
-
-
-def _messages(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    """Yield what the first process tells; an empty message where it is silent for long."""
-    lines = SimpleQueue[str | None]()
-    assert process.stdout is not None
-    Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
-    while True:
-        try:
-            line = lines.get(timeout=_SECONDS)
-        except Empty:
-            yield {}
-            continue
-        if line is None:
-            return
-        if line.startswith(RECORD_SEPARATOR):
-            yield json.loads(line[1:])
-
-
-def _read(source: IO[str], lines: SimpleQueue[str | None]) -> None:
-    with contextlib.suppress(ValueError):  # closed meanwhile
-        for line in source:
-            lines.put(line)
-    lines.put(None)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End all processes of the group that are left."""
-    for wanted in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, wanted)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)

@@ -5,7 +5,9 @@
 All do the same work on their share of each step. The first tells how it goes and saves the result.
 """
 
+import ctypes
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,9 +22,12 @@ from worker.compression.loading import load_model
 from worker.compression.recovery.distributed.order import Order, tell
 from worker.compression.recovery.recover import Watch, recover
 
+_PR_SET_PDEATHSIG = 1
+
 
 def main() -> None:
     """Do this process's part of what the order says."""
+    _end_with_launcher()
     order = Order.read(Path(sys.argv[1]))
     processes = PartialState(cpu=order.cpu or not torch.cuda.is_available())
     try:
@@ -32,6 +37,12 @@ def main() -> None:
             tell(error=type(error).__name__, message=str(error))
     finally:
         processes.destroy_process_group()
+
+
+def _end_with_launcher() -> None:
+    """Have the kernel end this process where the launcher is killed before it could do so."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _recover(order: Order, *, is_first: bool) -> None:
