@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from transformers import BertForMaskedLM
+from transformers import BertForMaskedLM, BertForSequenceClassification
 from transformers.models.auto import modeling_auto as auto
 
 from app.base_models.checks import MODEL_TYPES
@@ -174,6 +174,19 @@ def test_bad_data_fails_the_job_before_anything_is_trained(
     code, message = failure(job)
     assert (code, says in message) == ("task_data_invalid", True), message
     assert stages_started(db, job.id) == ["resolve", "corpus"]
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_batches_too_large_for_the_memory_are_the_jobs_fault(
+    settings: Settings, db: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hungry(*_: Any, **__: Any) -> torch.Tensor:
+        return torch.empty(1 << 60)
+
+    monkeypatch.setattr(BertForSequenceClassification, "forward", hungry)
+    job = run(settings, db, blobs, **scored(store_task(db, blobs, "sequence_classification")))
+    code, message = failure(job)
+    assert (code, "batches of 8 rows" in message) == ("out_of_memory", True), message
 
 
 @pytest.mark.parametrize(

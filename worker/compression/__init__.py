@@ -76,7 +76,7 @@ again with ``load_model``. Every error a user can mend is a ``CompressionError``
 ``vocab_size_above_base``, ``unsupported_tokenizer``, ``multiword_unsupported``,
 ``unknown_keep_tokens``, ``unsupported_model``,
 ``non_finite_weights``, ``artifact_check_failed``, ``recovery_unsupported``,
-``keep_layers_above_base``, ``recovery_too_short``,
+``keep_layers_above_base``, ``recovery_too_short``, ``out_of_memory``,
 ``export_unsupported``, ``export_failed``, ``task_data_invalid``, ``task_unsupported``.
 """
 
@@ -90,6 +90,7 @@ from worker.compression.errors import (
     ExportUnsupportedError,
     MultiwordUnsupportedError,
     NonFiniteWeightsError,
+    OutOfMemoryError,
     RecoveryTooShortError,
     RecoveryUnsupportedError,
     TaskDataError,
@@ -162,6 +163,7 @@ __all__ = [
     "MultiwordUnsupportedError",
     "NonFiniteWeightsError",
     "OnnxFile",
+    "OutOfMemoryError",
     "Partition",
     "Partitions",
     "Progress",

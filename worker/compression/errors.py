@@ -61,6 +61,10 @@ class RecoveryTooShortError(CompressionError):
     code = "recovery_too_short"
 
 
+class OutOfMemoryError(CompressionError):
+    code = "out_of_memory"
+
+
 class ExportUnsupportedError(CompressionError):
     code = "export_unsupported"
 

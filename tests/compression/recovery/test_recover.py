@@ -16,6 +16,7 @@ from tests.compression.matrix_tokenizers import sentences, tokenizer_pair
 from worker.compression import (
     CorpusEmptyError,
     LoadedModel,
+    OutOfMemoryError,
     RecoveryTooShortError,
     RecoveryUnsupportedError,
     transfer_vocabulary,
@@ -257,6 +258,13 @@ def test_what_cannot_be_trained_so_is_refused(head: str, objective: str) -> None
 def test_a_corpus_without_text_is_refused() -> None:
     with pytest.raises(CorpusEmptyError):
         Case().run(texts=["", "  "])
+
+
+def test_steps_that_do_not_fit_in_memory_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Distill, "loss", lambda *_: torch.empty(1 << 60))
+    said = r"steps of 16 texts of up to 40 tokens, .* 2,048 at once, .* a recovery\.batch_size"
+    with pytest.raises(OutOfMemoryError, match=said):
+        Case().run()
 
 
 def test_a_corpus_of_one_text_is_learnt_without_holding_out() -> None:

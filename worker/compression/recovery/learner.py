@@ -31,11 +31,13 @@ class Learner:
     seed: int
     optimizer: torch.optim.Optimizer = field(init=False)
     processes: Processes = field(init=False)
+    positions: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.model.to(self.accelerator.device)
         self.optimizer = make_optimizer(self.model, self.rate)
         self.processes = Processes(self.accelerator)
+        self.positions = _POSITIONS.get(self.accelerator.device.type, _POSITIONS["cpu"])
         self._vocabulary = vocabulary_ids(self.model)
         self._parameters = list(self.model.parameters())
 
@@ -83,8 +85,7 @@ class Learner:
 
     def _losses(self, batch: Batch) -> Iterator[Tensor]:
         """Yield this process's shares of a batch's loss, one a micro-batch."""
-        positions = _POSITIONS.get(self.accelerator.device.type, _POSITIONS["cpu"])
-        for part in micro_batches(by_length(batch.examples), positions):
+        for part in micro_batches(by_length(batch.examples), self.positions):
             with self.accelerator.autocast():
                 yield batch.objective.loss(self.model, part, batch.units)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from worker.compression.corpus import Texts
 from worker.compression.errors import RecoveryTooShortError
 from worker.compression.loading import LoadedModel
+from worker.compression.out_of_memory import within_memory
 from worker.compression.progress import Progress, part, silent
 from worker.compression.recovery.course import Checkpoint, Course
 from worker.compression.recovery.distributed.processes import Processes
@@ -23,7 +25,7 @@ from worker.compression.recovery.layers import drop_layers
 from worker.compression.recovery.learner import Learner
 from worker.compression.recovery.loop import Loop
 from worker.compression.recovery.nature import choose_objective, nature_of
-from worker.compression.recovery.options import RecoveryOptions
+from worker.compression.recovery.options import Budget, RecoveryOptions
 from worker.compression.recovery.outcome import LossPoint, Recovery
 from worker.compression.recovery.prepare import Models, Prepared, prepare
 
@@ -80,6 +82,7 @@ def recover(  # noqa: PLR0913, PLR0917
         TooManyLayersError: the model has fewer layers than are to be kept.
         RecoveryTooShortError: ``max_minutes`` is too short for a single step.
         CorpusEmptyError: there is no text.
+        OutOfMemoryError: a step does not fit in memory.
 
     """
     fewer = options.keep_layers is not None
@@ -102,10 +105,19 @@ def recover(  # noqa: PLR0913, PLR0917
     made = prepare(models, texts, names, options, seed, Processes(accelerator), reading)
     learner = _learner(student, accelerator, made, options, seed)
     loop = Loop(learner, _course(models, made, options, seed, watch))
-    with sdpa_kernel(_ATTENTION):
+    with sdpa_kernel(_ATTENTION), _within_memory(learner, made.budget):
         loop.run()
     Module.to(student, "cpu", dtype)
     return Recovered(student, _summary(asked, loop, made))
+
+
+def _within_memory(learner: Learner, budget: Budget) -> AbstractContextManager[None]:
+    return within_memory(
+        f"Recovery in steps of {budget.batch_size:,} texts of up to {budget.max_length:,} tokens, "
+        f"of which it takes up to {learner.positions:,} at once,",
+        "a recovery.batch_size and a recovery.max_length whose product is well below that, or "
+        "`none` as the objective",
+    )
 
 
 def _precision(cpu: bool) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import transformers
 from tokenizers import processors
 
@@ -13,6 +14,7 @@ from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import tokenizer_pair
 from worker.compression import (
     LoadedModel,
+    OutOfMemoryError,
     Quality,
     TaskDataError,
     TaskUnsupportedError,
@@ -70,6 +72,27 @@ def test_progress_can_stop_it_amid_training_and_scoring(tiny: LoadedModel, at: f
         classification_score(tiny, TRAIN[::8], TRAIN, protocol=quick, progress=progress)
     with pytest.raises(StopError):
         tagging_score(tiny, TAGGED, TAGGED * 8, protocol=quick, progress=progress)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_batch_that_does_not_fit_in_memory_is_named(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch, training: bool
+) -> None:
+    body: Any = type(tiny.model.base_model)
+    forward = body.forward
+
+    def hungry(self: Any, *args: Any, **more: Any) -> Any:
+        if self.training == training:
+            torch.empty(1 << 60)
+        return forward(self, *args, **more)
+
+    monkeypatch.setattr(body, "forward", hungry)
+    protocol = Protocol(epochs=1, batch_size=1024, max_length=16)
+    said = r"batches of 1,024 rows of up to 16 tokens .* a smaller evaluation\.task\.batch_size"
+    with pytest.raises(OutOfMemoryError, match=said):
+        classification_score(tiny, TRAIN, TRAIN, protocol=protocol)
+    with pytest.raises(OutOfMemoryError, match=said):
+        tagging_score(tiny, TAGGED, TAGGED, protocol=protocol)
 
 
 def test_entities_can_be_learned(tiny: LoadedModel) -> None:

@@ -18,6 +18,7 @@ from tests.compression.matrix_tokenizers import sentences, tokenizer_pair
 from worker.compression import (
     CorpusEmptyError,
     LossPoint,
+    OutOfMemoryError,
     RecoveryOptions,
     Watch,
     load_model,
@@ -103,6 +104,23 @@ def test_a_step_may_have_fewer_texts_than_there_are_processes(folders: Folders) 
 def test_what_a_user_can_mend_is_said_as_by_one_process(folders: Folders) -> None:
     with pytest.raises(CorpusEmptyError):
         recover_in_processes(2, folders, lambda: [" "], OPTIONS)
+
+
+@pytest.mark.slow
+def test_a_problem_of_the_second_process_alone_is_said_too(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import os\n"
+        "if os.environ.get('LOCAL_RANK') == '1':\n"
+        "    import torch\n"
+        "    torch.Tensor.backward = lambda *_, **__: torch.empty(1 << 60)\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(code, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(OutOfMemoryError, match="steps of 9 texts of up to 40 tokens"):
+        recover_in_processes(2, folders, lambda: TEXTS, OPTIONS)
+    assert not processes_of(folders)
 
 
 class StoppedError(Exception):

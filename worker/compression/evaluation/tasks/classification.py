@@ -11,8 +11,8 @@ from worker.compression.evaluation.encoding import Encoder
 from worker.compression.evaluation.tasks.finetuning import (
     Batch,
     Protocol,
-    batches,
     fine_tune,
+    label_all,
     new_head,
 )
 from worker.compression.evaluation.tasks.heads import READS_END
@@ -60,7 +60,12 @@ def classification_score(  # noqa: PLR0913
     protocol: Protocol = Protocol(),  # noqa: B008
     progress: Progress | None = None,
 ) -> float:
-    """Return macro-F1 on ``test`` of the model fine-tuned on ``train``, with a new head."""
+    """Return macro-F1 on ``test`` of the model fine-tuned on ``train``, with a new head.
+
+    Raises:
+        OutOfMemoryError: a batch of the protocol does not fit in memory.
+
+    """
     labels, progress = check_labels(train, test), progress or silent
     numbers = {label: number for number, label in enumerate(labels)}
     encoder = Encoder(loaded)
@@ -73,6 +78,9 @@ def classification_score(  # noqa: PLR0913
         own = torch.tensor([numbers[label] for _, label in examples])
         return {**inputs(examples), "labels": own}
 
+    def predict(examples: Sequence[Labelled]) -> list[str]:
+        return [labels[place] for place in model(**inputs(examples)).logits.argmax(-1).tolist()]
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = new_head(
@@ -83,11 +91,7 @@ def classification_score(  # noqa: PLR0913
         )
         model.config.pad_token_id = encoder.tokenizer.pad_token_id
         fine_tune(model, train, collate, protocol, seed, part(progress, 0, 0.9))
-    predicted = list[str]()
-    for batch in batches(test, protocol.batch_size, part(progress, 0.9, 1)):
-        with torch.inference_mode():
-            best = model(**inputs(batch)).logits.argmax(dim=-1)
-        predicted += [labels[place] for place in best.tolist()]
+    predicted = label_all(test, predict, protocol, part(progress, 0.9, 1))
     return float(f1_score([label for _, label in test], predicted, average="macro"))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,9 +12,11 @@ from torch.nn.utils import clip_grad_norm_
 from transformers import get_linear_schedule_with_warmup
 
 from worker.compression.loading import LoadedModel
+from worker.compression.out_of_memory import within_memory
 from worker.compression.progress import Progress
 
 Example = TypeVar("Example")
+Label = TypeVar("Label")
 Batch = dict[str, Tensor]
 
 
@@ -26,6 +29,14 @@ class Protocol:
     learning_rate: float = 5e-5
     warm_up: float = 0.1
     max_length: int = 128
+
+    def within_memory(self) -> AbstractContextManager[None]:
+        """Name this protocol where a batch does not fit in memory."""
+        return within_memory(
+            f"Fine-tuning in batches of {self.batch_size:,} rows of up to {self.max_length:,} "
+            "tokens",
+            "a smaller evaluation.task.batch_size, or a smaller evaluation.task.max_length",
+        )
 
 
 def new_head(auto_class: Any, loaded: LoadedModel, labels: int, **config: Any) -> Any:
@@ -46,15 +57,6 @@ def new_head(auto_class: Any, loaded: LoadedModel, labels: int, **config: Any) -
     return model.to(loaded.model.device)
 
 
-def batches(
-    examples: Sequence[Example], size: int, progress: Progress
-) -> Iterator[Sequence[Example]]:
-    """Yield examples in their order, so many at a time, reporting how many are done."""
-    for start in range(0, len(examples), size):
-        progress(start / len(examples), f"{start} of {len(examples)} examples labelled")
-        yield examples[start : start + size]
-
-
 def fine_tune(  # noqa: PLR0913, PLR0917
     model: Any,
     examples: Sequence[Example],
@@ -63,26 +65,56 @@ def fine_tune(  # noqa: PLR0913, PLR0917
     seed: int,
     progress: Progress,
 ) -> None:
-    """Train a model with its own loss; the seed orders examples and draws what is dropped."""
+    """Train a model with its own loss; the seed orders examples and draws what is dropped.
+
+    Raises:
+        OutOfMemoryError: a step does not fit in memory.
+
+    """
     steps = protocol.epochs * math.ceil(len(examples) / protocol.batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), protocol.learning_rate, weight_decay=0.01)
     schedule = get_linear_schedule_with_warmup(  # type: ignore[no-untyped-call]
         optimizer, int(protocol.warm_up * steps), steps
     )
-    generator = torch.Generator().manual_seed(seed)
     model.train()
-    done = 0
-    for _ in range(protocol.epochs):
-        order: list[int] = torch.randperm(len(examples), generator=generator).tolist()
-        for start in range(0, len(order), protocol.batch_size):
+    with protocol.within_memory():
+        for done, drawn in enumerate(_drawn(examples, protocol, seed)):
             progress(done / steps, f"fine-tuning, step {done} of {steps}")
-            batch = collate(
-                [examples[place] for place in order[start : start + protocol.batch_size]]
-            )
-            model(**{name: t.to(model.device) for name, t in batch.items()}).loss.backward()
+            batch = {name: t.to(model.device) for name, t in collate(drawn).items()}
+            model(**batch).loss.backward()
             clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-            done += 1
     model.eval()
+
+
+def _drawn(
+    examples: Sequence[Example], protocol: Protocol, seed: int
+) -> Iterator[Sequence[Example]]:
+    """Yield the examples of each step: all of them once an epoch, in an order of the seed's."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(protocol.epochs):
+        order: list[int] = torch.randperm(len(examples), generator=generator).tolist()
+        for start in range(0, len(order), protocol.batch_size):
+            yield [examples[place] for place in order[start : start + protocol.batch_size]]
+
+
+def label_all(
+    examples: Sequence[Example],
+    label: Callable[[Sequence[Example]], Sequence[Label]],
+    protocol: Protocol,
+    progress: Progress,
+) -> list[Label]:
+    """Return the labels of examples in their order, reporting how many are done.
+
+    Raises:
+        OutOfMemoryError: a batch does not fit in memory.
+
+    """
+    found = list[Label]()
+    with protocol.within_memory(), torch.inference_mode():
+        for start in range(0, len(examples), protocol.batch_size):
+            progress(start / len(examples), f"{start} of {len(examples)} examples labelled")
+            found += label(examples[start : start + protocol.batch_size])
+    return found

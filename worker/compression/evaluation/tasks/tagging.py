@@ -15,8 +15,8 @@ from worker.compression.evaluation.encoding import Encoder
 from worker.compression.evaluation.tasks.finetuning import (
     Batch,
     Protocol,
-    batches,
     fine_tune,
+    label_all,
     new_head,
 )
 from worker.compression.loading import LoadedModel
@@ -71,6 +71,10 @@ def tagging_score(  # noqa: PLR0913
     """Return the entity F1 on ``test`` of the model fine-tuned on ``train``, with a new head.
 
     A word has the tag of its first token; one that has none, since it was cut off, is O.
+
+    Raises:
+        OutOfMemoryError: a batch of the protocol does not fit in memory.
+
     """
     tags, progress = check_tags(train, test), progress or silent
     encoder = Encoder(loaded)
@@ -82,9 +86,11 @@ def tagging_score(  # noqa: PLR0913
             return _encoded(encoder, examples, tags, protocol)[0]
 
         fine_tune(model, train, collate, protocol, seed, part(progress, 0, 0.9))
-    predicted = list[list[str]]()
-    for batch in batches(test, protocol.batch_size, part(progress, 0.9, 1)):
-        predicted += _predicted(model, encoder, batch, tags, protocol)
+
+    def predict(examples: Sequence[Tagged]) -> list[list[str]]:
+        return _predicted(model, encoder, examples, tags, protocol)
+
+    predicted = label_all(test, predict, protocol, part(progress, 0.9, 1))
     return float(f1_score([list(own) for _, own in test], predicted))
 
 
@@ -93,8 +99,7 @@ def _predicted(
 ) -> list[list[str]]:
     batch, firsts = _encoded(encoder, examples, tags, protocol)
     batch.pop("labels")
-    with torch.inference_mode():
-        best = model(**{k: t.to(model.device) for k, t in batch.items()}).logits.argmax(dim=-1)
+    best = model(**{k: t.to(model.device) for k, t in batch.items()}).logits.argmax(dim=-1)
     found = [["O"] * len(words) for words, _ in examples]
     for row, places in enumerate(firsts):
         for word, place in places.items():

@@ -2,7 +2,8 @@
 
     torchrun … -m worker.compression.recovery.distributed.launched ORDER
 
-All do the same work on their share of each step. The first tells how it goes and saves the result.
+All do the same work on their share of each step. The first tells how it goes and saves the result;
+a problem is told by whoever has it.
 """
 
 import ctypes
@@ -33,8 +34,8 @@ def main() -> None:
     try:
         _recover(order, is_first=processes.is_main_process)
     except CompressionError as error:
-        if processes.is_main_process:
-            tell(error=type(error).__name__, message=str(error))
+        # By any of them: the others may wait for it, and of a fault of all the first said counts.
+        tell(error=type(error).__name__, message=str(error))
     finally:
         processes.destroy_process_group()
 
