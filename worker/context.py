@@ -20,11 +20,16 @@ from app.jobs.transitions import Claim
 from app.settings import Settings
 from worker.compression import LoadedModel, load_model
 from worker.compression.progress import part
+from worker.device import device_of
+from worker.labelled.duration import usual_seconds
 from worker.progress import JobProgress
 from worker.workspace import Outputs, Workspace
 
 StageProgress = Callable[[float, str], None]
 """Called with the fraction of the stage and a message; raises where the job is to stop."""
+
+Shares = Callable[[float], dict[str, float]]
+"""How long each stage usually takes, by how long the job's task does."""
 
 
 @dataclass
@@ -38,7 +43,7 @@ class JobContext:
     db: Database
     blobs: Blobs
     workspace: Workspace
-    progress: JobProgress
+    shares: Shares
     stage_seconds: dict[str, float] = field(default_factory=dict)
     partial: Outputs | None = None
     """What an earlier attempt had of the first stage that is not done."""
@@ -46,6 +51,24 @@ class JobContext:
     @cached_property
     def recipe(self) -> Recipe:
         return Recipe.model_validate(self.job.recipe)
+
+    @cached_property
+    def task_seconds(self) -> float:
+        """How long the job's task usually takes; 0 without one."""
+        task = self.recipe.evaluation.task
+        with self.db.read() as session:
+            named = task.corpora.items() if task else ()
+            corpora = {part: session.get_one(Corpus, id_) for part, id_ in named}
+        return usual_seconds(self.recipe, corpora, device_of(self.settings))
+
+    @cached_property
+    def progress(self) -> JobProgress:
+        """How far the whole job is, as its user is told."""
+
+        def report(fraction: float, message: str, eta_seconds: float | None) -> None:
+            transitions.report_progress(self.db, self.claim, fraction, message, eta_seconds)
+
+        return JobProgress(self.shares(self.task_seconds), report)
 
     @cached_property
     def located(self) -> LocatedModel:
@@ -114,20 +137,14 @@ class JobContext:
 
 
 def load_context(
-    claim: Claim, settings: Settings, db: Database, blobs: Blobs, shares: dict[str, float]
+    claim: Claim, settings: Settings, db: Database, blobs: Blobs, shares: Shares
 ) -> JobContext:
     """Read a job as it was submitted."""
     with db.read() as session:
         job = session.get_one(Job, claim.job_id)
         corpus = session.get_one(Corpus, job.corpus_id)
-
-    def report(fraction: float, message: str, eta_seconds: float | None) -> None:
-        transitions.report_progress(db, claim, fraction, message, eta_seconds)
-
     workspace = Workspace(settings.workspaces, blobs, job.blob_prefix, job.id, claim.token)
-    return JobContext(
-        job, corpus, claim, settings, db, blobs, workspace, JobProgress(shares, report)
-    )
+    return JobContext(job, corpus, claim, settings, db, blobs, workspace, shares)
 
 
 def nth_part(progress: StageProgress, number: int, parts: int) -> StageProgress:

@@ -16,14 +16,14 @@ from app.settings import Settings
 from worker.context import JobContext, load_context
 from worker.endings import end_badly
 from worker.lease import Lease
-from worker.stages import SHARES, STAGES, Stage
+from worker.stages import STAGES, Stage, shares
 
 log = logging.getLogger(__name__)
 
 
 def run_to_an_end(claim: Claim, settings: Settings, db: Database, blobs: Blobs) -> None:
     """Run the job until it ends, is handed back, or is no longer this worker's."""
-    context = load_context(claim, settings, db, blobs, SHARES)
+    context = load_context(claim, settings, db, blobs, shares)
     try:
         status = run_stages(context)
     except LeaseLostError:

@@ -32,8 +32,8 @@ from tests.worker.processes import (
 )
 from worker import runner
 from worker.context import load_context
-from worker.stages import SHARES
 from worker.stages import STAGES as STAGES_RUN
+from worker.stages import shares
 
 
 @pytest.fixture
@@ -160,12 +160,12 @@ def test_a_worker_that_lost_its_lease_overwrites_no_state(
     for _ in range(2):
         claim = transitions.claim(db, job.id, "tester", timedelta(seconds=0))
         assert claim
-        contexts.append(load_context(claim, settings, db, blobs, SHARES))
+        contexts.append(load_context(claim, settings, db, blobs, shares))
         assert transitions.expire(db, job.id)
     first, second = contexts
     claim = transitions.claim(db, job.id, "tester", timedelta(seconds=60))
     assert claim
-    second = load_context(claim, settings, db, blobs, SHARES)
+    second = load_context(claim, settings, db, blobs, shares)
     (second.workspace.begin("recover") / "state.pt").write_bytes(b"new")
     second.keep_partial("recover")
     (first.workspace.begin("recover") / "state.pt").write_bytes(b"old")

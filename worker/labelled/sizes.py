@@ -64,10 +64,12 @@ def _score_size(
 ) -> ScoredSize:
     compressed = load_model(context.final_model(size))
     to_device(compressed.model, context.settings)
-    after = task.scores(compressed, f"{size:,} tokens", part(progress, 0.0, 0.4))
+    folder = context.exported(size)
+    runs = 1 + (len(onnx_files(folder)) if isinstance(task, VectorTask) else 0)
+    after = task.scores(compressed, f"{size:,} tokens", nth_part(progress, 0, runs))
     found = dict[str, Scores]()
     if isinstance(task, VectorTask):
-        found = _score_files(task, compressed, context.exported(size), part(progress, 0.4, 1.0))
+        found = _score_files(task, compressed, folder, part(progress, 1 / runs, 1.0))
     exports = {runtime: task.compared(before, scores) for runtime, scores in found.items()}
     return ScoredSize(task.compared(before, after), exports)
 

@@ -21,16 +21,20 @@ from worker.context import JobContext, StageProgress, nth_part, write_json
 from worker.device import to_device
 from worker.labelled.sizes import score_sizes, with_task
 
+USUAL_SECONDS = 25
+"""Without a task."""
+
 
 def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `evaluation.json`: sizes, tokens, quality, latency, memory, exports of all models.
 
-    With a task, half of the progress is its scores: the base's once, and one of each size.
+    With a task, its scores come first: the base's once, and one of each size.
     """
     to_device(context.base.model, context.settings)
     sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
-    tasks = score_sizes(context, sizes, part(progress, 0.0, 0.5))
-    rest = part(progress, 0.5, 1.0) if tasks else progress
+    share = context.task_seconds / (context.task_seconds + USUAL_SECONDS)
+    tasks = score_sizes(context, sizes, part(progress, 0.0, share))
+    rest = part(progress, share, 1.0)
     measured = {
         "base": asdict(measure_size(context.base.folder)),
         "sizes": [

@@ -68,7 +68,7 @@ def classification_score(  # noqa: PLR0913
     """
     labels, progress = check_labels(train, test), progress or silent
     numbers = {label: number for number, label in enumerate(labels)}
-    encoder = Encoder(loaded)
+    encoder, share = Encoder(loaded), protocol.learning_share(len(train), len(test))
     encoder.max_length = min(encoder.max_length, protocol.max_length)
 
     def inputs(examples: Sequence[Labelled]) -> Batch:
@@ -90,8 +90,8 @@ def classification_score(  # noqa: PLR0913
             problem_type="single_label_classification",
         )
         model.config.pad_token_id = encoder.tokenizer.pad_token_id
-        fine_tune(model, train, collate, protocol, seed, part(progress, 0, 0.9))
-    predicted = label_all(test, predict, protocol, part(progress, 0.9, 1))
+        fine_tune(model, train, collate, protocol, seed, part(progress, 0, share))
+    predicted = label_all(test, predict, protocol, part(progress, share, 1))
     return float(f1_score([label for _, label in test], predicted, average="macro"))
 
 

@@ -18,6 +18,8 @@ from worker.compression.progress import Progress
 Example = TypeVar("Example")
 Label = TypeVar("Label")
 Batch = dict[str, Tensor]
+LEARNING = 3
+"""Passes that a row takes to be learnt from: the way back is twice the work of the way forward."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Protocol:
     learning_rate: float = 5e-5
     warm_up: float = 0.1
     max_length: int = 128
+
+    def learning_share(self, train: int, test: int) -> float:
+        """Return the share of the work, on so many rows of train and test, that is training."""
+        learning = LEARNING * self.epochs * train
+        return learning / (learning + test)
 
     def within_memory(self) -> AbstractContextManager[None]:
         """Name this protocol where a batch does not fit in memory."""

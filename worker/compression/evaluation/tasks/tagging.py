@@ -77,7 +77,7 @@ def tagging_score(  # noqa: PLR0913
 
     """
     tags, progress = check_tags(train, test), progress or silent
-    encoder = Encoder(loaded)
+    encoder, share = Encoder(loaded), protocol.learning_share(len(train), len(test))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = new_head(AutoModelForTokenClassification, loaded, len(tags))
@@ -85,12 +85,12 @@ def tagging_score(  # noqa: PLR0913
         def collate(examples: Sequence[Tagged]) -> Batch:
             return _encoded(encoder, examples, tags, protocol)[0]
 
-        fine_tune(model, train, collate, protocol, seed, part(progress, 0, 0.9))
+        fine_tune(model, train, collate, protocol, seed, part(progress, 0, share))
 
     def predict(examples: Sequence[Tagged]) -> list[list[str]]:
         return _predicted(model, encoder, examples, tags, protocol)
 
-    predicted = label_all(test, predict, protocol, part(progress, 0.9, 1))
+    predicted = label_all(test, predict, protocol, part(progress, share, 1))
     return float(f1_score([list(own) for _, own in test], predicted))
 
 

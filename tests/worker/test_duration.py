@@ -1,0 +1,120 @@
+"""How long a task usually takes, in the time that is left of a job and in how far it is."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.blobs import Blobs
+from app.corpora.models import Corpus
+from app.db import Database
+from app.jobs.recipe import Recipe
+from app.jobs.state import Status
+from app.settings import Settings
+from tests.worker.in_process import run
+from tests.worker.labelled import labelled, store_task
+from tests.worker.models import texts
+from worker import runner
+from worker.context import JobContext, StageProgress
+from worker.labelled.duration import usual_seconds
+from worker.stages import STAGES, shares
+from worker.stages.evaluate import evaluate
+
+PARTS = {
+    "sequence_classification": ("train", "test"),
+    "token_classification": ("train", "test"),
+    "retrieval": ("documents", "queries", "judgements"),
+    "sentence_pairs": ("pairs",),
+}
+
+
+def seconds(
+    type_: str, rows: int = 100, characters: int = 60, device: str = "cpu", **fields: Any
+) -> float:
+    corpora = {p: Corpus(documents=rows, characters=rows * characters) for p in PARTS[type_]}
+    sizes = fields.pop("vocab_size", 0.25)
+    task = {"type": type_, **{part: f"corpus_{part}" for part in corpora}, **fields}
+    recipe = Recipe.model_validate({"vocab_size": sizes, "evaluation": {"task": task}})
+    return usual_seconds(recipe, corpora, device)
+
+
+@pytest.mark.parametrize("type_", PARTS)
+def test_it_grows_with_what_is_read(type_: str) -> None:
+    assert seconds(type_, rows=300) == pytest.approx(3 * seconds(type_))
+    assert seconds(type_, characters=120) == pytest.approx(2 * seconds(type_))
+    assert seconds(type_, characters=100_000) == seconds(type_, characters=10_000)
+    assert seconds(type_, device="cuda") < seconds(type_) / 10
+
+
+@pytest.mark.parametrize("type_", ["sequence_classification", "token_classification"])
+def test_it_grows_with_the_fine_tunings(type_: str) -> None:
+    once = seconds(type_, seeds=1, epochs=1)
+    assert seconds(type_, seeds=6, epochs=1) == pytest.approx(6 * once)
+    # Of three passes a row that is learnt from and one that is labelled, the three are tenfold.
+    assert seconds(type_, seeds=1, epochs=10) == pytest.approx(31 / 4 * once)
+
+
+def test_the_base_is_shared_by_the_sizes() -> None:
+    alone = seconds("retrieval")
+    assert seconds("retrieval", vocab_size=[0.5, 0.25]) == pytest.approx(alone * 3 / 4)
+
+
+def test_a_task_makes_its_stage_longer_and_no_other() -> None:
+    without, longer = shares(0.0), shares(1000.0)
+    assert usual_seconds(Recipe(), {}, "cpu") == 0
+    assert {s for s in without if without[s] != longer[s]} == {"evaluate"}
+    assert longer["evaluate"] == without["evaluate"] + 1000
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
+    """What the evaluation of a job says of its progress; no process is started a model."""
+    said = list[tuple[float, str]]()
+
+    def recorded(context: JobContext, folder: Path, _: StageProgress) -> None:
+        context.task_seconds = 75.0
+        evaluate(context, folder, lambda *what: said.append(what))
+
+    stages = [replace(s, run=recorded) if s.run == evaluate else s for s in STAGES]
+    monkeypatch.setattr(runner, "STAGES", [s for s in stages if s.name != "check"])
+    return said
+
+
+def test_every_step_of_every_fine_tuning_is_as_far(
+    settings: Settings, db: Database, blobs: Blobs, told: list[tuple[float, str]]
+) -> None:
+    task = store_task(db, blobs, "sequence_classification", seeds=2, epochs=2, train=labelled(24))
+    wanted: dict[str, Any] = {
+        "evaluation": {"latency": False, "task": task},
+        "vocab_size": [300, 240],
+    }
+    job = run(settings, db, blobs, texts(200), **wanted)
+    assert job.status == Status.SUCCEEDED, job.error
+    fractions = [at for at, _ in told]
+    assert fractions == sorted(fractions)
+    steps = [at for at, message in told if ": fine-tuning, step" in message]
+    # 24 rows in batches of 8, twice over, for 2 seeds of the base and of both sizes.
+    assert len(steps) == 3 * 2 * 2 * 3
+    # 48 rows of train are learnt from, and 16 of test are labelled, for a third as much a row.
+    expected = [0.75 / 6 * (score + 0.9 * step / 6) for score in range(6) for step in range(6)]
+    assert steps == pytest.approx(expected)
+    assert max(at for at, message in told if "macro_f1" in message) < 0.75
+    assert min(at for at, message in told if "macro_f1" not in message and at) >= 0.75
+
+
+def test_files_of_other_runtimes_are_as_far_as_the_model(
+    settings: Settings, db: Database, blobs: Blobs, told: list[tuple[float, str]]
+) -> None:
+    task = store_task(db, blobs, "sentence_pairs")
+    wanted: dict[str, Any] = {
+        "evaluation": {"latency": False, "task": task},
+        "export": {"int8": True},
+    }
+    job = run(settings, db, blobs, texts(200), vocab_size=300, **wanted)
+    assert job.status == Status.SUCCEEDED, job.error
+    began = dict[str, float]()
+    for at, message in told:
+        began.setdefault(message.split(":")[0], at)
+    model, *files = [at for name, at in began.items() if name.startswith("spearman of")][1:]
+    assert [model, *files] == pytest.approx([0.75 * n / 6 for n in (3, 4, 5)])
