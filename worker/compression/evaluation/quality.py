@@ -1,13 +1,10 @@
 """Label-free quality: agreement with the base model, and how well text is predicted."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-from torch.nn.functional import cosine_similarity, normalize
-
+from worker.compression.evaluation.agreement import COSINE, OVERLAP, agreement
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.evaluation.likelihood import (
     causal_bits_per_character,
@@ -15,14 +12,12 @@ from worker.compression.evaluation.likelihood import (
     excerpts,
 )
 from worker.compression.evaluation.masked_lm import bits_per_character, fits, has_masked_lm
+from worker.compression.evaluation.sentence_vectors import sentence_vectors
 from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
-_NEIGHBOURS = 10
-_COSINE, _OVERLAP = "sentence_cosine", f"neighbour_overlap_{_NEIGHBOURS}"
 _MASKED_LM = "masked_lm_bits_per_character"
 _CAUSAL_LM, _DENOISING = "causal_lm_bits_per_character", "denoising_bits_per_character"
-_BATCH = 32
 _SCORED = 32
 
 Pair = tuple[Encoder, Encoder]
@@ -50,7 +45,7 @@ def quality_metrics(loaded: LoadedModel) -> list[str]:
     encoder = Encoder(loaded)
     if encoder.generates:
         return [_DENOISING if encoder.model.config.is_encoder_decoder else _CAUSAL_LM]
-    return [_COSINE, _OVERLAP, *([_MASKED_LM] if has_masked_lm(encoder) else [])]
+    return [COSINE, OVERLAP, *([_MASKED_LM] if has_masked_lm(encoder) else [])]
 
 
 def measure_quality(  # noqa: PLR0913
@@ -103,7 +98,8 @@ def _agreements(
     found = []
     for number, other in enumerate(others, 1):
         own = part(progress, number * share, (number + 1) * share)
-        found.append(_agreement(vectors, sentence_vectors(other, texts, part(own, 0, 0.6))))
+        theirs = sentence_vectors(other, texts, part(own, 0, 0.6))
+        found.append([Quality(m, 1.0, v, v) for m, v in agreement(vectors, theirs).items()])
         pair = base, other
         scored = [t for t in texts if all(fits(encoder, t) for encoder in pair)][:_SCORED]
         if scored and all(has_masked_lm(encoder) for encoder in pair):
@@ -137,36 +133,3 @@ def _bits_row(
     before = score(pair[0], texts, part(progress, 0, 0.5))
     after = score(pair[1], texts, part(progress, 0.5, 1))
     return Quality(name, before, after, before / after)
-
-
-def _agreement(before: Tensor, after: Tensor) -> list[Quality]:
-    rows = {_COSINE: cosine_similarity(before, after).mean().item()}
-    if len(before) > 1:
-        rows[_OVERLAP] = _neighbour_overlap(before, after)
-    return [Quality(metric, 1.0, value, value) for metric, value in rows.items()]
-
-
-def sentence_vectors(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Tensor:
-    """Return one vector a text; texts are batched by length and put back in their order."""
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    vectors = []
-    for start, batch in _batches([texts[i] for i in order]):
-        progress(start / len(texts), f"{start} of {len(texts)} texts encoded")
-        vectors.append(encoder.vectors(batch))
-    return torch.cat(vectors)[torch.tensor(order).argsort()]
-
-
-def _batches(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    return ((start, texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH))
-
-
-def _neighbour_overlap(before: Tensor, after: Tensor) -> float:
-    count = min(_NEIGHBOURS, len(before) - 1)
-    near_before, near_after = _neighbours(before, count), _neighbours(after, count)
-    shared = (near_before.unsqueeze(2) == near_after.unsqueeze(1)).any(dim=2)
-    return shared.float().mean().item()
-
-
-def _neighbours(vectors: Tensor, count: int) -> Tensor:
-    unit = normalize(vectors)
-    return (unit @ unit.T).fill_diagonal_(-2.0).topk(count).indices

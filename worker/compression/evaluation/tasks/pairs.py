@@ -7,7 +7,7 @@ from torch.nn.functional import cosine_similarity
 
 from worker.compression.errors import TaskDataError
 from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.quality import sentence_vectors
+from worker.compression.evaluation.sentence_vectors import sentence_vectors
 from worker.compression.progress import Progress, part, silent
 
 Pair = tuple[str, str, float]

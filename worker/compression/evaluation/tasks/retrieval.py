@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from worker.compression.errors import TaskDataError
 from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.quality import sentence_vectors
+from worker.compression.evaluation.sentence_vectors import sentence_vectors
 from worker.compression.progress import Progress, part, silent
 
 _RETURNED = 100
