@@ -138,8 +138,8 @@ from worker.compression.tokenizers.keep_tokens import resolve_keep_tokens
 from worker.compression.tokenizers.multiword import check_multiword
 from worker.compression.tokenizers.sweep import train_tokenizers
 from worker.compression.tokenizers.train import resolve_vocab_size, train_tokenizer
+from worker.compression.transfer.configured_ids import required_tokens
 from worker.compression.transfer.partitions import Partition, Partitions
-from worker.compression.transfer.token_ids import required_tokens
 from worker.compression.transfer.transplant import Transfer, TransferCounts, transfer_vocabulary
 
 __all__ = [

@@ -17,7 +17,7 @@ from worker.compression.check_weights import check_values
 from worker.compression.errors import ArtifactCheckFailedError, CompressionError
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.loading import LoadedModel, load_model
-from worker.compression.transfer.token_ids import configured_ids
+from worker.compression.transfer.configured_ids import configured_ids
 from worker.compression.transfer.vocabulary import input_embeddings
 
 FAILED = 3

@@ -1,40 +1,23 @@
 """Every token id in a model's config and generation config, moved in one place."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedModelError
-
-_ROLE = re.compile(r"(^|_)token_ids?$")
-_SEQUENCES = ("bad_words_ids", "force_words_ids")
-_PAIRS = "forced_decoder_ids"
-_SUPPRESSED = ("suppress_tokens", "begin_suppress_tokens")
-_BY_LANGUAGE = re.compile(r"^lang(uage|_code)?_to_id$")
+from worker.compression.transfer.configured_ids import (
+    PAIRS,
+    configs_of,
+    configured_ids,
+    holds_token_ids,
+    is_role,
+    settings_of,
+    tokens_of,
+)
 
 IdMap = Callable[[int], int | None]
-
-
-def required_tokens(model: PreTrainedModel, base_tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Return the base tokens that the model's configs name, such as ``eos_token_id``.
-
-    A domain tokenizer without one of them cannot take the base tokenizer's place: hand them to
-    ``train_tokenizer`` as ``keep_tokens``. Suppressed tokens are not among them: one that is gone
-    cannot be generated anyway.
-    """
-    named = (i for name, i in configured_ids(model) if name not in _SUPPRESSED)
-    return _tokens(base_tokenizer, dict.fromkeys(named))
-
-
-def configured_ids(model: PreTrainedModel) -> Iterator[tuple[str, int]]:
-    """Yield the name of each setting that holds token ids, with each of its ids."""
-    for settings in _settings(model):
-        for name, value in settings.items():
-            if _names_token_ids(name):
-                yield from ((name, i) for i in _ids_in(value, name))
 
 
 def id_map(
@@ -64,9 +47,9 @@ def move_token_ids(
     """
     new_id = id_map(base_tokenizer, domain_tokenizer)
     _check_roles(model, base_tokenizer, new_id)
-    for settings in _settings(model):
+    for settings in settings_of(model):
         for name, value in list(settings.items()):
-            if _names_token_ids(name):
+            if holds_token_ids(name):
                 settings[name] = _moved(value, name, new_id)
     _resize(model, size)
     generation: Any = getattr(model, "generation_config", None)
@@ -78,34 +61,13 @@ def move_token_ids(
 def _check_roles(
     model: PreTrainedModel, base_tokenizer: PreTrainedTokenizerBase, new_id: IdMap
 ) -> None:
-    in_roles = {i for name, i in configured_ids(model) if _ROLE.search(name)}
+    in_roles = {i for name, i in configured_ids(model) if is_role(name)}
     lost = [i for i in sorted(in_roles) if new_id(i) is None]
-    if missing := _tokens(base_tokenizer, lost):
+    if missing := tokens_of(base_tokenizer, lost):
         raise UnsupportedModelError(
             f"The model's config names tokens that the domain tokenizer does not have: {missing}. "
             "Train it with keep_tokens=required_tokens(model, base_tokenizer)."
         )
-
-
-def _names_token_ids(name: str) -> bool:
-    named = {*_SEQUENCES, *_SUPPRESSED, _PAIRS}
-    return bool(_ROLE.search(name) or _BY_LANGUAGE.search(name)) or name in named
-
-
-def _tokens(base_tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> list[str]:
-    known = [i for i in ids if 0 <= i < len(base_tokenizer)]
-    return [token for token in base_tokenizer.convert_ids_to_tokens(known) if token is not None]
-
-
-def _ids_in(value: Any, name: str) -> Iterator[int]:
-    """Yield the ids of a setting; of ``forced_decoder_ids`` the second of each pair."""
-    if isinstance(value, int):
-        yield value
-    elif isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        for item in value:
-            yield from _ids_in(item[1:] if name == _PAIRS else item, "")
 
 
 def _moved(value: Any, name: str, new_id: IdMap) -> Any:
@@ -115,7 +77,7 @@ def _moved(value: Any, name: str, new_id: IdMap) -> Any:
         return {key: new_id(old) for key, old in value.items()}
     if not isinstance(value, list):
         return value
-    if name == _PAIRS:
+    if name == PAIRS:
         pairs = ((position, new_id(token)) for position, token in value)
         return [[position, token] for position, token in pairs if token is not None]
     if value and isinstance(value[0], list):
@@ -124,37 +86,9 @@ def _moved(value: Any, name: str, new_id: IdMap) -> Any:
     return [new for old in value if (new := new_id(old)) is not None]
 
 
-def _settings(model: PreTrainedModel) -> Iterator[dict[str, Any]]:
-    """Yield the settings of every config, and of the dictionaries inside, such as a task's."""
-    pending: list[Any] = [vars(config) for config in _configs(model)]
-    while pending:
-        settings = pending.pop(0)
-        yield settings
-        pending += [
-            value
-            for name, value in settings.items()
-            if isinstance(value, dict) and not _names_token_ids(name) and _has_names(value)
-        ]
-
-
-def _has_names(settings: dict[Any, Any]) -> bool:
-    return all(isinstance(name, str) for name in settings)
-
-
-def _configs(model: PreTrainedModel) -> Iterator[Any]:
-    """Yield the config, the configs inside it, and the generation config where there is one."""
-    pending: list[Any] = [model.config]
-    while pending:
-        config = pending.pop()
-        yield config
-        pending += [v for v in vars(config).values() if isinstance(v, PretrainedConfig)]
-    if getattr(model, "generation_config", None) is not None:
-        yield model.generation_config
-
-
 def _resize(model: PreTrainedModel, size: int) -> None:
     old_size = model.config.get_text_config().vocab_size
-    for config in _configs(model):
+    for config in configs_of(model):
         if getattr(config, "vocab_size", None) == old_size:
             config.vocab_size = size
     for module in model.modules():
