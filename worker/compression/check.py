@@ -18,7 +18,7 @@ from worker.compression.errors import ArtifactCheckFailedError, CompressionError
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.loading import LoadedModel, load_model
 from worker.compression.transfer.configured_ids import configured_ids
-from worker.compression.transfer.vocabulary import input_embeddings
+from worker.compression.transfer.embedding_modules import input_embeddings
 
 FAILED = 3
 _TEXTS = ("A plain sentence, to begin with.", "And 2 more words")

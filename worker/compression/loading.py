@@ -12,7 +12,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.check_weights import check_loaded, check_ties, check_values
 from worker.compression.errors import UnsupportedModelError, UnsupportedTokenizerError
-from worker.compression.transfer.vocabulary import input_embeddings
+from worker.compression.transfer.embedding_modules import input_embeddings
 
 _UNLOADABLE = (
     *(OSError, ValueError, ImportError, RuntimeError, SafetensorError),

@@ -11,7 +11,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.loading import LoadedModel
 from worker.compression.pooling import pool_text, pooling_of
-from worker.compression.transfer.vocabulary import position_origins
+from worker.compression.transfer.embedding_modules import position_origins
 
 Inputs = dict[str, Tensor]
 

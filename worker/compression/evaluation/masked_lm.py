@@ -10,7 +10,7 @@ from torch import Tensor
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.progress import Progress
 from worker.compression.tokenizers.backend import unbounded
-from worker.compression.transfer.vocabulary import output_embeddings
+from worker.compression.transfer.embedding_modules import output_embeddings
 
 _BATCH = 16
 

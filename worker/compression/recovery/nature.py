@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from worker.compression.errors import RecoveryUnsupportedError
 from worker.compression.loading import LoadedModel
 from worker.compression.pooling import Pooling, pooling_of
-from worker.compression.transfer.vocabulary import output_embeddings
+from worker.compression.transfer.embedding_modules import output_embeddings
 
 OBJECTIVES = ("mlm", "clm", "denoise", "distill")
 

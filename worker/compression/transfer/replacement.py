@@ -5,11 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from worker.compression.transfer.vocabulary import (
-    input_embeddings,
-    output_embeddings,
-    vocabulary_tensors,
-)
+from worker.compression.transfer.embedding_modules import input_embeddings, output_embeddings
+from worker.compression.transfer.vocabulary import vocabulary_tensors
 
 TableMap = Callable[[Tensor, float | None], Tensor]
 IdMap = Callable[[int], int | None]

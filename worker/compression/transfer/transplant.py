@@ -10,12 +10,12 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from worker.compression.errors import UnsupportedModelError
 from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.families import family_of
+from worker.compression.transfer.embedding_modules import position_origins
 from worker.compression.transfer.embeddings import Method, RowMap, map_rows, pad_rows, row_map
 from worker.compression.transfer.partition import partition_vocabulary
 from worker.compression.transfer.partitions import SOURCES, Partitions
 from worker.compression.transfer.replacement import replace_vocabulary
 from worker.compression.transfer.token_ids import id_map, move_token_ids
-from worker.compression.transfer.vocabulary import position_origins
 
 
 @dataclass(frozen=True)

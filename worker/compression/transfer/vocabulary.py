@@ -1,15 +1,17 @@
 """Where a vocabulary lives in a model: found by the module tree, never by class names."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from worker.compression.errors import UnsupportedModelError
-
-Item = TypeVar("Item")
+from worker.compression.transfer.embedding_modules import (
+    distinct,
+    input_embeddings,
+    output_embeddings,
+)
 
 
 @dataclass(frozen=True)
@@ -37,62 +39,15 @@ def vocabulary_tensors(model: PreTrainedModel) -> VocabularyTensors:
             vocabulary's length that is none of these.
 
     """
-    inputs = _distinct(table.weight for table in input_embeddings(model))
+    inputs = distinct(table.weight for table in input_embeddings(model))
     heads, size = output_embeddings(model), inputs[0].shape[0]
     # DeBERTa-v2 calls the layer before the output its head: the shape decides.
-    tables = _distinct(head.weight for head in heads if head.out_features == size)
+    tables = distinct(head.weight for head in heads if head.out_features == size)
     outputs = [table for table in tables if not _holds(inputs, table)]
-    biases = [t for t in _distinct(_held_above(model, heads)) if _is_vector(t, size)]
+    biases = [t for t in distinct(_held_above(model, heads)) if _is_vector(t, size)]
     found = VocabularyTensors(inputs, outputs, biases)
     _refuse_others(model, found)
     return found
-
-
-def input_embeddings(model: PreTrainedModel) -> list[nn.Embedding]:
-    """Return the token embedding modules of a model and of the models inside it."""
-    tables = _distinct(_input_embeddings(m) for m in _models(model))
-    found = [table for table in tables if isinstance(table, nn.Embedding)]
-    if not found or len(found) < len(tables):
-        raise UnsupportedModelError(
-            f"{type(model).__name__} has no plain token embeddings: use a text model."
-        )
-    if len({table.num_embeddings for table in found}) > 1:
-        raise UnsupportedModelError(
-            f"{type(model).__name__} has several vocabularies: use a model with one."
-        )
-    return found
-
-
-def _input_embeddings(model: PreTrainedModel) -> nn.Module | None:
-    try:
-        return model.get_input_embeddings()
-    except NotImplementedError:
-        return None
-
-
-def output_embeddings(model: PreTrainedModel) -> list[nn.Linear]:
-    """Return the output heads of a model and of the models inside it; encoders have none."""
-    heads = _distinct(
-        head
-        for m in _models(model)
-        if (head := m.get_output_embeddings()) is not None  # type: ignore[no-untyped-call]
-    )
-    return [head for head in heads if isinstance(head, nn.Linear)]
-
-
-def position_origins(model: PreTrainedModel) -> set[int]:
-    """Return the token ids after which position ids start, none in most models.
-
-    RoBERTa counts positions from the config's pad id, MPNet from 1 whatever the config says: the
-    position table has that id as its own padding index.
-    """
-    tables = set(input_embeddings(model))
-    others = (m for m in model.modules() if isinstance(m, nn.Embedding) and m not in tables)
-    return {table.padding_idx for table in others if table.padding_idx is not None}
-
-
-def _models(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
-    return (module for module in model.modules() if isinstance(module, PreTrainedModel))
 
 
 def _held_above(model: PreTrainedModel, heads: Sequence[nn.Module]) -> Iterator[Tensor]:
@@ -136,7 +91,3 @@ def _sizes(model: PreTrainedModel) -> set[int]:
 
 def _holds(items: Sequence[object], item: object) -> bool:
     return any(other is item for other in items)
-
-
-def _distinct(items: Iterable[Item | None]) -> list[Item]:
-    return list({id(item): item for item in items if item is not None}.values())
