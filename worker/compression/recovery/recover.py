@@ -15,7 +15,6 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.corpus import Texts
-from worker.compression.errors import RecoveryTooShortError
 from worker.compression.loading import LoadedModel
 from worker.compression.out_of_memory import within_memory
 from worker.compression.progress import Progress, part, silent
@@ -28,6 +27,7 @@ from worker.compression.recovery.nature import choose_objective, nature_of
 from worker.compression.recovery.options import Budget, RecoveryOptions
 from worker.compression.recovery.outcome import LossPoint, Recovery
 from worker.compression.recovery.prepare import Models, Prepared, prepare
+from worker.compression.recovery.summary import summarize
 
 _READING = 0.03
 """Share of the progress that reading the corpus takes."""
@@ -108,7 +108,7 @@ def recover(  # noqa: PLR0913, PLR0917
     with sdpa_kernel(_ATTENTION), _within_memory(learner, made.budget):
         loop.run()
     Module.to(student, "cpu", dtype)
-    return Recovered(student, _summary(asked, loop, made))
+    return Recovered(student, summarize(asked, loop, made))
 
 
 def _within_memory(learner: Learner, budget: Budget) -> AbstractContextManager[None]:
@@ -160,38 +160,3 @@ def _name_of_run(models: Models, made: Prepared, options: RecoveryOptions, seed:
     vocabulary = sorted(models.domain_tokenizer.get_vocab().items())
     known = [asdict(options), made.names, seed, made.plan.steps, made.documents, vocabulary]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
-
-
-def _summary(asked: Recovery, loop: Loop, made: Prepared) -> Recovery:
-    """Return the figures of a loop that has ended.
-
-    Raises:
-        RecoveryTooShortError: there was no time for a step, and its limit was asked for.
-
-    """
-    state, budget, warning = loop.state, made.budget, None
-    if not state.step and loop.stopped_by == "max_minutes":
-        if budget.seconds_asked:
-            raise RecoveryTooShortError(
-                f"recovery.max_minutes is too short for one step, which took {state.seconds:.0f} "
-                "seconds: give more, a smaller batch_size, or `none` as the objective."
-            )
-        warning = "there was no time for a single step: give recovery.max_minutes"
-    if loop.stopped_by == "non_finite_loss":
-        warning = f"the loss was not a number after {state.step} steps: lower the learning rate"
-    known = asdict(asked) | {"loss": state.curve, "warning": warning}
-    known |= {
-        "steps": state.step,
-        "planned_steps": made.plan.steps,
-        "kept_step": loop.best.step,
-        "epochs": round(state.step * budget.batch_size / made.documents, 2),
-        "batch_size": budget.batch_size,
-        "learning_rate": made.rate,
-        "seconds": round(state.seconds, 2),
-        "tokens": state.tokens,
-        "tokens_per_second": round(state.tokens / max(state.seconds, 1e-9), 1),
-        "device": loop.learner.accelerator.device.type,
-        "processes": loop.learner.processes.count,
-        "stopped_by": loop.stopped_by,
-    }
-    return Recovery(**known)
