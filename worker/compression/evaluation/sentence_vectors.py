@@ -1,17 +1,25 @@
 """Sentence vectors of many texts, in batches of like length."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from worker.compression.evaluation.encoding import Encoder
 from worker.compression.progress import Progress
 
 _BATCH = 32
 
 
-def sentence_vectors(encoder: Encoder, texts: Sequence[str], progress: Progress) -> Tensor:
+class SentenceEncoder(Protocol):
+    """What makes a vector of a text."""
+
+    def vectors(self, texts: Sequence[str]) -> Tensor:
+        """Return vectors (texts, width), on the CPU."""
+        ...
+
+
+def sentence_vectors(encoder: SentenceEncoder, texts: Sequence[str], progress: Progress) -> Tensor:
     """Return one vector a text; texts are batched by length and put back in their order."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors = []

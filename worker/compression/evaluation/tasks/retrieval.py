@@ -8,8 +8,7 @@ import torch
 from torch.nn.functional import normalize
 
 from worker.compression.errors import TaskDataError
-from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.sentence_vectors import sentence_vectors
+from worker.compression.evaluation.sentence_vectors import SentenceEncoder, sentence_vectors
 from worker.compression.progress import Progress, part, silent
 
 _RETURNED = 100
@@ -43,7 +42,7 @@ def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -
 
 
 def retrieval_score(
-    encoder: Encoder,
+    encoder: SentenceEncoder,
     documents: Texts,
     queries: Texts,
     judgements: Judgements,
@@ -68,5 +67,5 @@ def retrieval_score(
     return mean(scores["ndcg_cut_10"] for scores in found.values())
 
 
-def _unit(encoder: Encoder, texts: Sequence[str], progress: Progress) -> torch.Tensor:
+def _unit(encoder: SentenceEncoder, texts: Sequence[str], progress: Progress) -> torch.Tensor:
     return normalize(sentence_vectors(encoder, texts, progress))
