@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     recovery_processes: int = Field(
         1, ge=1, le=64, description="Processes that recover a model together, each on its own GPU."
     )
+    max_recovery_minutes: float = Field(
+        10_000,
+        gt=0,
+        description="Most minutes that a model of one size is recovered for: presets end there, "
+        "and a recipe that asks for more is refused.",
+    )
     max_attempts: int = Field(3, ge=1, description="Claims of one job before it fails for good.")
     job_time_limit_seconds: int = Field(
         6 * 3600, gt=60, description="Limit of one attempt; it is asked to stop a minute earlier."

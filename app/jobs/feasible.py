@@ -6,13 +6,14 @@ from app.errors import FieldError, UnprocessableError
 from app.jobs.recipe import Recipe, TokenClassification
 from app.jobs.recipe.task import metric_fault
 from app.jobs.schemas import JobFields
-from app.jobs.trainable import check_recovery
+from app.jobs.trainable import check_minutes, check_recovery
 from app.settings import Settings
 
 
 def check_base_model(fields: JobFields, settings: Settings) -> None:
     """Refuse what cannot work; raises `UnprocessableError` or `UserFault`."""
     _check_gate(fields.recipe)
+    check_minutes(fields.recipe.recovery, settings)
     facts = catalog.check_submission(fields.base_model, settings, fields.revision)
     if facts is None:
         return

@@ -3,8 +3,10 @@
 from app.base_models.training import TrainingFacts
 from app.errors import FieldError, UnprocessableError
 from app.jobs.recipe import RecoveryRecipe
+from app.settings import Settings
 
 OBJECTIVE, LAYERS = "/recipe/recovery/objective", "/recipe/recovery/keep_layers"
+MINUTES = "/recipe/recovery/max_minutes"
 
 
 def check_recovery(base_model: str, facts: TrainingFacts, asked: RecoveryRecipe) -> None:
@@ -17,6 +19,13 @@ def check_recovery(base_model: str, facts: TrainingFacts, asked: RecoveryRecipe)
     if asked.keep_layers and facts.layers and asked.keep_layers > facts.layers:
         detail = f"{base_model} has {facts.layers} layers: give 1 to {facts.layers}."
         _refuse("keep_layers_above_base", LAYERS, detail)
+
+
+def check_minutes(asked: RecoveryRecipe, settings: Settings) -> None:
+    """Refuse more time than the service gives."""
+    if asked.max_minutes and asked.max_minutes > settings.max_recovery_minutes:
+        most = f"{settings.max_recovery_minutes:g}"
+        _refuse("recovery_too_long", MINUTES, f"Here recovery may take {most} minutes at most.")
 
 
 def _refuse(code: str, pointer: str, detail: str) -> None:

@@ -135,6 +135,17 @@ def test_a_job_recovers_and_says_so(
     assert "It has 1 of the base's layers" in (folder / "README.md").read_text()
 
 
+def test_a_recovery_takes_no_longer_than_the_service_gives(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    short = settings.model_copy(update={"max_recovery_minutes": 0.02})
+    job = run(short, db, blobs, vocab_size=0.5, recovery={"max_steps": 100_000})
+    assert job.status == Status.SUCCEEDED, job.error
+    recovery = report_of(unpack(job, blobs, tmp_path))["recovery"]
+    assert recovery["stopped_by"] == "max_minutes"
+    assert recovery["seconds"] < 10
+
+
 @pytest.mark.parametrize(
     ("recovery", "code"),
     [

@@ -84,9 +84,10 @@ def _on_cpu(context: JobContext) -> bool:
 
 
 def _asked(context: JobContext) -> tuple[Texts, RecoveryOptions, int]:
-    recipe = context.recipe
+    recipe, most = context.recipe, context.settings.max_recovery_minutes
     texts = training_texts(context.documents, recipe.evaluation.holdout_fraction, recipe.seed)
-    return texts, RecoveryOptions(**recipe.recovery.model_dump()), recipe.seed
+    options = RecoveryOptions(**recipe.recovery.model_dump(), most_minutes=most)
+    return texts, options, recipe.seed
 
 
 def _watch(context: JobContext, folder: Path, size: str, progress: StageProgress) -> Watch:

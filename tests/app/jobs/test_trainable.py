@@ -8,8 +8,11 @@ import pytest
 
 from app.base_models.training import TrainingFacts, training_facts
 from app.errors import UnprocessableError
-from app.jobs.recipe import RecoveryRecipe
+from app.jobs.feasible import check_base_model
+from app.jobs.recipe import Recipe, RecoveryRecipe
+from app.jobs.schemas import JobFields
 from app.jobs.trainable import check_recovery
+from app.settings import Settings
 
 BERT = TrainingFacts("BertModel", 6, True)
 
@@ -69,3 +72,17 @@ def test_what_cannot_work_is_refused_where_it_is(
 )
 def test_what_may_work_is_taken(known: TrainingFacts, asked: dict[str, Any]) -> None:
     check_recovery("acme/model", known, RecoveryRecipe(**asked))
+
+
+def submitted(minutes: float) -> None:
+    recipe = Recipe(recovery=RecoveryRecipe(max_minutes=minutes))
+    fields = JobFields(base_model="sentence-transformers/all-MiniLM-L6-v2", recipe=recipe)
+    check_base_model(fields, Settings(hub=False, max_recovery_minutes=10))
+
+
+def test_more_minutes_than_the_service_gives_are_refused() -> None:
+    submitted(10)
+    with pytest.raises(UnprocessableError, match="10 minutes at most") as refusal:
+        submitted(10.5)
+    assert refusal.value.code == "recovery_too_long"
+    assert refusal.value.members["errors"][0].pointer == "/recipe/recovery/max_minutes"

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,17 @@ def test_what_the_user_says_replaces_the_presets_limits() -> None:
     timed = settle(RecoveryOptions(max_minutes=0.5), on_gpu=False, documents=1000)
     assert (timed.seconds, timed.work, timed.seconds_asked) == (30.0, None, True)
     assert timed.steps == default.steps
+
+
+def test_a_limit_of_the_machine_holds_whatever_is_asked() -> None:
+    def seconds(**asked: Any) -> float | None:
+        return settle(RecoveryOptions(**asked), on_gpu=False, documents=1000).seconds
+
+    assert seconds(most_minutes=0.5) == seconds(most_minutes=0.5, max_steps=7) == 30
+    assert seconds(most_minutes=0.5, max_minutes=2) == 30
+    assert seconds(most_minutes=0.5, max_minutes=0.1) == 6
+    assert seconds(most_minutes=1000) == seconds()
+    assert settle(RecoveryOptions(most_minutes=1), on_gpu=False, documents=1000).work
 
 
 def test_presets_grow() -> None:

@@ -13,7 +13,8 @@ class RecoveryOptions:
 
     ``objective`` is ``auto``, ``none``, or names of objectives joined by ``+``. ``max_length`` is
     in tokens, ``keep_layers`` the number of layers that stay, ``embedding_steps`` how many of the
-    first steps train the vocabulary alone.
+    first steps train the vocabulary alone. ``most_minutes`` is what whoever runs this allows: it
+    holds whatever else is said.
     """
 
     preset: Preset = "balanced"
@@ -26,6 +27,7 @@ class RecoveryOptions:
     keep_layers: int | None = None
     max_minutes: float | None = None
     embedding_steps: int = 0
+    most_minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ def settle(options: RecoveryOptions, *, on_gpu: bool, documents: int) -> Budget:
     if options.max_minutes is not None:
         seconds = options.max_minutes * 60
         budget = replace(budget, seconds=seconds, work=None, seconds_asked=True)
+    if options.most_minutes is not None:
+        most = options.most_minutes * 60
+        budget = replace(budget, seconds=min(budget.seconds or most, most))
     return budget
 
 

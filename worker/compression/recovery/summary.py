@@ -47,4 +47,4 @@ def _warning(loop: Loop, budget: Budget) -> str | None:
             f"recovery.max_minutes is too short for one step, which took {state.seconds:.0f} "
             "seconds: give more, a smaller batch_size, or `none` as the objective."
         )
-    return "there was no time for a single step: give recovery.max_minutes"
+    return "there was no time for a single step: recovery needs more minutes"
