@@ -10,7 +10,7 @@ from pathlib import Path
 from examples.corpus import sentences_of
 
 PACKAGES = ("asyncio", "email")
-SENTENCES = 300
+SENTENCES = 150
 """Of each package: few, so that a CPU is done with them in a minute or two."""
 TEST_EVERY = 3
 

@@ -32,14 +32,14 @@ def fvt(*args: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def start(*args: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+def start(*args: str | Path, cwd: Path | None = None, **settings: str) -> subprocess.Popen[str]:
     """Start a command."""
     return subprocess.Popen(
         [*FVT, *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env=environment(**settings),
         cwd=cwd,
     )
 
@@ -47,8 +47,9 @@ def start(*args: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
 class Up:
     """A running `fvt up`."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.process = start("up", "--port", "0", "--data-dir", data_dir, cwd=data_dir.parent)
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        args = ("up", "--port", "0", "--data-dir", data_dir)
+        self.process = start(*args, cwd=data_dir.parent, **settings)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "ready at http://" in line, line + self.process.communicate()[1]
@@ -83,9 +84,9 @@ def runs(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def running_up(data_dir: Path) -> Iterator[Up]:
+def running_up(data_dir: Path, **settings: str) -> Iterator[Up]:
     """`fvt up`, and nothing of it afterwards."""
-    up = Up(data_dir)
+    up = Up(data_dir, **settings)
     try:
         yield up
     finally:
