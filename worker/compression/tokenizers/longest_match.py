@@ -1,5 +1,6 @@
 """Longest-match segmentation of a word, as WordPiece does it."""
 
+import sys
 from collections.abc import Container
 
 
@@ -15,6 +16,14 @@ class LongestMatch:
     def raw(self, word: str, start: int, end: int) -> str:
         """Return the raw token for ``word[start:end]``."""
         return self.prefix + word[start:end] if start else word[start:end]
+
+    def letters(self, word: str) -> list[str]:
+        """Spell a word of a text, which may itself start with the mark."""
+        return [sys.intern(self.raw(word, i, i + 1)) for i in range(len(word))]
+
+    def join(self, left: str, right: str) -> str:
+        """Return the token that covers two neighbouring tokens."""
+        return left + right.removeprefix(self.prefix)
 
     def split(self, word: str, vocabulary: Container[str], whole: bool = True) -> list[str]:
         """Return the pieces of ``word``; without ``whole`` it may not be a single piece."""
