@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.processes import running_up
@@ -40,5 +41,7 @@ def test_the_walk_through(tmp_path: Path) -> None:
         run("bash", "-euo", "pipefail", "-c", "\n".join(blocks("bash")[:2]))
         for snippet in blocks("python"):
             run(sys.executable, "-c", snippet)
+        jobs = httpx.get(f"{up.url}/v1/jobs").json()["data"]
+    assert [job["status"] for job in jobs] == ["succeeded"] * 3
     for folder in ("compressed", "compressed-by-python"):
         assert (tmp_path / folder / "model.safetensors").is_file()
