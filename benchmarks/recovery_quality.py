@@ -32,7 +32,8 @@ from worker.compression import (
 from worker.compression.evaluation.encoding import Encoder
 from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.outcome import Recovery
-from worker.compression.recovery.recover import Watch, recover
+from worker.compression.recovery.recover import recover
+from worker.compression.recovery.watch import Watch
 
 COLUMNS = ("model", "layers", "tokens", "parameters, M", "nDCG@10", "of base", "steps", "seconds")
 

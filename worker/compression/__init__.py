@@ -124,7 +124,8 @@ from worker.compression.loading import LoadedModel, load_model, load_tokenizer
 from worker.compression.progress import Progress
 from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.outcome import LossPoint, Recovery
-from worker.compression.recovery.recover import Recovered, Watch, recover
+from worker.compression.recovery.recover import Recovered, recover
+from worker.compression.recovery.watch import Watch
 from worker.compression.report import (
     BaseModel,
     CorpusSummary,

@@ -25,7 +25,8 @@ from worker.compression.recovery import loop
 from worker.compression.recovery.learner import Learner
 from worker.compression.recovery.objectives.distill import Distill
 from worker.compression.recovery.options import RecoveryOptions
-from worker.compression.recovery.recover import Recovered, Watch, recover
+from worker.compression.recovery.recover import Recovered, recover
+from worker.compression.recovery.watch import Watch
 
 WORDS = ["ibuprofen", "lithium", "rash", "seizures", "evening"]
 TEXTS = [text for seed in range(3) for text in sentences(WORDS, seed)]

@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 
 import torch
 from transformers import PreTrainedModel
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.corpus import Texts
 from worker.compression.evaluation.encoding import longest_input
-from worker.compression.loading import LoadedModel
 from worker.compression.progress import Progress
 from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.nature import nature_of
@@ -17,7 +15,6 @@ from worker.compression.recovery.objectives.distill import distillation
 from worker.compression.recovery.objectives.language import LanguageModelling
 from worker.compression.recovery.options import (
     Budget,
-    Load,
     RecoveryOptions,
     bounded,
     default_rate,
@@ -25,23 +22,12 @@ from worker.compression.recovery.options import (
 )
 from worker.compression.recovery.schedule import Plan
 from worker.compression.recovery.teacher import as_teacher
-from worker.compression.recovery.texts.draws import CHARACTERS_PER_TOKEN, Drawer
+from worker.compression.recovery.texts.draws import Drawer
 from worker.compression.recovery.texts.rounds import Batch, Objective, Rounds, batches_of
 from worker.compression.recovery.texts.sample import Documents, sample_documents
-from worker.compression.transfer.vocabulary import vocabulary_tensors
+from worker.compression.recovery.work import Models, load_of
 
-_PROBED = 256
-"""Texts from which the tokens of a step are told."""
 _FEWEST_HELD_OUT, _TRAINED_PER_HELD_OUT = 16, 40
-
-
-@dataclass(frozen=True)
-class Models:
-    """Teacher and student with their tokenizers."""
-
-    base: LoadedModel
-    student: PreTrainedModel
-    domain_tokenizer: PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -78,7 +64,7 @@ def prepare(  # noqa: PLR0913, PLR0917
     objectives = [_objective(name, models, length, seed, device) for name in names]
     # The parts of documents are for what is compared as a whole.
     drawer = Drawer(documents.training, seed, length, parts="distill" in names)
-    budget = bounded(budget, options, _load(models, objectives, drawer, documents))
+    budget = bounded(budget, options, load_of(models, objectives, drawer, documents))
     return Prepared(
         Rounds(objectives, drawer, budget.batch_size, budget.steps, processes),
         _held_out(objectives, documents, drawer, budget, processes),
@@ -118,36 +104,6 @@ def _held_out(
         return []
     drawn = replace(like, documents=texts).texts(0, len(texts))
     return batches_of(objectives, drawn, processes)
-
-
-def _load(
-    models: Models, objectives: Sequence[Objective], drawer: Drawer, documents: Documents
-) -> Load:
-    texts = drawer.texts(0, min(_PROBED, len(documents.training)))
-    characters = sum(map(len, documents.training)) / len(documents.training)
-    work = 0.0
-    for objective in objectives:
-        tokens = sum(example.tokens for example in objective.examples(texts, 0) if example)
-        work += tokens / len(texts) * _work_per_token(models, objective.name)
-    return Load(
-        len(documents.training),
-        characters / (drawer.max_length * CHARACTERS_PER_TOKEN),
-        max(work, 1.0),
-        drawer.parts,
-    )
-
-
-def _work_per_token(models: Models, name: str) -> float:
-    """Return floating-point operations: 2 a weight forward, 4 backward (Kaplan et al. 2020)."""
-    work = 6.0 * _weights(models.student, with_tables=name != "distill")
-    return work + (2.0 * _weights(models.base.model, False) if name == "distill" else 0.0)
-
-
-def _weights(model: PreTrainedModel, with_tables: bool) -> int:
-    """Return the weights that a token meets: a table only where a head multiplies by it."""
-    table = max(t.numel() for t in vocabulary_tensors(model).input_tables)
-    everything = sum(parameter.numel() for parameter in model.parameters())
-    return max(1, everything if with_tables else everything - table)
 
 
 def _width(model: PreTrainedModel) -> int:

@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -17,7 +15,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from worker.compression.corpus import Texts
 from worker.compression.loading import LoadedModel
 from worker.compression.out_of_memory import within_memory
-from worker.compression.progress import Progress, part, silent
+from worker.compression.progress import part
 from worker.compression.recovery.course import Checkpoint, Course
 from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.layers import drop_layers
@@ -25,9 +23,11 @@ from worker.compression.recovery.learner import Learner
 from worker.compression.recovery.loop import Loop
 from worker.compression.recovery.nature import choose_objective, nature_of
 from worker.compression.recovery.options import Budget, RecoveryOptions
-from worker.compression.recovery.outcome import LossPoint, Recovery
-from worker.compression.recovery.prepare import Models, Prepared, prepare
+from worker.compression.recovery.outcome import Recovery
+from worker.compression.recovery.prepare import Prepared, prepare
 from worker.compression.recovery.summary import summarize
+from worker.compression.recovery.watch import Watch
+from worker.compression.recovery.work import Models
 
 _READING = 0.03
 """Share of the progress that reading the corpus takes."""
@@ -43,21 +43,6 @@ class Recovered:
     summary: Recovery
 
 
-@dataclass(frozen=True)
-class Watch:
-    """Who follows a recovery, and where its state is kept meanwhile.
-
-    Where ``file`` holds a state of the same run, training goes on from there. ``saved`` is called
-    after each time it was written, ``on_point`` with each point of the loss curve.
-    """
-
-    progress: Progress = silent
-    on_point: Callable[[LossPoint], None] = lambda _: None
-    file: Path | None = None
-    every_seconds: float = 60.0
-    saved: Callable[[], None] = lambda: None
-
-
 def recover(  # noqa: PLR0913, PLR0917
     base: LoadedModel,
     student: PreTrainedModel,
@@ -65,7 +50,7 @@ def recover(  # noqa: PLR0913, PLR0917
     texts: Texts,
     options: RecoveryOptions = RecoveryOptions(),  # noqa: B008
     seed: int = 0,
-    watch: Watch = Watch(),
+    watch: Watch = Watch(),  # noqa: B008
     *,
     cpu: bool = False,
 ) -> Recovered:

@@ -13,8 +13,8 @@ from worker.compression.recovery.distributed.group import exit_status, messages,
 from worker.compression.recovery.distributed.order import Order
 from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.outcome import LossPoint, Recovery
-from worker.compression.recovery.recover import Watch
 from worker.compression.recovery.texts.sample import sample_texts
+from worker.compression.recovery.watch import Watch
 
 _READING = 0.03
 """Share of the progress that reading the corpus takes."""

@@ -21,7 +21,8 @@ from worker.compression.errors import CompressionError
 from worker.compression.export.artifact import save_model
 from worker.compression.loading import load_model
 from worker.compression.recovery.distributed.order import Order, tell
-from worker.compression.recovery.recover import Watch, recover
+from worker.compression.recovery.recover import recover
+from worker.compression.recovery.watch import Watch
 
 _PR_SET_PDEATHSIG = 1
 
