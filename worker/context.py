@@ -21,15 +21,16 @@ from app.settings import Settings
 from worker.compression import LoadedModel, load_model
 from worker.compression.progress import part
 from worker.device import device_of
-from worker.labelled.duration import usual_seconds
+from worker.durations.recovery import recovery_seconds
+from worker.durations.task import task_seconds
 from worker.progress import JobProgress
 from worker.workspace import Outputs, Workspace
 
 StageProgress = Callable[[float, str], None]
 """Called with the fraction of the stage and a message; raises where the job is to stop."""
 
-Shares = Callable[[float], dict[str, float]]
-"""How long each stage usually takes, by how long the job's task does."""
+Shares = Callable[[float, float], dict[str, float]]
+"""How long each stage usually takes, by how long the job's recovery and task do."""
 
 
 @dataclass
@@ -59,7 +60,7 @@ class JobContext:
         with self.db.read() as session:
             named = task.corpora.items() if task else ()
             corpora = {part: session.get_one(Corpus, id_) for part, id_ in named}
-        return usual_seconds(self.recipe, corpora, device_of(self.settings))
+        return task_seconds(self.recipe, corpora, device_of(self.settings))
 
     @cached_property
     def progress(self) -> JobProgress:
@@ -68,7 +69,9 @@ class JobContext:
         def report(fraction: float, message: str, eta_seconds: float | None) -> None:
             transitions.report_progress(self.db, self.claim, fraction, message, eta_seconds)
 
-        return JobProgress(self.shares(self.task_seconds), report)
+        most, device = self.settings.max_recovery_minutes, device_of(self.settings)
+        recovery = recovery_seconds(self.recipe, self.corpus, device, most)
+        return JobProgress(self.shares(recovery, self.task_seconds), report)
 
     @cached_property
     def located(self) -> LocatedModel:

@@ -1,4 +1,4 @@
-"""How long a task usually takes, in the time that is left of a job and in how far it is."""
+"""How long recovery and task usually take: how far a job is, and the time that is left."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,8 @@ from tests.worker.labelled import labelled, store_task
 from tests.worker.models import texts
 from worker import runner
 from worker.context import JobContext, StageProgress
-from worker.labelled.duration import usual_seconds
+from worker.durations.recovery import recovery_seconds
+from worker.durations.task import task_seconds
 from worker.stages import STAGES, shares
 from worker.stages.evaluate import evaluate
 
@@ -36,7 +37,7 @@ def seconds(
     sizes = fields.pop("vocab_size", 0.25)
     task = {"type": type_, **{part: f"corpus_{part}" for part in corpora}, **fields}
     recipe = Recipe.model_validate({"vocab_size": sizes, "evaluation": {"task": task}})
-    return usual_seconds(recipe, corpora, device)
+    return task_seconds(recipe, corpora, device)
 
 
 @pytest.mark.parametrize("type_", PARTS)
@@ -61,10 +62,37 @@ def test_the_base_is_shared_by_the_sizes() -> None:
 
 
 def test_a_task_makes_its_stage_longer_and_no_other() -> None:
-    without, longer = shares(0.0), shares(1000.0)
-    assert usual_seconds(Recipe(), {}, "cpu") == 0
+    without, longer = shares(5.0, 0.0), shares(5.0, 1000.0)
+    assert task_seconds(Recipe(), {}, "cpu") == 0
     assert {s for s in without if without[s] != longer[s]} == {"evaluate"}
     assert longer["evaluate"] == without["evaluate"] + 1000
+
+
+def recovering(
+    device: str = "cpu", most_minutes: float = 10_000, documents: int = 1000, **asked: Any
+) -> float:
+    recipe = Recipe.model_validate({"recovery": asked})
+    return recovery_seconds(recipe, Corpus(documents=documents), device, most_minutes)
+
+
+def test_a_recovery_takes_what_is_asked_of_it() -> None:
+    for device in ("cpu", "cuda"):
+        presets = [recovering(device, preset=p) for p in ("fast", "balanced", "max")]
+        assert presets == sorted(presets)
+        assert recovering(device, objective="none") < min(presets) / 10
+        steps = recovering(device, max_steps=100)
+        assert recovering(device, max_steps=200) == pytest.approx(2 * steps)
+        assert recovering(device, max_steps=100, epochs=10_000) == steps
+        once = recovering(device, epochs=1, documents=10)
+        assert recovering(device, epochs=3, documents=20) == pytest.approx(6 * once)
+        assert recovering(device, preset="max", max_minutes=0.1) == 6
+        assert recovering(device, 0.1, preset="max", max_minutes=2) == 6
+
+
+def test_a_recovery_makes_its_stage_longer_and_no_other() -> None:
+    short, longer = shares(1.0, 5.0), shares(100.0, 5.0)
+    assert {s for s in short if short[s] != longer[s]} == {"recover"}
+    assert longer["recover"] == short["recover"] + 99
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ class Stage:
 
     name: str
     run: Callable[[JobContext, Path, StageProgress], None]
-    usual_seconds: float
-    """On two CPU cores, a small model and one size: they say how far a job is."""
+    usual_seconds: float = 0.0
+    """On two CPU cores, a small model and one size, but for what the recipe says: they tell how
+    far a job is."""
 
 
 STAGES = (
@@ -31,7 +32,7 @@ STAGES = (
     Stage("corpus", split_corpus, 1),
     Stage("tokenizer", train, 10),
     Stage("transfer", transfer, 1),
-    Stage("recover", recover_models, 120),
+    Stage("recover", recover_models),
     Stage("check", check, 6),
     Stage("export", export, 4),
     Stage("evaluate", evaluate, USUAL_SECONDS),
@@ -39,7 +40,8 @@ STAGES = (
 )
 
 
-def shares(task_seconds: float) -> dict[str, float]:
-    """How long each stage usually takes, by its name, in a job whose task takes so long."""
+def shares(recovery_seconds: float, task_seconds: float) -> dict[str, float]:
+    """How long each stage usually takes, by its name, in a job with such a recovery and task."""
     usual = {stage.name: stage.usual_seconds for stage in STAGES}
-    return {**usual, "evaluate": usual["evaluate"] + task_seconds}
+    by_recipe = {"recover": recovery_seconds, "evaluate": task_seconds}
+    return {name: seconds + by_recipe.get(name, 0.0) for name, seconds in usual.items()}

@@ -1,4 +1,4 @@
-"""How long the task of a job usually takes: it says how far a job is, and nothing else."""
+"""How long the task of a job usually takes."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ _LONGEST = 512
 """Tokens that a model reads of a text, where the task does not say."""
 
 
-def usual_seconds(recipe: Recipe, corpora: Mapping[str, Corpus], device: str) -> float:
+def task_seconds(recipe: Recipe, corpora: Mapping[str, Corpus], device: str) -> float:
     """Seconds for a size, as those of the stages are, with its part of the base's; 0 without one.
 
     `corpora` are the task's, by the fields that name them.
