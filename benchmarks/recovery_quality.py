@@ -1,14 +1,15 @@
 """Retrieval before and after recovery: nDCG@10 of base, transferred and recovered models.
 
-    python -m benchmarks.recovery_quality --data DATA/med|docstrings [--model FOLDER]
+    python -m benchmarks.recovery_quality --data DATA/med|docstrings|FILE [--model FOLDER]
         [--sizes 0.25 0.1] [--layers 0 3 2] [--presets balanced] [--minutes M] [--steps N]
         [--rate R] [--seeds 0] [--save FOLDER]
 
 The corpus is the documents; queries and judgements are read by the evaluation alone. A folder has
 a SMART collection (MED.ALL, MED.QRY, MED.REL); `docstrings` are those of this Python, each to be
-found by its first sentence, which the corpus does not have. ``--layers 0`` keeps all. ``--model``
-is a sentence-transformers folder, by default the packaged all-MiniLM-L6-v2. Runs on
-a GPU where there is one.
+found by its first sentence, which the corpus does not have; a file is Debian's list of package
+descriptions (``Translation-en``), each to be found by its title. ``--layers 0`` keeps all.
+``--model`` is a sentence-transformers folder, by default the packaged all-MiniLM-L6-v2. Runs on a
+GPU where there is one.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.retrieval import Retrieval, docstrings, smart
+from benchmarks.retrieval import Retrieval, collection
 from worker.compression import (
     LoadedModel,
     load_model,
@@ -105,8 +106,7 @@ def on_device(loaded: LoadedModel) -> LoadedModel:
 def main() -> None:
     arguments = parse()
     base = load_model(arguments.model or packaged_minilm())
-    collection = docstrings() if arguments.data == "docstrings" else smart(Path(arguments.data))
-    bench = Bench(arguments, base, collection)
+    bench = Bench(arguments, base, collection(arguments.data))
     sizes = [resolve_vocab_size(size, base.tokenizer) for size in arguments.sizes]
     keep = required_tokens(base.model, base.tokenizer)
     tokenizers = train_tokenizers(base.tokenizer, bench.texts, sizes, keep_tokens=keep)
