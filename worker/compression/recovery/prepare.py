@@ -4,22 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from transformers import PreTrainedModel
 
 from worker.compression.corpus import Texts
 from worker.compression.evaluation.encoding import longest_input
 from worker.compression.progress import Progress
+from worker.compression.recovery.budget import Budget, bounded, default_rate, settle
 from worker.compression.recovery.distributed.processes import Processes
+from worker.compression.recovery.layers import layer_count
 from worker.compression.recovery.nature import nature_of
 from worker.compression.recovery.objectives.distill import distillation
 from worker.compression.recovery.objectives.language import LanguageModelling
-from worker.compression.recovery.options import (
-    Budget,
-    RecoveryOptions,
-    bounded,
-    default_rate,
-    settle,
-)
+from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.schedule import Plan
 from worker.compression.recovery.teacher import as_teacher
 from worker.compression.recovery.texts.draws import Drawer
@@ -70,7 +65,7 @@ def prepare(  # noqa: PLR0913, PLR0917
         _held_out(objectives, documents, drawer, budget, processes),
         Plan(budget.steps, budget.seconds),
         budget,
-        options.learning_rate or default_rate(_width(models.student), budget),
+        options.learning_rate or _rate(models, budget),
         len(documents.training),
         list(names),
     )
@@ -106,5 +101,7 @@ def _held_out(
     return batches_of(objectives, drawn, processes)
 
 
-def _width(model: PreTrainedModel) -> int:
-    return int(model.config.hidden_size)
+def _rate(models: Models, budget: Budget) -> float:
+    student = models.student
+    fewer = layer_count(student) < layer_count(models.base.model)
+    return default_rate(int(student.config.hidden_size), budget, fewer_layers=fewer)

@@ -16,13 +16,14 @@ from worker.compression.corpus import Texts
 from worker.compression.loading import LoadedModel
 from worker.compression.out_of_memory import within_memory
 from worker.compression.progress import part
+from worker.compression.recovery.budget import Budget
 from worker.compression.recovery.course import Checkpoint, Course
 from worker.compression.recovery.distributed.processes import Processes
 from worker.compression.recovery.layers import drop_layers
 from worker.compression.recovery.learner import Learner
 from worker.compression.recovery.loop import Loop
 from worker.compression.recovery.nature import choose_objective, nature_of
-from worker.compression.recovery.options import Budget, RecoveryOptions
+from worker.compression.recovery.options import RecoveryOptions
 from worker.compression.recovery.outcome import Recovery
 from worker.compression.recovery.prepare import Prepared, prepare
 from worker.compression.recovery.summary import summarize

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 from worker.compression.errors import RecoveryTooShortError
+from worker.compression.recovery.budget import Budget
 from worker.compression.recovery.loop import Loop
-from worker.compression.recovery.options import Budget
 from worker.compression.recovery.outcome import Recovery
 from worker.compression.recovery.prepare import Prepared
 

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.loading import LoadedModel
-from worker.compression.recovery.options import Load
+from worker.compression.recovery.budget import Load
 from worker.compression.recovery.texts.draws import CHARACTERS_PER_TOKEN, Drawer
 from worker.compression.recovery.texts.rounds import Objective
 from worker.compression.recovery.texts.sample import Documents
