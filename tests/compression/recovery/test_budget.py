@@ -69,3 +69,4 @@ def test_the_rate_follows_width_length_and_depth() -> None:
     assert rate(width=768) == pytest.approx(2.5e-4)
     assert rate(budget=short) == pytest.approx(2.5e-4, rel=0.01)
     assert rate(fewer_layers=True) == 1e-3
+    assert rate(fewer_layers=True, budget=short) == pytest.approx(1e-3 / 2**0.5, rel=0.01)

@@ -69,7 +69,6 @@ def _epoch_steps(options: RecoveryOptions, budget: Budget, documents: int) -> in
 
 
 _RATE, _WIDTH, _TEXTS = 5e-4, 384, 3500 * 128
-_FEWER_LAYERS = 2.0
 _PASSES = {True: 500, False: 30}
 """Most draws of a document by default: of its parts when distilling, of its text else."""
 
@@ -79,11 +78,12 @@ def default_rate(width: int, budget: Budget, *, fewer_layers: bool) -> float:
 
     5e-4 is MiniLM's for 3,500 steps of 128 texts. A wider model gets less, and so does a shorter
     run, by the fourth root of its texts: at 50 steps of 16, both 2e-4 and 5e-5 end worse than 1e-4.
-    A model that lost layers has further to go, and gets twice as much (docs/decisions/0004).
+    A model that lost layers has further to go: twice as much, and by the eighth root
+    (docs/decisions/0004).
     """
     short = min(1.0, budget.steps * budget.batch_size / _TEXTS)
-    further = _FEWER_LAYERS if fewer_layers else 1.0
-    return float(_RATE * min(1.0, _WIDTH / width) * short ** (1 / 4) * further)
+    share = 2 * short ** (1 / 8) if fewer_layers else short ** (1 / 4)
+    return float(_RATE * min(1.0, _WIDTH / width) * share)
 
 
 @dataclass(frozen=True)
