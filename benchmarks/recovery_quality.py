@@ -1,13 +1,14 @@
 """Retrieval before and after recovery: nDCG@10 of base, transferred and recovered models.
 
-    python -m benchmarks.recovery_quality --data DATA/med|docstrings|FILE [--model FOLDER]
+    python -m benchmarks.recovery_quality --data FOLDER|docstrings|FILE [--model FOLDER]
         [--sizes 0.25 0.1] [--layers 0 3 2] [--presets balanced] [--minutes M] [--steps N]
         [--rate R] [--seeds 0] [--save FOLDER]
 
 The corpus is the documents; queries and judgements are read by the evaluation alone. A folder has
-a SMART collection (MED.ALL, MED.QRY, MED.REL); `docstrings` are those of this Python, each to be
-found by its first sentence, which the corpus does not have; a file is Debian's list of package
-descriptions (``Translation-en``), each to be found by its title. ``--layers 0`` keeps all.
+a SMART collection (MED.ALL, MED.QRY, MED.REL) or STS-B (*.csv); `docstrings` are those of this
+Python, each to be found by its first sentence, which the corpus does not have; a file is Debian's
+list of package descriptions (``Translation-en``), each to be found by its title. ``--layers 0``
+keeps all.
 ``--model`` is a sentence-transformers folder, by default the packaged all-MiniLM-L6-v2. Runs on a
 GPU where there is one.
 """
@@ -20,7 +21,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.retrieval import Retrieval, collection
+from benchmarks.collections import collection
+from benchmarks.retrieval import Retrieval
 from worker.compression import (
     LoadedModel,
     load_model,
