@@ -10,7 +10,8 @@ _PRESET = {
 }
 _TEXT = {"cpu": 0.03, "cuda": 0.0005}
 _TEXTS = {"cpu": 16, "cuda": 128}
-"""Of a small model: seconds of a preset and of a text, and the texts of a step."""
+"""Of a small model: seconds of a preset and of a text, and the texts of a step. Those of
+`balanced` are measured, the others follow from the steps or the work that each may take."""
 _NOTHING = 1.0
 
 
