@@ -43,13 +43,13 @@ def make_celery(settings: Settings) -> Celery:
     return celery
 
 
-class Bell:
+class Dispatcher:
     """Tells the workers that a job may wait for them."""
 
     def __init__(self, settings: Settings) -> None:
         self._celery = make_celery(settings)
 
-    def ring(self, job_id: str) -> None:
+    def send(self, job_id: str) -> None:
         """Send one message; raises `kombu.exceptions.OperationalError` where the broker is away."""
         self._celery.send_task(RUN_JOB, args=[job_id], retry=False)
 

@@ -5,7 +5,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from app.blobs import Blobs
-from app.broker import Bell
+from app.broker import Dispatcher
 from app.db import Database
 from app.settings import Settings
 
@@ -22,11 +22,11 @@ async def _blobs(request: Request) -> Blobs:
     return cast(Blobs, request.app.state.blobs)
 
 
-async def _bell(request: Request) -> Bell:
-    return cast(Bell, request.app.state.bell)
+async def _dispatcher(request: Request) -> Dispatcher:
+    return cast(Dispatcher, request.app.state.dispatcher)
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 BlobsDep = Annotated[Blobs, Depends(_blobs)]
-BellDep = Annotated[Bell, Depends(_bell)]
+DispatcherDep = Annotated[Dispatcher, Depends(_dispatcher)]

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from app.failures import UserFault
+from app.contract.errors import UserFault
 
 MEDIA_TYPE = "application/problem+json"
 HTTP_PROBLEMS = {

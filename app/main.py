@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry
 from app.artifacts.routes import router as artifacts
 from app.base_models.routes import router as base_models
 from app.blobs import Blobs
-from app.broker import Bell
+from app.broker import Dispatcher
 from app.corpora.routes import router as corpora
 from app.db import Database
 from app.errors import install_error_handlers
 from app.health.metrics import HttpMetrics, JobMetrics
 from app.health.routes import router as health
-from app.jobs.doorbells import ring_due_jobs
+from app.jobs.dispatch import dispatch_due_jobs
 from app.jobs.routes import router as jobs
 from app.middleware import RequestContext
 from app.openapi import install_openapi
@@ -58,17 +58,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     db = Database(settings.database_url)
     await run_in_threadpool(db.migrate)
-    bell = Bell(settings)
+    dispatcher = Dispatcher(settings)
     jobs_metrics = JobMetrics(db)
-    app.state.db, app.state.blobs, app.state.bell = db, Blobs(settings.blobs_url), bell
+    app.state.db, app.state.blobs, app.state.dispatcher = db, Blobs(settings.blobs_url), dispatcher
     app.state.registry.register(jobs_metrics)
-    app.state.ringing = asyncio.create_task(ring_due_jobs(db, bell, settings.doorbell_seconds))
+    app.state.dispatching = asyncio.create_task(
+        dispatch_due_jobs(db, dispatcher, settings.dispatch_seconds)
+    )
     try:
         yield
     finally:
-        app.state.ringing.cancel()
+        app.state.dispatching.cancel()
         with suppress(asyncio.CancelledError):
-            await app.state.ringing
+            await app.state.dispatching
         app.state.registry.unregister(jobs_metrics)
         db.close()
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1 << 30
@@ -25,7 +25,8 @@ class Settings(BaseSettings):
         "", description="`s3://`, `gs://`, `az://` or `file://` URL of uploads and results."
     )
     broker_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="The Redis or Valkey that carries the doorbells."
+        "redis://127.0.0.1:6379/0",
+        description="The Redis or Valkey that carries the messages to the workers.",
     )
     models_dir: Path | None = Field(
         None, description="Folder of local base models, each as `name` or `org/name`."
@@ -76,8 +77,14 @@ class Settings(BaseSettings):
     job_time_limit_seconds: int = Field(
         6 * 3600, gt=60, description="Limit of one attempt; it is asked to stop a minute earlier."
     )
-    doorbell_seconds: float = Field(
-        2, gt=0, description="How often the API looks for jobs whose message must be sent (again)."
+    dispatch_seconds: float = Field(
+        2,
+        gt=0,
+        # Its name until version 0.2 is read as well.
+        validation_alias=AliasChoices(
+            "FVT_DISPATCH_SECONDS", "FVT_DOORBELL_SECONDS", "dispatch_seconds"
+        ),
+        description="How often the API looks for jobs whose message must be sent (again).",
     )
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from benchmarks.recovery_loss import Case, case_of
 from benchmarks.transfer_loss import MODELS, all_contracts
-from worker.compression import RecoveryOptions, Watch, recover, transfer_vocabulary
+from worker.compression import RecoveryCallbacks, RecoveryOptions, recover, transfer_vocabulary
 
 FRACTION, METHODS = 0.25, ("fvt", "wvt", "pvt")
 POINTS = 10
@@ -47,7 +47,7 @@ def measure(
         if point.step == arguments.probe:
             probed.append(case.bits(student, tokenizer))
 
-    options, watch = RecoveryOptions(max_steps=arguments.steps), Watch(on_point=look)
+    options, watch = RecoveryOptions(max_steps=arguments.steps), RecoveryCallbacks(on_point=look)
     done = recover(base, student, tokenizer, lambda: case.training, options, seed, watch)
     return Bits(before, probed[0], case.bits(done.model, tokenizer))
 

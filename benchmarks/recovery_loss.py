@@ -31,7 +31,7 @@ from worker.compression import (
     train_tokenizers,
     transfer_vocabulary,
 )
-from worker.compression.evaluation.encoding import Encoder
+from worker.compression.models.encoder import Encoder
 from worker.compression.progress import silent
 
 FRACTIONS = (0.5, 0.25)

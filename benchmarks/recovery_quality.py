@@ -32,11 +32,9 @@ from worker.compression import (
     train_tokenizers,
     transfer_vocabulary,
 )
-from worker.compression.evaluation.encoding import Encoder
-from worker.compression.recovery.options import RecoveryOptions
-from worker.compression.recovery.outcome import Recovery
+from worker.compression.models.encoder import Encoder
+from worker.compression.recovery.options import Recovery, RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import recover
-from worker.compression.recovery.watch import Watch
 
 COLUMNS = ("model", "layers", "tokens", "parameters, M", "nDCG@10", "of base", "steps", "seconds")
 
@@ -143,7 +141,7 @@ class Bench:
         base = self.base
         student = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
         options = options_of(self.arguments, preset, layers)
-        watch = Watch(progress=self._say)
+        watch = RecoveryCallbacks(progress=self._say)
         done = recover(self.teacher, student, tokenizer, self.texts, options, seed, watch)
         if self.arguments.save:
             save_model(self.arguments.save, done.model, tokenizer, base.folder)

@@ -26,7 +26,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from worker.compression import LoadedModel, RecoveryOptions, Watch, load_model, recover
+from worker.compression import LoadedModel, RecoveryCallbacks, RecoveryOptions, load_model, recover
 
 SKIPPED = 5
 
@@ -68,7 +68,9 @@ def ours(model: Path, texts: list[str], arguments: Any) -> float:
         learning_rate=TrainingArguments.learning_rate,
     )
     student = load_model(model).model
-    done = recover(base, student, base.tokenizer, lambda: texts, options, 0, Watch(progress))
+    done = recover(
+        base, student, base.tokenizer, lambda: texts, options, 0, RecoveryCallbacks(progress)
+    )
     return done.summary.tokens / done.summary.steps / timed.seconds_a_step()
 
 

@@ -5,8 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.compression.evaluation.sentence_vectors import SentenceEncoder
-from worker.compression.evaluation.tasks.retrieval import Judgements, Texts, retrieval_score
+from worker.compression.evaluation.tasks.vectors import Judgements, Texts, retrieval_score
+from worker.compression.models.encoder import SentenceEncoder
 
 RECORD = re.compile(r"^\.I (\d+)\s*\n\.W\s*\n(.*?)(?=^\.I |\Z)", re.MULTILINE | re.DOTALL)
 

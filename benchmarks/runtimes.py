@@ -23,9 +23,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.static_vectors import StaticVectors, is_installed
 from worker.compression import LoadedModel, export_onnx, load_model, measure_size, onnx_files
-from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.onnx_encoder import OnnxEncoder
-from worker.compression.evaluation.timing import time_batches
+from worker.compression.evaluation.latency import time_batches
+from worker.compression.models.encoder import Encoder
+from worker.compression.runtimes.onnx import OnnxEncoder
 
 THREADS, BATCH_SIZES, TEXTS, REPEATS = 2, (1, 32), 256, 3
 

@@ -28,10 +28,10 @@ from worker.compression import (
     train_tokenizer,
     transfer_vocabulary,
 )
-from worker.compression.evaluation.tasks.classification import classification_score
-from worker.compression.evaluation.tasks.finetuning import Protocol
+from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
 from worker.compression.evaluation.tasks.scores import Scores, summary
-from worker.compression.evaluation.tasks.tagging import tagging_score
+from worker.compression.evaluation.tasks.sequence_classification import classification_score
+from worker.compression.evaluation.tasks.token_classification import tagging_score
 
 Rows = list[dict[str, Any]]
 
@@ -49,7 +49,7 @@ class Task:
     def texts(self) -> list[str]:
         return [row["text"] if "text" in row else " ".join(row["tokens"]) for row in self.train]
 
-    def score(self, loaded: LoadedModel, seed: int, protocol: Protocol) -> float:
+    def score(self, loaded: LoadedModel, seed: int, protocol: FineTuningConfig) -> float:
         if self.name == "ade":
             train, test = (
                 [(row["text"], str(row["label"])) for row in rows]
@@ -98,7 +98,7 @@ def main() -> None:
     arguments = parser.parse_args()
     options = RecoveryOptions(max_minutes=arguments.minutes)
     task = Task(arguments.task, arguments.data / arguments.task)
-    protocol = Protocol(epochs=arguments.epochs, learning_rate=arguments.rate)
+    protocol = FineTuningConfig(epochs=arguments.epochs, learning_rate=arguments.rate)
     base = on_device(load_model(arguments.model or packaged_minilm()))
 
     def measure(loaded: LoadedModel, seed: int) -> float:

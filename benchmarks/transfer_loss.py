@@ -34,17 +34,17 @@ from worker.compression import (
     train_tokenizer,
     transfer_vocabulary,
 )
-from worker.compression.evaluation.encoding import Encoder
 from worker.compression.evaluation.likelihood import (
     causal_bits_per_character,
     denoising_bits_per_character,
     excerpts,
 )
+from worker.compression.models.encoder import Encoder
 from worker.compression.progress import Progress, silent
-from worker.compression.tokenizers.backend import unbounded
+from worker.compression.tokenizers.tokenizer_json import unbounded
 from worker.compression.transfer.embeddings import row_map
-from worker.compression.transfer.partitions import as_columns
-from worker.compression.transfer.transplant import transplant
+from worker.compression.transfer.partition import as_columns
+from worker.compression.transfer.transfer import transplant
 
 MODELS = ("minilm-l6-mlm", "gpt2-mini", "t5-mini")
 FRACTIONS = (1.0, 0.5, 0.25)

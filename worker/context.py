@@ -7,24 +7,36 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from app.base_models.catalog import LocatedModel, locate
 from app.blobs import Blobs
+from app.contract.errors import UserFault
+from app.contract.recipe import Recipe
 from app.corpora.documents import Row, read_documents, read_rows
 from app.corpora.models import Corpus
 from app.db import Database
-from app.failures import UserFault
 from app.jobs import transitions
 from app.jobs.models import Job
-from app.jobs.recipe import Recipe
 from app.jobs.transitions import Claim
 from app.settings import Settings
 from worker.compression import LoadedModel, load_model
 from worker.compression.progress import part
-from worker.device import device_of
-from worker.durations.recovery import recovery_seconds
-from worker.durations.task import task_seconds
+from worker.estimates import recovery_seconds, task_seconds
 from worker.progress import JobProgress
 from worker.workspace import Outputs, Workspace
+
+
+def device_of(settings: Settings) -> str:
+    """The GPU where this machine has one that may be used, else the CPU."""
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    return best if settings.device == "auto" else settings.device
+
+
+def to_device(model: torch.nn.Module, settings: Settings) -> None:
+    """Move a model to where models run."""
+    model.to(device_of(settings))
+
 
 StageProgress = Callable[[float, str], None]
 """Called with the fraction of the stage and a message; raises where the job is to stop."""

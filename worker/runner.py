@@ -2,23 +2,56 @@
 
 import logging
 import time
+from datetime import timedelta
 
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import select
 
 from app.blobs import Blobs
+from app.contract.errors import JobError, UserFault
 from app.db import Database
-from app.failures import JobError
 from app.jobs import transitions
 from app.jobs.models import StageCheckpoint
 from app.jobs.state import TERMINAL, Status
 from app.jobs.transitions import Claim, LeaseLostError
 from app.settings import Settings
+from worker.compression import CompressionError
 from worker.context import JobContext, load_context
-from worker.endings import end_badly
-from worker.lease import Lease
+from worker.lease import CancelledError, Lease
 from worker.stages import STAGES, Stage, shares
 
 log = logging.getLogger(__name__)
+
+RETRY_DELAY = timedelta(seconds=10)
+TIME_LIMIT = JobError(
+    type="system",
+    code="time_limit",
+    message="The job ran into this installation's time limit. Use a smaller corpus, or have "
+    "FVT_JOB_TIME_LIMIT_SECONDS raised.",
+    retryable=False,
+)
+
+
+def end_badly(db: Database, claim: Claim, error: Exception) -> Status:
+    """Write down why the job did not succeed; returns the status it has now."""
+    if isinstance(error, CancelledError):
+        return transitions.cancelled(db, claim)
+    if isinstance(error, (UserFault, CompressionError)):
+        return transitions.fail(db, claim, _user_error(error))
+    if isinstance(error, SoftTimeLimitExceeded):
+        return transitions.fail(db, claim, TIME_LIMIT)
+    log.error("%s failed", claim.job_id, exc_info=error)
+    return transitions.hand_back(db, claim, _system_error(error), RETRY_DELAY)
+
+
+def _user_error(error: UserFault | CompressionError) -> JobError:
+    return JobError(type="user", code=error.code, message=str(error), retryable=False)
+
+
+def _system_error(error: Exception) -> JobError:
+    code = getattr(error, "code", None) or "internal_error"
+    message = f"Something broke on our side ({type(error).__name__}); the worker's log has it."
+    return JobError(type="system", code=code, message=message, retryable=True)
 
 
 def run_to_an_end(claim: Claim, settings: Settings, db: Database, blobs: Blobs) -> None:

@@ -1,15 +1,93 @@
 """A stored file as a response: whole, in part, or only its headers; never held in memory."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from app.artifacts.ranges import select_bytes
 from app.artifacts.service import StoredFile
 from app.blobs import Blobs
-from app.errors import NotFoundError
+from app.errors import NotFoundError, RangeNotSatisfiableError
+
+ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,30})-([0-9]{0,30})[ \t]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The bytes [start, end) of a file of `size` bytes, and the status that says so."""
+
+    status: HTTPStatus
+    start: int
+    end: int
+    size: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What tells a client which bytes these are."""
+        if self.status == HTTPStatus.NOT_MODIFIED:
+            return {}
+        headers = {"content-length": str(self.end - self.start)}
+        if self.status == HTTPStatus.PARTIAL_CONTENT:
+            headers["content-range"] = f"bytes {self.start}-{self.end - 1}/{self.size}"
+        return headers
+
+
+def select_bytes(method: str, headers: Mapping[str, str], etag: str, size: int) -> Selection:
+    """What to answer; `headers` has lower-case names.
+
+    Raises `RangeNotSatisfiableError` where the range begins behind the last byte.
+    """
+    if _names(headers.get("if-none-match", ""), etag):
+        return Selection(HTTPStatus.NOT_MODIFIED, 0, 0, size)
+    # A date in If-Range never holds: these files have no Last-Modified, only a strong ETag.
+    ranged = method == "GET" and headers.get("if-range", etag).strip() == etag
+    wanted = parse_range(headers.get("range", ""), size) if ranged else None
+    if wanted is None:
+        return Selection(HTTPStatus.OK, 0, size, size)
+    return Selection(HTTPStatus.PARTIAL_CONTENT, *wanted, size)
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """The range as [start, end); None where the whole file is the answer.
+
+    That is so without a header, with one that makes no sense, and with several ranges.
+    """
+    match = ONE_RANGE.fullmatch(header.strip())
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        return _suffix(int(last), size)
+    start = int(first)
+    if last and int(last) < start:
+        return None
+    if start >= size:
+        raise _unsatisfiable(size)
+    return start, min(int(last) + 1, size) if last else size
+
+
+def _suffix(length: int, size: int) -> tuple[int, int] | None:
+    if length == 0:
+        raise _unsatisfiable(size)
+    return (max(size - length, 0), size) if size else None
+
+
+def _names(if_none_match: str, etag: str) -> bool:
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or etag in tags
+
+
+def _unsatisfiable(size: int) -> RangeNotSatisfiableError:
+    return RangeNotSatisfiableError(
+        "range_not_satisfiable",
+        f"The file has {size} bytes; ask for a range within them.",
+        headers={"content-range": f"bytes */{size}"},
+    )
+
 
 NOTHING_RUNS = "default-src 'none'; sandbox"
 REPORT_RUNS = (

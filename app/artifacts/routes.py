@@ -1,18 +1,66 @@
 """The results of jobs over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.artifacts import service
-from app.artifacts.openapi import ARCHIVE, FILE, RANGE_HEADERS, REPORT
 from app.artifacts.responses import file_response
-from app.artifacts.schemas import ArtifactFile
+from app.artifacts.service import ArtifactFile
 from app.dependencies import BlobsDep, DatabaseDep
-from app.jobs.accept import choose_media_type
+from app.jobs.routes import choose_media_type
 from app.openapi import problems
 from app.pagination import Page
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+BYTES_HEADERS = {
+    name: {"description": description, "schema": {"type": "string"}}
+    for name, description in {
+        "ETag": "The file's sha256, in quotes",
+        "Accept-Ranges": "`bytes`",
+        "Content-Length": "Bytes that follow",
+    }.items()
+}
+
+
+def _file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
+    content = {media_type: BINARY}
+    return {
+        200: {"description": "The file", "content": content, "headers": BYTES_HEADERS},
+        206: {"description": "The part asked for", "content": content},
+        304: {"description": "The client has it already"},
+    }
+
+
+ARCHIVE = _file_responses("application/gzip")
+FILE = _file_responses("application/octet-stream")
+REPORT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The report",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "text/html": {"schema": {"type": "string"}},
+        },
+    }
+}
+RANGE_HEADERS: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": description,
+            "schema": {"type": "string"},
+        }
+        for name, description in {
+            "Range": "One range of bytes, as `bytes=1000-`",
+            "If-Range": "The `ETag` of the part that the client has",
+            "If-None-Match": "The `ETag` of the file that the client has",
+        }.items()
+    ]
+}
+
 
 REPORTS = {"application/json": "report.json", "text/html": "report.html"}
 

@@ -2,10 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal, Self
+from urllib.parse import quote
 
+from pydantic import BaseModel, Field
+
+from app.contract.artifact import Artifact, archive_key, file_key
 from app.db import Database
 from app.errors import ConflictError, NotFoundError
-from app.jobs.artifact import Artifact, archive_key, file_key
 from app.jobs.models import Job
 from app.jobs.service import read_job
 from app.jobs.state import Status
@@ -80,3 +84,19 @@ def _file_name(job: Job) -> str:
     """The job's name, or its model's, as far as it is safe in any file system and header."""
     name = job.name or job.base_model.rpartition("/")[2]
     return UNSAFE_IN_NAMES.sub("-", name).strip("-.")[:100] or job.id
+
+
+class ArtifactFile(BaseModel):
+    """A file of a result."""
+
+    object: Literal["artifact"] = "artifact"
+    path: str = Field(examples=["model.safetensors"])
+    bytes: int = Field(examples=[55_812_360])
+    sha256: str
+    url: str = Field(description="Where it is, on this host")
+
+    @classmethod
+    def of(cls, job_id: str, file: StoredFile) -> Self:
+        """What a client sees of a stored file."""
+        url = f"/v1/jobs/{job_id}/artifacts/{quote(file.path)}"
+        return cls(path=file.path, bytes=file.bytes, sha256=file.sha256, url=url)

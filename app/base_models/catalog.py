@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.base_models import hub
-from app.base_models.checks import ModelFacts, examine
+from app.base_models.checks import ModelFacts, TrainingFacts, examine, training_facts
 from app.base_models.folders import (
     ModelFolder,
     check_id,
@@ -18,8 +18,7 @@ from app.base_models.folders import (
     list_folders,
 )
 from app.base_models.hub import HubUnreachableError
-from app.base_models.training import TrainingFacts, training_facts
-from app.failures import UserFault
+from app.contract.errors import UserFault
 from app.settings import Settings
 
 __all__ = [

@@ -1,11 +1,12 @@
 """Whether a model may and can be compressed, told from its configs before anything else is read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.base_models.vocabulary import check_table, vocabulary_of
 from app.base_models.weights import (
+    StoredTensor,
     check_weight_names,
     count_parameters,
     invalid_model,
@@ -13,7 +14,37 @@ from app.base_models.weights import (
     read_tensors,
     weight_files,
 )
-from app.failures import UserFault
+from app.contract.errors import UserFault
+
+MOST_ROWS_PER_TOKEN, PADDING_ROWS = 2, 1024
+
+
+def vocabulary_of(tokenizer: dict[str, Any]) -> tuple[str, int]:
+    """The kind of a `tokenizer.json`, and how many tokens it has."""
+    try:
+        kind, vocabulary = tokenizer["model"]["type"], tokenizer["model"]["vocab"]
+        added = {token["content"] for token in tokenizer.get("added_tokens", [])}
+        # A Unigram's is a list of pairs of a piece and its score.
+        pieces = {piece for piece, _ in vocabulary} if isinstance(vocabulary, list) else vocabulary
+        return str(kind), len(added.union(pieces))
+    except (KeyError, TypeError, ValueError) as error:
+        raise invalid_model("tokenizer.json cannot be read") from error
+
+
+def check_table(config: dict[str, Any], tokens: int, tensors: Iterable[StoredTensor]) -> None:
+    """Refuse a model whose config, weights and tokenizer are not of one vocabulary."""
+    text_config = config.get("text_config")
+    rows = (text_config if isinstance(text_config, dict) else config).get("vocab_size")
+    if not isinstance(rows, int):
+        return  # the architecture's default, which only the worker knows
+    if not any(tensor.shape[:1] == [rows] for tensor in tensors):
+        raise invalid_model(f"its config speaks of {rows} tokens, its weights of another number")
+    if not tokens <= rows <= MOST_ROWS_PER_TOKEN * tokens + PADDING_ROWS:
+        raise invalid_model(
+            f"its tokenizer has {tokens} tokens and its embedding matrix {rows} rows, so they do "
+            "not belong together"
+        )
+
 
 TOKENIZER_TYPES = ("WordPiece", "BPE", "Unigram")
 ENCODER_DECODERS = ("t5", "mt5", "bart", "mbart")
@@ -122,3 +153,63 @@ def _check_kind(model_type: str, kind: str) -> None:
             f"The tokenizer of this {model_type} model is of the kind {kind[:80]}; with this model "
             f"type only {', '.join(SUPPORTED[model_type])} can be compressed.",
         )
+
+
+WITHOUT_TOKEN_CLASSIFICATION = ("gemma3_text", "bart", "mbart")
+"""All that are supported have one for sequence classification."""
+
+
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers")
+DECODER_LAYERS = ("decoder_layers", "num_decoder_layers")
+HEADS: dict[str, tuple[str, ...]] = {
+    "mlm": ("ForMaskedLM", "ForPreTraining", "WithLMHead"),
+    "clm": ("ForCausalLM", "LMHeadModel"),
+    "denoise": ("ForConditionalGeneration", "WithLMHeadModel"),
+}
+"""Endings of the names of the classes that can be trained so."""
+NEEDS = {
+    "mlm": "a model with a mask token and a masked-language-model head",
+    "clm": "a decoder with its language-model head",
+    "denoise": "an encoder-decoder with its head",
+}
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """The class that wrote a model and its layers; None where the configs do not say."""
+
+    architecture: str | None
+    layers: int | None
+    has_mask: bool | None
+
+    def fault(self, objective: str) -> str | None:
+        """What an objective (of one name) needs and the model is not; None where it may be."""
+        if objective not in HEADS:
+            return None
+        lacks_head = self.architecture and not self.architecture.endswith(HEADS[objective])
+        lacks_mask = objective == "mlm" and self.has_mask is False
+        return NEEDS[objective] if lacks_head or lacks_mask else None
+
+
+def training_facts(folder: Path) -> TrainingFacts:
+    """Read what the configs of a checked model folder say."""
+    config = read_json(folder / "config.json")
+    architectures = config.get("architectures")
+    architecture = architectures[0] if isinstance(architectures, list) and architectures else None
+    counts = [config.get(name) for name in (*LAYERS, *DECODER_LAYERS)]
+    found = [count for count in counts if isinstance(count, int)]
+    return TrainingFacts(
+        architecture if isinstance(architecture, str) else None,
+        max(found, default=None),
+        _has_mask(folder),
+    )
+
+
+def _has_mask(folder: Path) -> bool | None:
+    """Whether a tokenizer has a mask token, told by its config where that names any."""
+    file = folder / "tokenizer_config.json"
+    config: dict[str, Any] = read_json(file) if file.is_file() else {}
+    if "mask_token" in config:
+        return config["mask_token"] is not None
+    # Some classes have one by default.
+    return None

@@ -11,7 +11,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from app.base_models.weights import weight_files
-from app.failures import UserFault
+from app.contract.errors import UserFault
 from app.settings import Settings
 
 PACKAGED_ID = "sentence-transformers/all-MiniLM-L6-v2"

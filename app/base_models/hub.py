@@ -14,7 +14,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 )
 
 from app.base_models.checks import CONFIGS, check_configs, check_files, check_size
-from app.failures import UserFault
+from app.contract.errors import UserFault
 
 SECONDS = 20
 WEIGHTS = "model*.safetensors"

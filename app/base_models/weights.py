@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from app.failures import UserFault
+from app.contract.errors import UserFault
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -7,15 +7,35 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from app.cli.options import ApiKey, AsJson, OutDir, check_out
 from app.cli.output import before_after, complain, out, print_json, say
-from app.cli.session import service_for, wait, why
-from app.cli.task_data import with_task_data
+from app.cli.session import ApiKey, AsJson, OutDir, check_out, service_for, wait, why
 from app.cli.up import end_on_sigterm
-from app.client import UploadError
-from app.client.uploads import check_joinable
-from app.jobs.recipe import Recipe
+from app.client import FvtClient, UploadError
+from app.client.transfers import check_joinable
+from app.contract.recipe import TASKS, Recipe
 from app.jobs.state import Status
+
+
+def with_task_data(client: FvtClient, recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with ids in place of files: each that its task names is uploaded as records.
+
+    What is no file here is left to the service, which says what is wrong with it.
+    """
+    evaluation = recipe.get("evaluation")
+    task = evaluation.get("task") if isinstance(evaluation, dict) else None
+    if not isinstance(evaluation, dict) or not isinstance(task, dict):
+        return recipe
+    sent = {
+        name: client.upload_corpus(Path(task[name]), format="records").id
+        for name in _parts(task)
+        if isinstance(task.get(name), str) and Path(task[name]).is_file()
+    }
+    return {**recipe, "evaluation": {**evaluation, "task": {**task, **sent}}}
+
+
+def _parts(task: dict[str, Any]) -> tuple[str, ...]:
+    type_ = task.get("type")
+    return TASKS[type_].data if isinstance(type_, str) and type_ in TASKS else ()
 
 
 def compress(

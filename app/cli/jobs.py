@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli.options import LOCAL_URL, ApiKey, AsJson, JobId, OutDir, ServiceUrl, check_out
 from app.cli.output import out, print_json, say
+from app.cli.session import LOCAL_URL, ApiKey, AsJson, JobId, OutDir, ServiceUrl, check_out
 from app.client import FvtClient
 from app.jobs.state import Status
 

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from app.cli import compress, jobs, up
-from app.cli.local.errors import LocalServiceError
+from app.cli.local import LocalServiceError
 from app.cli.output import complain
 from app.client import ClientError
 

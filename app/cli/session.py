@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from app.cli.local.service import LocalService
+import typer
+
+from app.cli.local import LocalService
 from app.cli.output import JobDisplay, say
-from app.client import ClientError, FvtClient, Job, UnreachableError
+from app.client import ClientError, DownloadError, FvtClient, Job, UnreachableError
+from app.client.transfers import check_target
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,24 @@ def why(job: Job) -> str:
     if job.error is None:
         return f"{job.id} was {job.status}."
     return f"{job.error.message} [{job.error.code}] ({job.id}, attempt {job.attempt})"
+
+
+LOCAL_URL = "http://127.0.0.1:8000"
+
+ServiceUrl = Annotated[str, typer.Option("--url", envvar="FVT_URL", help="The service to ask.")]
+ApiKey = Annotated[
+    str | None, typer.Option("--api-key", envvar="FVT_API_KEY", help="Key of the service.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+OutDir = Annotated[
+    Path, typer.Option("--out", file_okay=False, help="Folder to make; not there yet, or empty.")
+]
+
+
+def check_out(target: Path) -> None:
+    """Refuse, before anything is done, a folder that holds something."""
+    try:
+        check_target(target)
+    except DownloadError as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from error

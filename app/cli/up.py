@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.local.service import LocalService
+from app.cli.local import LocalService
 
 DataDir = Annotated[Path, typer.Option(help="Folder of the database, files and logs.")]
 

@@ -8,10 +8,9 @@ from typing import Any, Self
 
 import httpx
 
-from app.client.downloads import OnBytes, check_target, fetch, unpack
 from app.client.errors import ApiError, DownloadError, UnreachableError
 from app.client.models import ArtifactFile, BaseModelInfo, Corpus, Event, Job
-from app.client.uploads import open_corpus
+from app.client.transfers import OnBytes, check_target, fetch, open_corpus, unpack
 
 TIMEOUT = httpx.Timeout(60, connect=5)
 PAGE = 100

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from app.failures import JobError
+from app.contract.errors import JobError
 from app.jobs.state import TERMINAL, Status
 
 

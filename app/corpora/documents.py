@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from app.contract.errors import UserFault
 from app.corpora.formats.blocks import Limits, read_blocks
 from app.corpora.formats.jsonl import Row, read_jsonl, read_records
 from app.corpora.formats.jsonl import read_rows as rows_of
@@ -16,7 +17,6 @@ from app.corpora.formats.layout import (
 from app.corpora.formats.parquet import read_parquet
 from app.corpora.formats.separated import read_separated
 from app.corpora.formats.text import read_text
-from app.failures import UserFault
 
 __all__ = [
     "Compression",

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.contract.recipe import TASKS
 from app.db import Base, now
 from app.ids import new_id
-from app.jobs.recipe.task import TASKS
 from app.jobs.state import Status
 
 WAITING = "waiting for a worker"

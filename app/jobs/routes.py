@@ -1,21 +1,160 @@
 """Jobs over HTTP."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, Field
 
 from app.dependencies import BlobsDep, DatabaseDep
+from app.errors import ProblemError
 from app.jobs import service
-from app.jobs.accept import choose_media_type
 from app.jobs.events import read_events, read_news, sequence_of, stream_events
-from app.jobs.intake import IntakeDep
-from app.jobs.openapi import EVENTS, LOOK_AGAIN, SUBMISSION, SUBMITTED
-from app.jobs.schemas import EventView, JobQuery, JobView
+from app.jobs.schemas import EventView, JobForm, JobQuery, JobRequest, JobView
 from app.jobs.state import ACTIVE, Status
+from app.jobs.submission import IntakeDep
 from app.openapi import problems
 from app.pagination import Page, PageDep
+
+
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's JSON schema, in one piece."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def inline(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inline(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if name := node.get("$ref", "").removeprefix("#/$defs/"):
+            return inline(definitions[name])
+        # A discriminator's mapping names the definitions that are gone now.
+        return {key: inline(value) for key, value in node.items() if key != "discriminator"}
+
+    return {name: inline(value) for name, value in schema.items()}
+
+
+SUBMISSION: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": inlined(JobRequest),
+                "examples": {
+                    "default": {
+                        "summary": "A quarter of the vocabulary, everything else as it comes",
+                        "value": {
+                            "base_model": "sentence-transformers/all-MiniLM-L6-v2",
+                            "corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
+                            "recipe": {"vocab_size": 0.25},
+                        },
+                    },
+                    "task": {
+                        "summary": "Measured on labelled texts, which `records` corpora hold",
+                        "value": {
+                            "base_model": "sentence-transformers/all-MiniLM-L6-v2",
+                            "corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
+                            "recipe": {
+                                "vocab_size": 0.25,
+                                "evaluation": {
+                                    "task": {
+                                        "type": "sequence_classification",
+                                        "train": "corpus_01kaf41c3w8m2n6p9r4t7v0x5y",
+                                        "test": "corpus_01kaf42g7z1b5d8f2h6k9m3q0s",
+                                    }
+                                },
+                                "gate": {"min_quality": 0.98, "metric": "macro_f1"},
+                            },
+                        },
+                    },
+                    "sweep": {
+                        "summary": "Three sizes; the smallest that keeps 90 % of the quality",
+                        "value": {
+                            "base_model": "sentence-transformers/all-MiniLM-L6-v2",
+                            "corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
+                            "recipe": {
+                                "vocab_size": [0.5, 0.25, 0.1],
+                                "gate": {"min_quality": 0.9},
+                            },
+                        },
+                    },
+                },
+            },
+            "multipart/form-data": {"schema": inlined(JobForm)},
+        },
+    }
+}
+
+RETRY_AFTER: dict[str, Any] = {
+    "description": "Seconds until it is worth to look again; only while the job is active",
+    "schema": {"type": "integer"},
+}
+LOOK_AGAIN: dict[str, Any] = {"headers": {"Retry-After": RETRY_AFTER}}
+SUBMITTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "headers": {
+            "Location": {"description": "Path of the job", "schema": {"type": "string"}},
+            "Retry-After": RETRY_AFTER,
+            "Idempotent-Replayed": {
+                "description": "`true` where this submission had made the job before",
+                "schema": {"type": "string"},
+            },
+        }
+    }
+}
+STREAM = """event: stage.started
+data: {"object":"event","id":"event_417","type":"stage.started","data":{"stage":"tokenizer"}, …}
+id: event_417
+
+"""
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": STREAM}}},
+    204: {"description": "Stream only: the job has ended and nothing follows this event"},
+}
+
+
+class NotAcceptableError(ProblemError):
+    status = HTTPStatus.NOT_ACCEPTABLE
+
+
+def choose_media_type(accept: str | None, offers: Sequence[str]) -> str:
+    """The offer that an `Accept` header ranks highest; among equals, and without one, the first."""
+    ranges = _media_ranges(accept) if accept and accept.strip() else {"*/*": 1.0}
+    best = max(offers, key=lambda offer: _quality(ranges, offer))
+    if _quality(ranges, best) > 0:
+        return best
+    raise NotAcceptableError(
+        "not_acceptable", f"This is available as {' or '.join(offers)}; ask for one in `Accept`."
+    )
+
+
+def _media_ranges(accept: str) -> dict[str, float]:
+    """Each media range in the header, with its quality."""
+    ranges = {}
+    for part in accept.split(","):
+        media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        qualities = [value[2:] for value in parameters if value.startswith("q=")]
+        ranges[media_range] = _number(qualities[0]) if qualities else 1.0
+    return ranges
+
+
+def _number(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _quality(ranges: dict[str, float], offer: str) -> float:
+    """The quality of the most specific range that holds the offer (RFC 9110, 12.5.1)."""
+    for media_range in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
+        if media_range in ranges:
+            return ranges[media_range]
+    return 0.0
+
 
 EVENT_STREAM = "text/event-stream"
 LOOK_AGAIN_SECONDS = "2"
@@ -68,7 +207,7 @@ async def submit_job(
         response.headers["idempotent-replayed"] = "true"
     else:
         # Behind the answer, which a broker that is away must not delay.
-        afterwards.add_task(intake.ring, job.id)
+        afterwards.add_task(intake.dispatch, job.id)
     return JobView.of(job)
 
 

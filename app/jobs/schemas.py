@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.failures import JobError
+from app.contract.errors import JobError
+from app.contract.recipe import Recipe
 from app.ids import PRINTABLE
 from app.jobs.models import Job, JobEvent
-from app.jobs.recipe import Recipe
 from app.jobs.state import Status
 from app.pagination import PageQuery
 

@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, CursorResult, select, update
 from sqlalchemy.orm import Session
 
+from app.contract.errors import JobError
 from app.db import Database, now
-from app.failures import JobError
 from app.jobs.models import WAITING, Job, JobEvent, StageCheckpoint
 from app.jobs.state import TRANSITIONS, Status
 
-RING_AGAIN_FIRST = timedelta(seconds=30)
-RING_AGAIN_LAST = timedelta(minutes=5)
+DISPATCH_AGAIN_FIRST = timedelta(seconds=30)
+DISPATCH_AGAIN_LAST = timedelta(minutes=5)
 HELD = (Status.RUNNING, Status.CANCELLING)
 
 
@@ -201,12 +201,12 @@ def expire(db: Database, job_id: str) -> bool:
         return job is not None and job.status == Status.QUEUED
 
 
-def rang(db: Database, job_id: str) -> None:
+def mark_dispatched(db: Database, job_id: str) -> None:
     """Note that a worker was told of a queued job; to be told again until one claims it."""
     with db.write() as session:
         job = session.get(Job, job_id)
         if job and job.status == Status.QUEUED:
-            wait = min(max(RING_AGAIN_FIRST, now() - job.created_at), RING_AGAIN_LAST)
+            wait = min(max(DISPATCH_AGAIN_FIRST, now() - job.created_at), DISPATCH_AGAIN_LAST)
             _update(session, Job.id == job_id, Job.status == job.status, due_at=now() + wait)
 
 

@@ -15,9 +15,9 @@ import httpx
 import uvicorn
 
 from app.blobs import Blobs
+from app.contract.artifact import archive_key, file_key
 from app.db import Database
 from app.jobs import transitions
-from app.jobs.artifact import archive_key, file_key
 from app.jobs.transitions import Claim
 from app.main import create_app
 from app.settings import Settings
@@ -81,7 +81,7 @@ def serving(folder: Path, broker_url: str, **settings: Any) -> Iterator[Service]
             "broker_url": broker_url,
             "hub": False,
             "auth": "off",
-            "doorbell_seconds": 3600,
+            "dispatch_seconds": 3600,
             **settings,
         }
     )

@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from benchmarks.retrieval import smart
 from worker.compression import load_model
-from worker.compression.evaluation.encoding import Encoder
+from worker.compression.models.encoder import Encoder
 
 DRUGS = ["ibuprofen", "lithium", "clozapine", "aspirin", "insulin"]
 EFFECTS = ["a rash", "nausea", "seizures", "a fever"]

@@ -57,9 +57,9 @@ class Up:
         self.family = psutil.Process(self.process.pid).children(recursive=True)
 
     def named(self, part: str) -> list[psutil.Process]:
-        """The descendants whose command line has `part`, keepers aside."""
+        """The descendants whose command line has `part`, supervisors aside."""
         lines = {child: " ".join(child.cmdline()) for child in self.family}
-        return [c for c, line in lines.items() if part in line and "keeper" not in line]
+        return [c for c, line in lines.items() if part in line and "app.cli.supervise" not in line]
 
     def end(self, signal_: signal.Signals) -> tuple[int, str]:
         """Send a signal to this process alone; its exit code, and what it said."""

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.client import ApiError, Artifact, DownloadError
-from app.client.downloads import check_target, fetch, unpack
+from app.client.transfers import check_target, fetch, unpack
 
 CONTENT = bytes(range(256)) * 1000
 ARTIFACT = Artifact(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest(), url="/x")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.task_data import with_task_data
+from app.cli.compress import with_task_data
 from app.client import ApiError, FvtClient
 from tests.app.serving import MODEL, Service, serving
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.client import UploadError
-from app.client.uploads import open_corpus
+from app.client.transfers import open_corpus
 
 
 def files(folder: Path, contents: dict[str, bytes]) -> list[Path]:

@@ -18,8 +18,8 @@ from worker.compression import (
     train_tokenizer,
     transfer_vocabulary,
 )
-from worker.compression.check import check_artifact
-from worker.compression.evaluation.encoding import Encoder
+from worker.compression.models.encoder import Encoder
+from worker.compression.self_check import check_artifact
 
 FOLDER = Path(os.environ.get("FVT_TOKENIZERS_DIR", ""))
 BY_TYPE = {kind.model_type: kind for kind in reversed(KINDS)}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from worker.compression import OutOfMemoryError
-from worker.compression.out_of_memory import within_memory
+from worker.compression.errors import within_memory
 
 
 def of_cuda() -> None:

@@ -19,10 +19,9 @@ from worker.compression import (
     save_model,
     transfer_vocabulary,
 )
-from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.onnx_encoder import OnnxEncoder
-from worker.compression.pooling import pooling_of
-from worker.compression.recovery.nature import nature_of
+from worker.compression.models.encoder import Encoder, pooling_of
+from worker.compression.recovery.recover import model_traits
+from worker.compression.runtimes.onnx import OnnxEncoder
 
 TEXTS = [*domain_texts()[:5], "rash"]
 MODULES = {"": "models.Transformer", "1_Pooling": "models.Pooling"}
@@ -113,4 +112,4 @@ def test_without_a_pooling_module_the_head_decides(
     kind = next(kind for kind in KINDS if head in kind.classes)
     tokenizer, _ = tokenizer_pair(kind.family)
     loaded = LoadedModel(kind.make(head, tokenizer, **more), tokenizer, tmp_path)
-    assert pooling_of(tmp_path, loaded.model) == nature_of(loaded).pooling == pooling
+    assert pooling_of(tmp_path, loaded.model) == model_traits(loaded).pooling == pooling

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.blobs import Blobs
+from app.contract.recipe import Recipe
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
-from app.jobs.recipe import Recipe
 from app.settings import Settings
 from tests.conftest import valkey_server
 from tests.worker.models import make_base_model

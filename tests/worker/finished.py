@@ -6,9 +6,9 @@ import tarfile
 from contextlib import closing
 
 from app.blobs import Blobs
+from app.contract.recipe import Recipe
 from app.db import Database
 from app.jobs.models import Job
-from app.jobs.recipe import Recipe
 from tests.worker.processes import events
 
 STAGES = [

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from app.blobs import Blobs
+from app.contract.recipe import Recipe
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
-from app.jobs.recipe import Recipe
 from app.settings import Settings
 from tests.worker.finished import UNTRAINED
 from tests.worker.models import texts

@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import select
 
 from app.blobs import Blobs
-from app.broker import QUEUE, Bell
+from app.broker import QUEUE, Dispatcher
+from app.contract.recipe import Recipe
 from app.corpora.models import Corpus
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job, JobEvent
-from app.jobs.recipe import Recipe
 from app.jobs.state import TERMINAL
 from app.settings import Settings
 
@@ -121,13 +121,13 @@ def wait_until(condition: Callable[[], bool], seconds: float = 240) -> None:
 
 def wait_for_end(settings: Settings, db: Database, job_id: str, seconds: float = 240) -> Job:
     """Ring as the front end does until the job has ended."""
-    bell = Bell(settings)
+    dispatcher = Dispatcher(settings)
 
     def ended() -> bool:
         for due in transitions.due(db):
             if transitions.expire(db, due):
-                bell.ring(due)
-                transitions.rang(db, due)
+                dispatcher.send(due)
+                transitions.mark_dispatched(db, due)
         return read(db, job_id).status in TERMINAL
 
     wait_until(ended, seconds)

@@ -3,7 +3,7 @@ import tarfile
 import time
 from pathlib import Path
 
-from worker.archive import Archive
+from worker.stages.package import Archive
 
 
 def build(folder: Path, target: Path) -> str:

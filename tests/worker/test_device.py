@@ -15,7 +15,7 @@ from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.in_process import report_of, run, unpack
 from tests.worker.processes import worker_process
-from worker.device import to_device
+from worker.context import to_device
 
 
 @pytest.fixture

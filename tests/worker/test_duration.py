@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.blobs import Blobs
+from app.contract.recipe import Recipe
 from app.corpora.models import Corpus
 from app.db import Database
-from app.jobs.recipe import Recipe
 from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.in_process import run
@@ -17,8 +17,7 @@ from tests.worker.labelled import labelled, store_task
 from tests.worker.models import texts
 from worker import runner
 from worker.context import JobContext, StageProgress
-from worker.durations.recovery import recovery_seconds
-from worker.durations.task import task_seconds
+from worker.estimates import recovery_seconds, task_seconds
 from worker.stages import STAGES, shares
 from worker.stages.evaluate import evaluate
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from app.blobs import Blobs
+from app.contract.recipe import Recipe
 from app.db import Database
 from app.jobs import transitions
-from app.jobs.recipe import Recipe
 from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.models import texts

@@ -15,7 +15,7 @@ from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.in_process import report_of, run, unpack
 from worker import runner
-from worker.compression.evaluation import timing
+from worker.compression.evaluation import latency as timing
 from worker.stages import STAGES
 
 

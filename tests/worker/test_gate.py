@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from app.failures import UserFault
-from app.jobs.recipe import GateRecipe, Recipe
-from worker.gate import check_gate, choose, gate_error, misses, vocab_size
+from app.contract.errors import UserFault
+from app.contract.recipe import GateRecipe, Recipe
+from worker.report import check_gate, choose, gate_error, misses, vocab_size
 
 
 def measured(tokens: int, retention: float | None, size: int) -> dict[str, Any]:

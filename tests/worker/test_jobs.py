@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.blobs import Blobs
-from app.broker import Bell
+from app.broker import Dispatcher
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
@@ -52,8 +52,8 @@ def worker(settings: Settings, db: Database) -> Iterator[None]:
 def test_a_job_leaves_what_it_says(settings: Settings, db: Database, blobs: Blobs) -> None:
     corpus = store_corpus(db, blobs, texts(3000))
     job = submit(db, corpus.id, "acme/tiny-bert", SMALL)
-    Bell(settings).ring(job.id)
-    Bell(settings).ring(job.id)  # a message that comes twice
+    Dispatcher(settings).send(job.id)
+    Dispatcher(settings).send(job.id)  # a message that comes twice
     done = wait_for_end(settings, db, job.id)
     assert (done.status, done.error, done.attempt) == (Status.SUCCEEDED, None, 1)
     assert stages_started(db, job.id) == STAGES
@@ -69,7 +69,7 @@ def test_a_job_leaves_what_it_says(settings: Settings, db: Database, blobs: Blob
 def test_a_running_job_can_be_cancelled(settings: Settings, db: Database, blobs: Blobs) -> None:
     corpus = store_corpus(db, blobs, texts(20_000))
     job = submit(db, corpus.id, "acme/tiny-bert", SMALL)
-    Bell(settings).ring(job.id)
+    Dispatcher(settings).send(job.id)
     wait_until(lambda: "tokenizer" in stages_started(db, job.id))
     with db.write() as session:
         transitions.request_cancel(session, session.get_one(Job, job.id))

@@ -1,7 +1,7 @@
 """A job whose worker is killed: another one goes on where it was."""
 
 from app.blobs import Blobs
-from app.broker import Bell
+from app.broker import Dispatcher
 from app.db import Database
 from app.jobs.state import Status
 from app.settings import Settings
@@ -24,7 +24,7 @@ def test_a_killed_workers_job_goes_on_where_it_was(
 ) -> None:
     corpus = store_corpus(db, blobs, texts(20_000))
     job = submit(db, corpus.id, "acme/tiny-bert", SMALL)
-    Bell(settings).ring(job.id)
+    Dispatcher(settings).send(job.id)
     with worker_process(settings) as process:
         wait_until(lambda: "tokenizer" in stages_started(db, job.id))
         kill(process)

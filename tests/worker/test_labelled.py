@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.contract.errors import UserFault
+from app.contract.recipe import Recipe
 from app.corpora.documents import Row
-from app.failures import UserFault
-from app.jobs.recipe import Recipe
 from tests.worker.labelled import DATA
 from worker.compression import TaskDataError
 from worker.labelled.data import (
+    LabelledRow,
     Rows,
     read_pairs,
     read_retrieval,
     read_sentences,
     read_texts,
 )
-from worker.labelled.rows import LabelledRow
 
 READ: dict[str, Any] = {
     "sequence_classification": read_texts,

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from app.blobs import Blobs
-from app.broker import Bell
+from app.broker import Dispatcher
+from app.contract.recipe import Recipe
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job, JobEvent, StageCheckpoint
-from app.jobs.recipe import Recipe
 from app.jobs.state import Status
 from app.jobs.transitions import LeaseLostError
 from app.settings import Settings
@@ -68,7 +68,7 @@ def test_a_worker_killed_amid_training_leaves_a_state_to_go_on_from(
 ) -> None:
     corpus = store_corpus(db, blobs, texts(600))
     job = submit(db, corpus.id, "acme/tiny-bert", training(max_steps=100, batch_size=32))
-    Bell(settings).ring(job.id)
+    Dispatcher(settings).send(job.id)
     with worker_process(settings) as process:
         wait_until(lambda: len(list(losses(db, job.id))) >= 2 and partial(db, job.id) is not None)
         kill(process)
@@ -107,7 +107,7 @@ def test_a_job_can_be_cancelled_amid_training(
 ) -> None:
     corpus = store_corpus(db, blobs, texts(3000))
     job = submit(db, corpus.id, "acme/tiny-bert", training(max_steps=100_000))
-    Bell(settings).ring(job.id)
+    Dispatcher(settings).send(job.id)
     with worker_process(settings):
         wait_until(lambda: partial(db, job.id) is not None)
         with db.write() as session:

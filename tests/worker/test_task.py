@@ -11,15 +11,13 @@ import torch
 from transformers import BertForMaskedLM, BertForSequenceClassification
 from transformers.models.auto import modeling_auto as auto
 
-from app.base_models.checks import MODEL_TYPES
-from app.base_models.heads import WITHOUT_TOKEN_CLASSIFICATION
+from app.base_models.checks import MODEL_TYPES, WITHOUT_TOKEN_CLASSIFICATION
 from app.blobs import Blobs
-from app.broker import Bell
+from app.broker import Dispatcher
+from app.contract.recipe import Metric, Recipe
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
-from app.jobs.recipe import Recipe
-from app.jobs.recipe.gate import Metric
 from app.jobs.state import Status
 from app.settings import Settings
 from tests.compression.matrix_models import KINDS
@@ -249,7 +247,7 @@ def test_a_job_can_be_cancelled_amid_its_task(
     task = store_task(db, blobs, "token_classification", seeds=20, epochs=100)
     corpus = store_corpus(db, blobs, texts(200))
     job = submit(db, corpus.id, "acme/tiny-bert", Recipe.model_validate(scored(task) | UNTRAINED))
-    Bell(settings).ring(job.id)
+    Dispatcher(settings).send(job.id)
     with worker_process(settings):
         wait_until(lambda: "entity_f1 of the base: fine-tuning" in read(db, job.id).message)
         with db.write() as session:

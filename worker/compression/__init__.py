@@ -26,7 +26,7 @@ Public API, in the order of a run (import each from ``worker.compression``)::
                         progress=None, pad_to_multiple_of=1) -> Transfer
                                                                   # .model .partitions .counts
     recover(base: LoadedModel, student, domain_tokenizer, texts: Texts,
-            options=RecoveryOptions(), seed=0, watch=Watch(), cpu=False) -> Recovered
+            options=RecoveryOptions(), seed=0, watch=RecoveryCallbacks(), cpu=False) -> Recovered
                                                                   # .model .summary
     save_model(folder: Path, model, tokenizer, base_folder: Path | None = None) -> None
     write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path
@@ -102,31 +102,43 @@ from worker.compression.errors import (
     VocabSizeAboveBaseError,
     VocabSizeBelowFloorError,
 )
-from worker.compression.evaluation.examples import Example, tokenized_examples
-from worker.compression.evaluation.exports import Export, measure_exports
-from worker.compression.evaluation.histogram import Histogram
 from worker.compression.evaluation.latency import Latency, measure_latency
 from worker.compression.evaluation.memory import Memory, measure_memory
-from worker.compression.evaluation.pareto import pareto_front
-from worker.compression.evaluation.quality import Quality, measure_quality, quality_metrics
-from worker.compression.evaluation.sizes import ModelSize, measure_size
-from worker.compression.evaluation.tasks.heads import check_head
+from worker.compression.evaluation.quality import (
+    Export,
+    Quality,
+    measure_exports,
+    measure_quality,
+    quality_metrics,
+)
+from worker.compression.evaluation.size import ModelSize, measure_size
+from worker.compression.evaluation.tasks.fine_tuning import check_head
 from worker.compression.evaluation.tasks.scores import Scores, TaskQuality, compare, quality_row
-from worker.compression.evaluation.tokens import TokenUsage, measure_tokens
-from worker.compression.export.artifact import save_model
-from worker.compression.export.manifest import Provenance, write_manifest
-from worker.compression.export.model_card import write_model_card
-from worker.compression.export.onnx_files import OnnxFile, export_onnx, onnx_files
-from worker.compression.export.onnx_graph import check_exportable
-from worker.compression.export.report_files import write_report
-from worker.compression.export.vocabulary import write_vocabulary
-from worker.compression.loading import LoadedModel, load_model, load_tokenizer
+from worker.compression.evaluation.tokens import (
+    Example,
+    Histogram,
+    TokenUsage,
+    measure_tokens,
+    tokenized_examples,
+)
+from worker.compression.models.loading import LoadedModel, load_model, load_tokenizer
+from worker.compression.models.saving import save_model
 from worker.compression.progress import Progress
-from worker.compression.recovery.options import RecoveryOptions
-from worker.compression.recovery.outcome import LossPoint, Recovery
+from worker.compression.recovery.options import (
+    LossPoint,
+    Recovery,
+    RecoveryCallbacks,
+    RecoveryOptions,
+)
 from worker.compression.recovery.recover import Recovered, recover
-from worker.compression.recovery.watch import Watch
-from worker.compression.report import (
+from worker.compression.report.files import (
+    Provenance,
+    write_manifest,
+    write_model_card,
+    write_report,
+    write_vocabulary,
+)
+from worker.compression.report.report import (
     BaseModel,
     CorpusSummary,
     Gate,
@@ -134,14 +146,19 @@ from worker.compression.report import (
     StageTime,
     SweepRow,
     Tokens,
+    pareto_front,
 )
-from worker.compression.tokenizers.keep_tokens import resolve_keep_tokens
+from worker.compression.runtimes.onnx import OnnxFile, check_exportable, export_onnx, onnx_files
 from worker.compression.tokenizers.multiword import check_multiword
-from worker.compression.tokenizers.sweep import train_tokenizers
-from worker.compression.tokenizers.train import resolve_vocab_size, train_tokenizer
-from worker.compression.transfer.configured_ids import required_tokens
-from worker.compression.transfer.partitions import Partition, Partitions
-from worker.compression.transfer.transplant import Transfer, TransferCounts, transfer_vocabulary
+from worker.compression.tokenizers.training import (
+    resolve_keep_tokens,
+    resolve_vocab_size,
+    train_tokenizer,
+    train_tokenizers,
+)
+from worker.compression.transfer.partition import Partition, Partitions
+from worker.compression.transfer.token_ids import required_tokens
+from worker.compression.transfer.transfer import Transfer, TransferCounts, transfer_vocabulary
 
 __all__ = [
     "ArtifactCheckFailedError",
@@ -172,6 +189,7 @@ __all__ = [
     "Quality",
     "Recovered",
     "Recovery",
+    "RecoveryCallbacks",
     "RecoveryOptions",
     "RecoveryTooShortError",
     "RecoveryUnsupportedError",
@@ -193,7 +211,6 @@ __all__ = [
     "UnsupportedTokenizerError",
     "VocabSizeAboveBaseError",
     "VocabSizeBelowFloorError",
-    "Watch",
     "check_exportable",
     "check_head",
     "check_multiword",

@@ -1,5 +1,7 @@
 """What can go wrong in a compression that its user can mend."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -79,3 +81,27 @@ class TaskDataError(CompressionError):
 
 class TaskUnsupportedError(CompressionError):
     code = "task_unsupported"
+
+
+_SAID = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+"""By the GPU's allocator or its driver, by that of the CPU, by cuBLAS and its like."""
+
+
+@contextmanager
+def within_memory(what: str, remedy: str) -> Iterator[None]:
+    """Say what to give instead where what is done within does not fit in memory.
+
+    Raises:
+        OutOfMemoryError: it does not.
+
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _is_of_memory(error):
+            raise
+        raise OutOfMemoryError(f"{what} does not fit in memory: give {remedy}.") from error
+
+
+def _is_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(said in str(error) for said in _SAID)

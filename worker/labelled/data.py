@@ -1,18 +1,124 @@
 """The labelled data of each kind of task, out of the rows of its corpora."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from app.jobs.recipe import (
+from app.contract.errors import UserFault
+from app.contract.recipe import (
     Retrieval,
     SentencePairs,
     SequenceClassification,
     TokenClassification,
 )
-from worker.compression.evaluation.tasks.classification import Labelled, check_labels
-from worker.compression.evaluation.tasks.pairs import Pair, check_pairs
-from worker.compression.evaluation.tasks.retrieval import Judgements, Texts, check_judgements
-from worker.compression.evaluation.tasks.tagging import Tagged, check_tags
-from worker.labelled.rows import LabelledRow
+from app.corpora.documents import Row
+from worker.compression.evaluation.tasks.sequence_classification import Labelled, check_labels
+from worker.compression.evaluation.tasks.token_classification import Tagged, check_tags
+from worker.compression.evaluation.tasks.vectors import (
+    Judgements,
+    Pair,
+    Texts,
+    check_judgements,
+    check_pairs,
+)
+
+HIGHEST_GRADE = 100
+_KINDS = {type(None): "null", bool: "a boolean", int: "an integer", float: "a number"}
+_KINDS |= {str: "a string", list: "a list", dict: "an object"}
+
+
+@dataclass(frozen=True)
+class LabelledRow:
+    """An object of a corpus: ``part`` is what the task calls that, ``line`` counts from 1.
+
+    Each method raises `UserFault` where the field is missing or is not what it says.
+    """
+
+    part: str
+    line: int
+    values: Row
+
+    def text(self, field: str) -> str:
+        """A string that is not blank."""
+        value = self._value(field)
+        if isinstance(value, str) and value.strip():
+            return value
+        raise self._wrong(field, "a string with text in it")
+
+    def label(self, field: str) -> str:
+        """A label, as a string; booleans as JSON writes them."""
+        value = self._value(field)
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, (str, int)):
+            return str(value)
+        raise self._wrong(field, "a string, an integer or a boolean")
+
+    def id(self, field: str) -> str:
+        """An id, as a string."""
+        value = self._value(field)
+        if isinstance(value, (str, int)) and not isinstance(value, bool):
+            text = str(value)
+            if text and "\0" not in text:
+                return text
+        raise self._wrong(field, "an integer, or a string that is not empty")
+
+    def grade(self, field: str) -> int:
+        """A grade of relevance."""
+        value = self._number(field)
+        if value is not None and 0 <= value <= HIGHEST_GRADE and value == int(value):
+            return int(value)
+        raise self._wrong(field, f"a whole number from 0, not relevant, to {HIGHEST_GRADE}")
+
+    def number(self, field: str) -> float:
+        """A number."""
+        value = self._number(field)
+        if value is None:
+            raise self._wrong(field, "a number")
+        return value
+
+    def words(self, field: str) -> list[str]:
+        """A list of strings with text in it."""
+        value = self._strings(field)
+        if any(map(str.strip, value)):
+            return value
+        raise self._wrong(field, "a list of strings with text in it")
+
+    def tags(self, field: str, words: list[str]) -> list[str]:
+        """A tag a word."""
+        value = self._strings(field)
+        if len(value) == len(words):
+            return value
+        raise self.fault(f"has {len(words)} words and {len(value)} tags: give each word one")
+
+    def fault(self, why: str) -> UserFault:
+        """What is wrong with the row, told with its place."""
+        return UserFault("task_data_invalid", f"Line {self.line} of `{self.part}` {why}.")
+
+    def _strings(self, field: str) -> list[str]:
+        value = self._value(field)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return value
+        raise self._wrong(field, "a list of strings")
+
+    def _number(self, field: str) -> float | None:
+        value = self._value(field)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        return float(value)
+
+    def _value(self, field: str) -> object:
+        if field in self.values:
+            return self.values[field]
+        known = ", ".join(repr(name[:80]) for name in list(self.values)[:20]) or "none"
+        raise self.fault(
+            f"has no field {field!r}; it has {known}. Name the field in the task, or mend the row"
+        )
+
+    def _wrong(self, field: str, wanted: str) -> UserFault:
+        value = self.values[field]
+        kind = "a blank string" if value == "" else _KINDS[type(value)]
+        return self.fault(f"has {kind} in the field {field!r}, where {wanted} is expected")
+
 
 Rows = Callable[[str], Iterator[LabelledRow]]
 """The rows of a part of a task, by its name."""

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from worker.compression import ArtifactCheckFailedError
-from worker.compression.check import FAILED
+from worker.compression.self_check import FAILED
 from worker.context import JobContext, StageProgress, write_json
 
 SECONDS = 0.5
@@ -34,7 +34,7 @@ def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
 
 
 def _run(model: Path, texts: Path, errors: Path, alive: Callable[[], None]) -> int:
-    command = (sys.executable, "-m", "worker.compression.check", model, texts)
+    command = (sys.executable, "-m", "worker.compression.self_check", model, texts)
     with (
         errors.open("wb") as file,
         subprocess.Popen(command, stdout=file, stderr=file) as process,  # noqa: S603

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from app.failures import UserFault
+from app.contract.errors import UserFault
 from worker.compression import is_held_out
 from worker.context import JobContext, StageProgress, write_json
-from worker.labelled.task import read_task
+from worker.labelled.scoring import read_task
 
 SAMPLE = 2000
 """Held-out documents that the evaluation reads at most."""

@@ -17,9 +17,8 @@ from worker.compression import (
     tokenized_examples,
 )
 from worker.compression.progress import part
-from worker.context import JobContext, StageProgress, nth_part, write_json
-from worker.device import to_device
-from worker.labelled.sizes import score_sizes, with_task
+from worker.context import JobContext, StageProgress, nth_part, to_device, write_json
+from worker.labelled.scoring import score_sizes, with_task
 
 USUAL_SECONDS = 25
 """Without a task."""

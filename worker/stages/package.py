@@ -1,12 +1,13 @@
 """Bring the result to where it is downloaded from, with the evidence."""
 
+import gzip
 import shutil
+import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from app.jobs.artifact import Artifact, ArtifactFile, archive_key, file_key
-from worker.archive import Archive
+from app.contract.artifact import Artifact, ArtifactFile, archive_key, file_key
 from worker.compression import (
     Provenance,
     Report,
@@ -15,9 +16,38 @@ from worker.compression import (
     write_report,
 )
 from worker.context import JobContext, StageProgress, write_json
-from worker.gate import gate_error
-from worker.report import build_report, headline, model_paths
+from worker.report import build_report, gate_error, headline, model_paths
 from worker.workspace import sha256
+
+
+class Archive:
+    """A `.tar.gz` of one folder, to which files are added as they are ready."""
+
+    def __init__(self, path: Path, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        # Weights shrink little at any level; the fastest is a minute sooner on a large model.
+        self._file = path.open("wb")
+        self._gzip = gzip.GzipFile("", "wb", compresslevel=1, fileobj=self._file, mtime=0)
+        self._tar = tarfile.TarFile(fileobj=self._gzip, mode="w", format=tarfile.PAX_FORMAT)
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Add files by their path in the folder."""
+        for path in paths:
+            self._tar.add(self._folder / path, f"{self._name}/{path}", filter=_anonymous)
+
+    def close(self) -> None:
+        """Write the end; until then the archive is no archive."""
+        self._tar.close()
+        self._gzip.close()
+        self._file.close()
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    member.mode = 0o644
+    return member
 
 
 def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
@@ -29,7 +59,7 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     hold the time of nearly all of this stage too.
     """
     began = time.perf_counter()
-    shipment = Shipment(context)
+    shipment = ArtifactBuilder(context)
     progress(0.0, "packing the model")
     for path, size in model_paths(context).items():
         for made in (context.final_model(size), context.exported(size)):
@@ -60,7 +90,7 @@ def write_evidence(context: JobContext, build: Path, report: Report) -> None:
     write_manifest(build, origin)
 
 
-class Shipment:
+class ArtifactBuilder:
     """The files of a result on their way to blob storage, one by one and as an archive.
 
     Their keys are the claim's own: a worker that lost its lease overwrites nothing.

@@ -10,15 +10,15 @@ from typing import Any
 from worker.compression import (
     LossPoint,
     Recovery,
+    RecoveryCallbacks,
     RecoveryOptions,
     Texts,
-    Watch,
     load_model,
     recover,
     save_model,
     training_texts,
 )
-from worker.compression.recovery.distributed.launch import Folders, recover_in_processes
+from worker.compression.recovery.distributed import Folders, recover_in_processes
 from worker.context import JobContext, StageProgress, nth_part, write_json
 
 STATE, SUMMARIES, VOCABULARY = "state.pt", "recovery.json", "vocabulary.jsonl"
@@ -61,7 +61,9 @@ def _recover(context: JobContext, folder: Path, size: str, progress: StageProgre
     return summary
 
 
-def _alone(context: JobContext, transferred: Path, target: Path, watch: Watch) -> Recovery:
+def _alone(
+    context: JobContext, transferred: Path, target: Path, watch: RecoveryCallbacks
+) -> Recovery:
     base, loaded = context.base, load_model(transferred)
     model, tokenizer = loaded.model, loaded.tokenizer
     done = recover(base, model, tokenizer, *_asked(context), watch, cpu=_on_cpu(context))
@@ -70,7 +72,7 @@ def _alone(context: JobContext, transferred: Path, target: Path, watch: Watch) -
 
 
 def _together(
-    processes: int, context: JobContext, transferred: Path, target: Path, watch: Watch
+    processes: int, context: JobContext, transferred: Path, target: Path, watch: RecoveryCallbacks
 ) -> Recovery:
     with tempfile.TemporaryDirectory(dir=context.workspace.root) as scratch:
         folders = Folders(context.base.folder, transferred, target, Path(scratch))
@@ -90,11 +92,13 @@ def _asked(context: JobContext) -> tuple[Texts, RecoveryOptions, int]:
     return texts, options, recipe.seed
 
 
-def _watch(context: JobContext, folder: Path, size: str, progress: StageProgress) -> Watch:
+def _watch(
+    context: JobContext, folder: Path, size: str, progress: StageProgress
+) -> RecoveryCallbacks:
     def on_point(point: LossPoint) -> None:
         context.tell("recovery.loss", vocab_size=int(size), **asdict(point))
 
-    return Watch(
+    return RecoveryCallbacks(
         progress=progress,
         on_point=on_point,
         file=folder / STATE,

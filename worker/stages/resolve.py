@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.base_models.catalog import locate
-from app.jobs.recipe import FineTuning
+from app.contract.recipe import FineTuning
 from worker.compression import (
     check_exportable,
     check_head,
@@ -13,7 +13,7 @@ from worker.compression import (
     resolve_vocab_size,
 )
 from worker.context import JobContext, StageProgress, write_json
-from worker.gate import check_gate
+from worker.report import check_gate
 
 
 def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:

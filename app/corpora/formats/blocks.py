@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from app.contract.errors import UserFault
 from app.corpora.formats.layout import Compression
-from app.failures import UserFault
 from app.settings import Settings
 
 BLOCK = 1 << 20

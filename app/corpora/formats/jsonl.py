@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
+from app.contract.errors import UserFault
 from app.corpora.formats.layout import DEFAULT_TEXT_FIELD, missing_text_field
 from app.corpora.formats.lines import read_lines
-from app.failures import UserFault
 
 Row = dict[str, object]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from app.failures import UserFault
+from app.contract.errors import UserFault
 
 Format = Literal["text", "jsonl", "csv", "tsv", "parquet", "records"]
 Compression = Literal["gzip", "zstd"]

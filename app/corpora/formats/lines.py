@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from app.failures import UserFault
+from app.contract.errors import UserFault
 
 MAX_LINE_BYTES = 16 << 20
 BOM = b"\xef\xbb\xbf"

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
+from app.contract.errors import UserFault
 from app.corpora.formats.blocks import BLOCK, CountingFile, Limits
 from app.corpora.formats.layout import choose_text_field
-from app.failures import UserFault
 
 BATCH_ROWS = 16
 """Few: a dictionary may unfold a few bytes into a long text in each row."""

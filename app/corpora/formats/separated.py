@@ -4,9 +4,9 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from app.contract.errors import UserFault
 from app.corpora.formats.layout import choose_text_field
 from app.corpora.formats.lines import MAX_LINE_BYTES, read_lines
-from app.failures import UserFault
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 

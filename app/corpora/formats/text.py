@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from app.contract.errors import UserFault
 from app.corpora.formats.lines import LineDecoder, read_pieces
-from app.failures import UserFault
 
 FIRST_BLANK_LINE = re.compile(r"[^\S\n]*\n")
 LATER_BLANK_LINE = re.compile(r"\n[^\S\n]*(?=\n)")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.artifacts.ranges import parse_range, select_bytes
+from app.artifacts.responses import parse_range, select_bytes
 from app.errors import RangeNotSatisfiableError
 
 ETAG = '"abc"'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.base_models.catalog import HubUnreachableError, check_submission, list_models, locate
-from app.failures import UserFault
+from app.contract.errors import UserFault
 from app.settings import Settings
 from tests.app.base_models.folders import TOKENIZER, make_model, write_json, write_weights
 

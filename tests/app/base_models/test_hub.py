@@ -17,7 +17,7 @@ COMMIT = "a" * 40
 SCRIPT = """
 import json, sys
 from app.base_models.catalog import HubUnreachableError, locate
-from app.failures import UserFault
+from app.contract.errors import UserFault
 from app.settings import Settings
 try:
     found = locate(sys.argv[1], sys.argv[2] or None, Settings())

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from app.contract.errors import UserFault
 from app.corpora.documents import Compression, Format, Layout, inspect, read_documents, read_rows
 from app.corpora.formats.blocks import Limits
 from app.corpora.formats.text import TextCounter, read_text
-from app.failures import UserFault
 from tests.app.corpora.encodings import BitsFile, compress, encode
 
 LIMITS = Limits(max_bytes=1 << 30, max_ratio=200)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.contract.recipe import Recipe
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
-from app.jobs.recipe import Recipe
 from tests.app.postgres import fresh_database, postgres
 from tests.app.serving import Service, serving
 

@@ -1,6 +1,6 @@
 import pytest
 
-from app.jobs.accept import NotAcceptableError, choose_media_type
+from app.jobs.routes import NotAcceptableError, choose_media_type
 
 OFFERS = ("application/json", "text/html")
 

@@ -12,10 +12,10 @@ from kombu.exceptions import OperationalError as BrokerAwayError
 from redis import Redis
 from sqlalchemy.exc import OperationalError
 
-from app.broker import Bell
+from app.broker import Dispatcher
 from app.db import Database
 from app.jobs import transitions
-from app.jobs.doorbells import RINGING, ring_due_jobs, ring_once, ring_round
+from app.jobs.dispatch import DISPATCHING, dispatch_due_jobs, dispatch_job, dispatch_round
 from app.jobs.models import Job
 from app.jobs.state import Status
 from app.settings import Settings
@@ -25,14 +25,14 @@ from tests.app.jobs.test_transitions import ENDED, cancel, read
 ROUND = 0.02
 
 
-class CountingBell(Bell):
+class CountingDispatcher(Dispatcher):
     """Rings nowhere, and notes for whom; a broken one raises."""
 
     def __init__(self) -> None:
         self.rung: list[str] = []
         self.broken = False
 
-    def ring(self, job_id: str) -> None:
+    def send(self, job_id: str) -> None:
         if self.broken:
             raise BrokerAwayError("away")
         self.rung.append(job_id)
@@ -47,64 +47,66 @@ def store(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def bell() -> CountingBell:
-    return CountingBell()
+def dispatcher() -> CountingDispatcher:
+    return CountingDispatcher()
 
 
-def test_each_waiting_job_is_rung_for_once(store: Database, bell: CountingBell) -> None:
+def test_each_waiting_job_is_rung_for_once(store: Database, dispatcher: CountingDispatcher) -> None:
     jobs = {add_job(store) for _ in range(3)}
-    ring_round(store, bell)
-    ring_round(store, bell)
-    assert sorted(bell.rung) == sorted(jobs)
+    dispatch_round(store, dispatcher)
+    dispatch_round(store, dispatcher)
+    assert sorted(dispatcher.rung) == sorted(jobs)
 
 
-def test_a_dropped_job_is_rung_for_again(store: Database, bell: CountingBell) -> None:
+def test_a_dropped_job_is_rung_for_again(store: Database, dispatcher: CountingDispatcher) -> None:
     job_id = add_job(store)
     transitions.claim(store, job_id, "w", ENDED)
-    ring_round(store, bell)
-    assert bell.rung == [job_id]
+    dispatch_round(store, dispatcher)
+    assert dispatcher.rung == [job_id]
     assert read(store, job_id).status == Status.QUEUED
 
 
-def test_a_cancelled_job_ends_without_a_broker(store: Database, bell: CountingBell) -> None:
+def test_a_cancelled_job_ends_without_a_broker(
+    store: Database, dispatcher: CountingDispatcher
+) -> None:
     add_job(store)
     lost = add_job(store)
     transitions.claim(store, lost, "w", ENDED)
     cancel(store, lost)
-    bell.broken = True
+    dispatcher.broken = True
     with pytest.raises(BrokerAwayError):
-        ring_round(store, bell)
+        dispatch_round(store, dispatcher)
     assert read(store, lost).status == Status.CANCELLED
 
 
 @contextmanager
-def ringing(db: Database, bell: Bell) -> Iterator[asyncio.Task[None]]:
-    task = asyncio.create_task(ring_due_jobs(db, bell, ROUND))
+def dispatching(db: Database, dispatcher: Dispatcher) -> Iterator[asyncio.Task[None]]:
+    task = asyncio.create_task(dispatch_due_jobs(db, dispatcher, ROUND))
     yield task
     task.cancel()
 
 
 def test_an_outage_of_the_broker(
-    store: Database, bell: CountingBell, caplog: pytest.LogCaptureFixture
+    store: Database, dispatcher: CountingDispatcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = add_job(store)
-    bell.broken = True
+    dispatcher.broken = True
 
     async def live() -> None:
-        with ringing(store, bell):
+        with dispatching(store, dispatcher):
             await asyncio.sleep(ROUND * 5)
-            bell.broken = False
-            while not bell.rung:
+            dispatcher.broken = False
+            while not dispatcher.rung:
                 await asyncio.sleep(ROUND)
             await asyncio.sleep(ROUND * 3)
 
     asyncio.run(asyncio.wait_for(live(), 10))
-    assert bell.rung == [job_id]
+    assert dispatcher.rung == [job_id]
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
 
 
 def test_an_outage_of_the_database(
-    store: Database, bell: CountingBell, monkeypatch: pytest.MonkeyPatch
+    store: Database, dispatcher: CountingDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_job(store)
     calls = 0
@@ -120,52 +122,56 @@ def test_an_outage_of_the_database(
     monkeypatch.setattr(transitions, "due", due)
 
     async def live() -> None:
-        with ringing(store, bell):
-            while not bell.rung:
+        with dispatching(store, dispatcher):
+            while not dispatcher.rung:
                 await asyncio.sleep(ROUND)
 
     asyncio.run(asyncio.wait_for(live(), 10))
 
 
-def test_a_new_job_is_rung_for_and_noted(store: Database, bell: CountingBell) -> None:
+def test_a_new_job_is_rung_for_and_noted(store: Database, dispatcher: CountingDispatcher) -> None:
     job_id = add_job(store)
-    ring_once(store, bell, job_id)
-    assert bell.rung == [job_id]
+    dispatch_job(store, dispatcher, job_id)
+    assert dispatcher.rung == [job_id]
     assert transitions.due(store) == []
 
 
-def test_a_broker_that_is_away_leaves_the_job_due(store: Database, bell: CountingBell) -> None:
+def test_a_broker_that_is_away_leaves_the_job_due(
+    store: Database, dispatcher: CountingDispatcher
+) -> None:
     job_id = add_job(store)
-    bell.broken = True
-    ring_once(store, bell, job_id)
+    dispatcher.broken = True
+    dispatch_job(store, dispatcher, job_id)
     assert transitions.due(store) == [job_id]
 
 
 def test_a_broker_that_hangs_does_not_take_every_thread(
-    store: Database, bell: CountingBell
+    store: Database, dispatcher: CountingDispatcher
 ) -> None:
     job_id = add_job(store)
     for _ in range(4):
-        RINGING.acquire()
-    ring_once(store, bell, job_id)
-    RINGING.release(4)
-    assert bell.rung == []
+        DISPATCHING.acquire()
+    dispatch_job(store, dispatcher, job_id)
+    DISPATCHING.release(4)
+    assert dispatcher.rung == []
 
 
-def test_a_job_is_told_again_until_it_is_claimed(store: Database, bell: CountingBell) -> None:
+def test_a_job_is_told_again_until_it_is_claimed(
+    store: Database, dispatcher: CountingDispatcher
+) -> None:
     job_id = add_job(store)
-    ring_round(store, bell)
+    dispatch_round(store, dispatcher)
     with store.write() as session:
         job = session.get_one(Job, job_id)
         assert job.due_at
         job.due_at -= timedelta(minutes=1)
-    ring_round(store, bell)
-    assert bell.rung == [job_id, job_id]
+    dispatch_round(store, dispatcher)
+    assert dispatcher.rung == [job_id, job_id]
 
 
 def test_a_real_message_reaches_the_queue(store: Database, settings: Settings) -> None:
     job_id = add_job(store)
-    ring_round(store, Bell(settings))
+    dispatch_round(store, Dispatcher(settings))
     path = settings.broker_url.removeprefix("redis+socket://")
     messages = Redis(unix_socket_path=path).lrange("fvt", 0, -1)
     assert any(job_id in str(message) for message in messages)

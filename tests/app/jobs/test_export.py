@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from app.contract.recipe import Recipe
 from app.errors import UnprocessableError
-from app.jobs.feasible import check_base_model
-from app.jobs.recipe import Recipe
 from app.jobs.schemas import JobFields
+from app.jobs.validation import check_base_model
 from app.settings import Settings
 from tests.app.base_models.folders import make_model
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from redis import Redis
 
+from app.contract.recipe import Recipe
 from app.corpora.models import Corpus
 from app.jobs import transitions
 from app.jobs.models import IdempotencyKey, Job, JobEvent
-from app.jobs.recipe import Recipe
 from tests.app.serving import MODEL, Service, serving
 
 GONE = "job_00000000000000000000000000"
@@ -260,7 +260,7 @@ def test_no_such_job(service: Service, method: str, suffix: str, job_id: str) ->
 def brokerless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose broker has never been there."""
     folder: Path = tmp_path_factory.mktemp("brokerless")
-    with serving(folder, "redis://127.0.0.1:1/0", doorbell_seconds=0.2) as running:
+    with serving(folder, "redis://127.0.0.1:1/0", dispatch_seconds=0.2) as running:
         yield running
 
 

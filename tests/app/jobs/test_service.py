@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from app.blobs import Blobs
+from app.contract.recipe import Recipe
 from app.corpora.models import Corpus
 from app.db import Database
 from app.errors import NotFoundError
 from app.jobs import service, transitions
 from app.jobs.events import read_events, read_news
-from app.jobs.idempotency import Key
 from app.jobs.models import IdempotencyKey, Job, JobEvent
-from app.jobs.recipe import Recipe
 from app.jobs.schemas import JobFields, JobQuery
+from app.jobs.service import Key
 from app.jobs.state import Status
 from app.settings import Settings
 from tests.app.jobs.conftest import add_job

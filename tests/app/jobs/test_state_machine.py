@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import inspect
 
+from app.contract.errors import JobError
 from app.db import Database, now
-from app.failures import JobError
 from app.jobs import transitions
 from app.jobs.models import Job
 from app.jobs.state import TERMINAL, TRANSITIONS, Status
@@ -102,7 +102,7 @@ class JobLife(RuleBasedStateMachine):
 
     @rule()
     def rang(self) -> None:
-        transitions.rang(self.db, self.job_id)
+        transitions.mark_dispatched(self.db, self.job_id)
 
     def holds(self, claim: Claim) -> bool:
         return claim == self.newest and self.status in HELD

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.contract.recipe import Recipe
 from app.errors import ProblemError, UnprocessableError
-from app.jobs.planned import FIELDS
-from app.jobs.recipe import Recipe
 from app.jobs.schemas import JobRequest
-from app.jobs.submissions import read_form, read_json
+from app.jobs.submission import FIELDS, read_form, read_json
 
 BASE = {"base_model": "org/model", "corpus_id": "corpus_1"}
 

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
+from app.contract.recipe import Recipe
 from app.corpora import service as corpora
 from app.corpora.models import Corpus
 from app.db import Database
 from app.errors import ConflictError, UnprocessableError
 from app.ids import new_id
 from app.jobs import transitions
-from app.jobs.feasible import check_base_model
 from app.jobs.models import Job
-from app.jobs.recipe import Recipe
 from app.jobs.schemas import JobFields
+from app.jobs.validation import check_base_model
 from app.settings import Settings
 from tests.app.base_models.folders import make_model
 from tests.app.jobs.records import PARTS, upload, uploaded_task

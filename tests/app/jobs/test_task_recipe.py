@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.contract.recipe import TASKS, GateRecipe, Recipe, metric_fault
 from app.errors import ProblemError, UnprocessableError
-from app.jobs.recipe import GateRecipe, Recipe
-from app.jobs.recipe.task import TASKS, metric_fault
-from app.jobs.submissions import read_json
+from app.jobs.submission import read_json
 from tests.app.jobs.records import PARTS
 
 BASE = {"base_model": "org/model", "corpus_id": "corpus_1"}

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.base_models.training import TrainingFacts, training_facts
+from app.base_models.checks import TrainingFacts, training_facts
+from app.contract.recipe import Recipe, RecoveryRecipe
 from app.errors import UnprocessableError
-from app.jobs.feasible import check_base_model
-from app.jobs.recipe import Recipe, RecoveryRecipe
 from app.jobs.schemas import JobFields
-from app.jobs.trainable import check_recovery
+from app.jobs.validation import check_base_model, check_recovery
 from app.settings import Settings
 
 BERT = TrainingFacts("BertModel", 6, True)

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from app.contract.errors import JobError
 from app.db import Database
-from app.failures import JobError
 from app.jobs import transitions
 from app.jobs.models import Job, JobEvent
 from app.jobs.state import Status
@@ -121,7 +121,7 @@ def test_a_job_handed_back_waits_for_its_delay(db: Database) -> None:
 def test_a_job_is_due_until_it_is_rung_for(db: Database) -> None:
     job_id = add_job(db)
     assert job_id in transitions.due(db, limit=10_000)
-    transitions.rang(db, job_id)
+    transitions.mark_dispatched(db, job_id)
     assert job_id not in transitions.due(db, limit=10_000)
 
 
@@ -129,14 +129,14 @@ def test_a_late_doorbell_does_not_shorten_a_lease(db: Database) -> None:
     job_id = add_job(db)
     transitions.claim(db, job_id, "w", timedelta(hours=1))
     before = read(db, job_id).due_at
-    transitions.rang(db, job_id)
+    transitions.mark_dispatched(db, job_id)
     assert read(db, job_id).due_at == before
 
 
 def test_nothing_is_known_of_a_job_that_is_not_there(db: Database) -> None:
     assert transitions.claim(db, "job_gone", "w", LEASE) is None
     assert not transitions.expire(db, "job_gone")
-    transitions.rang(db, "job_gone")
+    transitions.mark_dispatched(db, "job_gone")
 
 
 def test_the_message_follows_the_state(db: Database) -> None:

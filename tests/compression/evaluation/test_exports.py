@@ -19,9 +19,9 @@ from worker.compression import (
     onnx_files,
     save_model,
 )
-from worker.compression.evaluation import timing
-from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.onnx_encoder import OnnxEncoder
+from worker.compression.evaluation import latency as timing
+from worker.compression.models.encoder import Encoder
+from worker.compression.runtimes.onnx import OnnxEncoder
 
 TEXTS = ["A rash after ibuprofen.", "Nausea.", "The patient developed seizures.", "No effect."]
 

@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.compression.evaluation.histogram import histogram
+from worker.compression.evaluation.tokens import histogram
 
 lengths = st.lists(st.integers(0, 3000), min_size=1, max_size=300).map(Counter)
 

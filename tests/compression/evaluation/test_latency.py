@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from worker.compression import LoadedModel, measure_latency
-from worker.compression.evaluation import timing
-from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation import latency as timing
+from worker.compression.models.encoder import Encoder
 
 
 def test_rows_say_how_they_were_measured(

@@ -8,13 +8,13 @@ import torch
 from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import LoadedModel, measure_latency, measure_quality, transfer_vocabulary
-from worker.compression.evaluation import timing
-from worker.compression.evaluation.encoding import Encoder
+from worker.compression.evaluation import latency as timing
 from worker.compression.evaluation.likelihood import (
     causal_bits_per_character,
     denoising_bits_per_character,
     excerpts,
 )
+from worker.compression.models.encoder import Encoder
 from worker.compression.progress import silent
 
 BY_TYPE = {kind.model_type: kind for kind in reversed(KINDS)}

@@ -17,8 +17,8 @@ from worker.compression import (
     train_tokenizer,
     transfer_vocabulary,
 )
-from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.masked_lm import bits_per_character, has_masked_lm
+from worker.compression.evaluation.likelihood import bits_per_character, has_masked_lm
+from worker.compression.models.encoder import Encoder
 from worker.compression.progress import silent
 
 

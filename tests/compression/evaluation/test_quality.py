@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from worker.compression import LoadedModel, measure_quality, train_tokenizer, transfer_vocabulary
-from worker.compression.evaluation.encoding import Encoder
+from worker.compression.models.encoder import Encoder
 
 TEXTS = [
     "The patient developed a rash.",

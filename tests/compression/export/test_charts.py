@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.compression import Histogram
-from worker.compression.export.charts.bars import Bar, bar_chart
-from worker.compression.export.charts.lengths import length_chart
-from worker.compression.export.charts.loss import loss_chart
-from worker.compression.export.charts.svg import ticks
-from worker.compression.export.charts.tradeoff import Candidate, tradeoff_chart
+from worker.compression.report.charts import (
+    Bar,
+    Candidate,
+    bar_chart,
+    length_chart,
+    loss_chart,
+    ticks,
+    tradeoff_chart,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = '<script>alert("1")</script>&'

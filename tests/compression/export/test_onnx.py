@@ -20,9 +20,10 @@ from worker.compression import (
     load_model,
     save_model,
 )
-from worker.compression.export import onnx_check, onnx_graph
-from worker.compression.export.onnx_graph import Graph, write_graph
-from worker.compression.export.onnx_int8 import quantize_tables
+from worker.compression.runtimes import onnx as onnx_check
+from worker.compression.runtimes import onnx as onnx_graph
+from worker.compression.runtimes.onnx import Graph, write_graph
+from worker.compression.runtimes.onnx_int8 import quantize_tables
 
 ENCODER_DECODERS = ("T5Config", "MT5Config", "BartConfig", "MBartConfig")
 QUICK = {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.compression.export.reports import full_report, recovered, sweep_report, with_task
 from worker.compression import Gate, Report
-from worker.compression.export.report_page import render_page
+from worker.compression.report.page import render_page
 
 VOID = {"meta", "wbr", "br", "link", "img", "input"}
 NASTY = "</span><script>alert('1')</script><img src=x onerror=alert(1)>&amp;\u202e"

@@ -11,7 +11,7 @@ from transformers import AutoModel
 from tests.compression.matrix_models import DEEP, KINDS, deep
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import TooManyLayersError, load_model, save_model
-from worker.compression.recovery.layers import drop_layers, evenly, layer_count
+from worker.compression.models.layers import drop_layers, evenly, layer_count
 
 
 def run(model: Any, tokenizer: Any) -> torch.Tensor:

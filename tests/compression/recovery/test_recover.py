@@ -21,19 +21,18 @@ from worker.compression import (
     RecoveryUnsupportedError,
     transfer_vocabulary,
 )
-from worker.compression.recovery import loop
-from worker.compression.recovery.learner import Learner
+from worker.compression.recovery import trainer as loop
 from worker.compression.recovery.objectives.distill import Distill
-from worker.compression.recovery.options import RecoveryOptions
+from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import Recovered, recover
-from worker.compression.recovery.watch import Watch
+from worker.compression.recovery.trainer import Learner
 
 WORDS = ["ibuprofen", "lithium", "rash", "seizures", "evening"]
 TEXTS = [text for seed in range(3) for text in sentences(WORDS, seed)]
 TINY = RecoveryOptions(max_steps=20, batch_size=16, learning_rate=2e-3, max_length=40)
 
 
-NOBODY = Watch()
+NOBODY = RecoveryCallbacks()
 
 
 class Case:
@@ -45,7 +44,9 @@ class Case:
         self.base = LoadedModel(kind.make(head, tokenizer), tokenizer, Path("nowhere"))
         self._student = transfer_vocabulary(self.base.model, tokenizer, self.domain, "pvt").model
 
-    def run(self, options: RecoveryOptions = TINY, watch: Watch = NOBODY, **more: Any) -> Recovered:
+    def run(
+        self, options: RecoveryOptions = TINY, watch: RecoveryCallbacks = NOBODY, **more: Any
+    ) -> Recovered:
         student = copy.deepcopy(self._student)
         texts = more.pop("texts", TEXTS)
         return recover(self.base, student, self.domain, lambda: texts, options, watch=watch, **more)
@@ -88,7 +89,7 @@ def test_every_kind_learns(head: str, used: str) -> None:
 
 
 def held_out(texts: list[str]) -> int:
-    from worker.compression.recovery.texts.sample import sample_documents  # noqa: PLC0415
+    from worker.compression.recovery.data import sample_documents  # noqa: PLC0415
 
     return len(sample_documents(lambda: texts, 0, lambda *_: None).held_out)
 
@@ -118,12 +119,16 @@ def test_what_goes_on_after_a_kill_ends_as_if_nothing_had_been(head: str, tmp_pa
     case, file = Case(head), tmp_path / "state.pt"
     whole = case.run()
     saves = list[int]()
-    watch = Watch(dies_after(13), file=file, every_seconds=0, saved=lambda: saves.append(1))
+    watch = RecoveryCallbacks(
+        dies_after(13), file=file, every_seconds=0, saved=lambda: saves.append(1)
+    )
     with pytest.raises(Killed):
         case.run(watch=watch)
     assert len(saves) == 12
     seen = list[str]()
-    resumed = case.run(watch=Watch(lambda _, m: seen.append(m), file=file, every_seconds=9e9))
+    resumed = case.run(
+        watch=RecoveryCallbacks(lambda _, m: seen.append(m), file=file, every_seconds=9e9)
+    )
     assert any(message.startswith("step 13 of 20, loss") for message in seen)
     assert not any(message.startswith("step 12 of 20, loss") for message in seen)
     assert same(whole, resumed)
@@ -137,9 +142,9 @@ def test_what_goes_on_after_a_kill_ends_as_if_nothing_had_been(head: str, tmp_pa
 def test_the_state_of_another_run_is_not_taken(tmp_path: Path) -> None:
     case, file = Case(), tmp_path / "state.pt"
     options = replace(TINY, max_steps=4)
-    case.run(replace(options, learning_rate=1e-3), Watch(file=file, every_seconds=0))
+    case.run(replace(options, learning_rate=1e-3), RecoveryCallbacks(file=file, every_seconds=0))
     assert file.exists()
-    assert same(case.run(options, Watch(file=file)), case.run(options))
+    assert same(case.run(options, RecoveryCallbacks(file=file)), case.run(options))
 
 
 def test_a_loss_that_is_no_number_stops_it_and_the_last_good_weights_stay(
@@ -208,7 +213,7 @@ def test_a_time_budget_too_short_for_a_step_is_said() -> None:
 
 def test_it_can_be_stopped_at_every_step() -> None:
     with pytest.raises(Killed):
-        Case().run(watch=Watch(dies_after(1)))
+        Case().run(watch=RecoveryCallbacks(dies_after(1)))
 
 
 def test_no_recovery_leaves_the_model_as_it_was() -> None:

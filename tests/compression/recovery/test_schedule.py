@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from worker.compression.recovery.schedule import Plan, learning_rate_factor
+from worker.compression.recovery.budget import Plan, learning_rate_factor
 
 
 def test_the_rate_rises_evenly_then_falls_to_zero() -> None:

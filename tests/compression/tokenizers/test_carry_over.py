@@ -6,8 +6,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression import UnsupportedTokenizerError, train_tokenizer
-from worker.compression.tokenizers.backend import Json, backend_json
-from worker.compression.tokenizers.carry_over import domain_json
+from worker.compression.tokenizers.tokenizer_json import Json, backend_json, domain_json
 
 fast: Any = PreTrainedTokenizerFast
 

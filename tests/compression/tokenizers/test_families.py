@@ -21,8 +21,8 @@ from worker.compression import (
     measure_tokens,
     train_tokenizer,
 )
-from worker.compression.tokenizers.backend import Json, backend_json, vocabulary_of
 from worker.compression.tokenizers.families import family_of
+from worker.compression.tokenizers.tokenizer_json import Json, backend_json, vocabulary_of
 from worker.compression.tokenizers.words import is_byte_token
 from worker.compression.transfer.partition import partition_vocabulary
 

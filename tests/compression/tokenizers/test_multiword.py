@@ -11,15 +11,15 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tests.compression.conftest import domain_documents
 from worker.compression import CorpusTooSmallError, MultiwordUnsupportedError, load_tokenizer
-from worker.compression.tokenizers.backend import backend_json, backend_of
 from worker.compression.tokenizers.multiword import (
     add_multiword,
     check_multiword,
+    keeping,
     multiword_tokens,
     read_word_runs,
     without_multiword,
 )
-from worker.compression.tokenizers.multiword_pattern import keeping
+from worker.compression.tokenizers.tokenizer_json import backend_json, backend_of
 
 COUNT = 8
 PHRASE = ["the patient", "patient developed", "we do not", "rash and nausea after"]

@@ -5,8 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.compression.progress import silent
-from worker.compression.tokenizers.multiword_choice import choose_ngrams
-from worker.compression.tokenizers.multiword_ngrams import LONGEST, read_runs, repeated_ngrams
+from worker.compression.tokenizers.multiword import (
+    LONGEST,
+    choose_ngrams,
+    read_runs,
+    repeated_ngrams,
+)
 
 PIECES = {"a": 1, "b": 1, "c": 2, "d": 5}
 Unit = tuple[str, ...]

@@ -13,8 +13,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tests.compression.matrix_tokenizers import split_by_hand
 from tests.compression.tokenizers.test_families import TEXTS, ordinary_tokens, prose
 from worker.compression import measure_tokens, train_tokenizer
-from worker.compression.tokenizers.backend import backend_json
 from worker.compression.tokenizers.families import family_of
+from worker.compression.tokenizers.tokenizer_json import backend_json
 from worker.compression.tokenizers.words import is_byte_token
 from worker.compression.transfer.partition import partition_vocabulary
 

@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.compression.progress import silent
-from worker.compression.tokenizers.expectation import ExpectedWord, expected_words, unseen_words
-from worker.compression.tokenizers.longest_match import LongestMatch
-from worker.compression.tokenizers.selection import Usage, prune
+from worker.compression.tokenizers.selection import LongestMatch, Usage, prune
+from worker.compression.tokenizers.words import ExpectedWord, expected_words, unseen_words
 
 ALPHABET = {"a", "b", "c", "##a", "##b", "##c"}
 RAW = st.sampled_from(["", "##"]).flatmap(

@@ -7,7 +7,7 @@ from worker.compression import (
     train_tokenizer,
     train_tokenizers,
 )
-from worker.compression.tokenizers.backend import backend_json
+from worker.compression.tokenizers.tokenizer_json import backend_json
 
 
 def test_each_size_is_what_it_is_alone_from_one_reading(

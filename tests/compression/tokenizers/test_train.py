@@ -17,7 +17,7 @@ from worker.compression import (
     resolve_vocab_size,
     train_tokenizer,
 )
-from worker.compression.tokenizers.backend import backend_json
+from worker.compression.tokenizers.tokenizer_json import backend_json
 
 KEPT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SIZE = 140

@@ -5,7 +5,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from worker.compression import CorpusEmptyError
 from worker.compression.progress import silent
 from worker.compression.tokenizers import words
-from worker.compression.tokenizers.backend import unbounded
+from worker.compression.tokenizers.tokenizer_json import unbounded
 from worker.compression.tokenizers.words import count_words, word_splitter
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from worker.compression import NonFiniteWeightsError, Partition
 from worker.compression.transfer.embeddings import map_rows, row_map
-from worker.compression.transfer.partitions import Partitions, Source, as_columns
+from worker.compression.transfer.partition import Partitions, Source, as_columns
 
 BASE_SIZE, ROWS, WIDTH = 9, 12, 5
 BAGS = st.lists(st.lists(st.integers(0, BASE_SIZE - 1), min_size=1, max_size=6), min_size=1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.compression.matrix_models import KINDS, Kind
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import load_model, measure_size, save_model, transfer_vocabulary
-from worker.compression.check import check_artifact
+from worker.compression.self_check import check_artifact
 
 MULTIPLE = 64
 BY_TYPE = {kind.model_type: kind for kind in reversed(KINDS)}

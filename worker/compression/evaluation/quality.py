@@ -3,18 +3,47 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from worker.compression.evaluation.agreement import COSINE, OVERLAP, agreement
-from worker.compression.evaluation.encoding import Encoder
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, normalize
+
 from worker.compression.evaluation.likelihood import (
+    bits_per_character,
     causal_bits_per_character,
     denoising_bits_per_character,
     excerpts,
+    fits,
+    has_masked_lm,
 )
-from worker.compression.evaluation.masked_lm import bits_per_character, fits, has_masked_lm
-from worker.compression.evaluation.sentence_vectors import sentence_vectors
-from worker.compression.loading import LoadedModel
+from worker.compression.models.encoder import Encoder, sentence_vectors
+from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
+from worker.compression.runtimes.onnx import OnnxEncoder, onnx_files
+
+_NEIGHBOURS = 10
+COSINE, OVERLAP = "sentence_cosine", f"neighbour_overlap_{_NEIGHBOURS}"
+
+
+def agreement(before: Tensor, after: Tensor) -> dict[str, float]:
+    """Return each metric of agreement; a single text has no neighbours to compare."""
+    found = {COSINE: cosine_similarity(before, after).mean().item()}
+    if len(before) > 1:
+        found[OVERLAP] = _neighbour_overlap(before, after)
+    return found
+
+
+def _neighbour_overlap(before: Tensor, after: Tensor) -> float:
+    count = min(_NEIGHBOURS, len(before) - 1)
+    near_before, near_after = _neighbours(before, count), _neighbours(after, count)
+    shared = (near_before.unsqueeze(2) == near_after.unsqueeze(1)).any(dim=2)
+    return shared.float().mean().item()
+
+
+def _neighbours(vectors: Tensor, count: int) -> Tensor:
+    unit = normalize(vectors)
+    return (unit @ unit.T).fill_diagonal_(-2.0).topk(count).indices
+
 
 _MASKED_LM = "masked_lm_bits_per_character"
 _CAUSAL_LM, _DENOISING = "causal_lm_bits_per_character", "denoising_bits_per_character"
@@ -133,3 +162,37 @@ def _bits_row(
     before = score(pair[0], texts, part(progress, 0, 0.5))
     after = score(pair[1], texts, part(progress, 0.5, 1))
     return Quality(name, before, after, before / after)
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file for another runtime: its path in the result, and its quality against the base's."""
+
+    runtime: str
+    path: str
+    bytes: int
+    quality: list[Quality]
+
+
+def measure_exports(  # noqa: PLR0913
+    base: LoadedModel,
+    compressed: LoadedModel,
+    folder: Path,
+    texts: Sequence[str],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Export]:
+    """Measure the files exported under ``folder`` as `measure_quality` measures the model.
+
+    What was before is always the base in PyTorch.
+    """
+    files = onnx_files(folder)
+    encoders = [OnnxEncoder(compressed, folder / file.path) for file in files]
+    if not encoders:
+        return []
+    rows = compare_quality(Encoder(base), encoders, texts, seed=seed, progress=progress)
+    return [
+        Export(file.runtime, file.path, file.bytes, quality)
+        for file, quality in zip(files, rows, strict=True)
+    ]

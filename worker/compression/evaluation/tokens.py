@@ -1,16 +1,55 @@
 """Tokens per text and unknown tokens, before and after, on held-out text."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import CorpusEmptyError
-from worker.compression.evaluation.histogram import Histogram, histogram
 from worker.compression.progress import Progress, silent
-from worker.compression.tokenizers.backend import unbounded
+from worker.compression.tokenizers.tokenizer_json import unbounded
+
+_BINS = 24
+_WITHIN = 0.99
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Texts by their tokens: entry n counts those of n * width to (n + 1) * width - 1 tokens.
+
+    The last entry counts all that are longer as well.
+    """
+
+    width: int
+    before: list[int]
+    after: list[int]
+
+
+def histogram(before: Counter[int], after: Counter[int]) -> Histogram:
+    """Put lengths, each with its number of texts, into up to 24 bins that hold 99 % one by one."""
+    longest = max(_quantile(before), _quantile(after))
+    width = longest // _BINS + 1
+    bins = min(_BINS, longest // width + 1)
+    return Histogram(width, list(_binned(before, width, bins)), list(_binned(after, width, bins)))
+
+
+def _quantile(lengths: Counter[int]) -> int:
+    seen, total = 0, lengths.total()
+    for length in sorted(lengths):
+        seen += lengths[length]
+        if seen >= _WITHIN * total:
+            return length
+    return 0
+
+
+def _binned(lengths: Counter[int], width: int, bins: int) -> Iterator[int]:
+    found: Counter[int] = Counter()
+    for length, texts in lengths.items():
+        found[min(length // width, bins - 1)] += texts
+    return (found[number] for number in range(bins))
+
 
 _BATCH = 512
 
@@ -92,3 +131,52 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     stream = iter(texts)
     while batch := list(islice(stream, _BATCH)):
         yield batch
+
+
+_SHORTEST, _LONGEST = 40, 220
+_SAMPLE = 500
+_QUANTILES = {"most": 0.9, "typical": 0.5, "least": 0.1}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text cut into tokens; ``saved`` says where it stands among texts by what they save."""
+
+    saved: str
+    before: list[str]
+    after: list[str]
+
+
+def tokenized_examples(
+    base_tokenizer: PreTrainedTokenizerBase,
+    domain_tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+) -> list[Example]:
+    """Return texts that save as many tokens as 1 in 10, as the middle one, and as 9 in 10.
+
+    They are of one or two lines; the beginnings of texts, where none are that short. A token is
+    shown as the text it stands for.
+    """
+    short = [text for text in texts if _SHORTEST <= len(text) <= _LONGEST][:_SAMPLE]
+    short = short or [text[:_LONGEST] for text in texts[:_SAMPLE]]
+    tokenized = [
+        (_pieces(base_tokenizer, text), _pieces(domain_tokenizer, text))
+        for text in dict.fromkeys(short)
+    ]
+    by_saving = sorted((pair for pair in tokenized if pair[0]), key=_saving)
+    if not by_saving:
+        return []
+    found = {round(quantile * (len(by_saving) - 1)): name for name, quantile in _QUANTILES.items()}
+    return [Example(name, *by_saving[place]) for place, name in found.items()]
+
+
+def _saving(pair: tuple[list[str], list[str]]) -> float:
+    return 1 - len(pair[1]) / len(pair[0])
+
+
+def _pieces(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
+    encoding = unbounded(tokenizer).encode(text, add_special_tokens=False)
+    return [
+        text[start:end] or token
+        for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True)
+    ]

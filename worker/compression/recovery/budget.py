@@ -1,8 +1,17 @@
 """What a recovery may take on a machine, and how fast it learns there."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from worker.compression.models.loading import LoadedModel
+from worker.compression.models.vocabulary_tensors import vocabulary_tensors
+from worker.compression.recovery.batching import Objective
+from worker.compression.recovery.data import CHARACTERS_PER_TOKEN, Documents, TextSampler
 from worker.compression.recovery.options import Preset, RecoveryOptions
 
 
@@ -106,3 +115,86 @@ def bounded(budget: Budget, options: RecoveryOptions, load: Load) -> Budget:
     if budget.work is not None:
         steps = min(steps, int(budget.work / (load.work_per_text * budget.batch_size)))
     return replace(budget, steps=max(1, steps))
+
+
+_WARM_UP = 0.05
+_SEEN = 5
+"""Steps after which the speed is known well enough to plan with."""
+
+
+def learning_rate_factor(step: int, planned: int) -> float:
+    """Return the share of the full learning rate for a step, counted from 0.
+
+    It rises evenly over the first 5 % of the steps and then falls to zero along a cosine.
+    """
+    warm_up = max(1, round(_WARM_UP * planned))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    done = min(1.0, (step - warm_up) / max(1, planned - warm_up))
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+@dataclass
+class Plan:
+    """The steps that were planned, fewer where time runs out: then the rate falls to zero sooner.
+
+    Where there is time enough the plan never depends on the clock.
+    """
+
+    steps: int
+    seconds: float | None
+
+    def steps_by(self, step: int, spent: float) -> int:
+        """Return the total to plan for after ``step`` steps in ``spent`` seconds."""
+        if self.seconds is None or step < _SEEN:
+            return self.steps
+        left = max(0.0, self.seconds - spent)
+        return min(self.steps, step + int(left * step / max(spent, 1e-9)))
+
+    def out_of_time(self, spent: float) -> bool:
+        """Tell whether the budget is used up."""
+        return self.seconds is not None and spent >= self.seconds
+
+
+_PROBED = 256
+"""Texts from which the tokens of a step are told."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """Teacher and student with their tokenizers."""
+
+    base: LoadedModel
+    student: PreTrainedModel
+    domain_tokenizer: PreTrainedTokenizerBase
+
+
+def load_of(
+    models: Models, objectives: Sequence[Objective], sampler: TextSampler, documents: Documents
+) -> Load:
+    """Return the load of a step, told from some of the texts."""
+    texts = sampler.texts(0, min(_PROBED, len(documents.training)))
+    characters = sum(map(len, documents.training)) / len(documents.training)
+    work = 0.0
+    for objective in objectives:
+        tokens = sum(example.tokens for example in objective.examples(texts, 0) if example)
+        work += tokens / len(texts) * _work_per_token(models, objective.name)
+    return Load(
+        len(documents.training),
+        characters / (sampler.max_length * CHARACTERS_PER_TOKEN),
+        max(work, 1.0),
+        sampler.parts,
+    )
+
+
+def _work_per_token(models: Models, name: str) -> float:
+    """Return floating-point operations: 2 a weight forward, 4 backward (Kaplan et al. 2020)."""
+    work = 6.0 * _weights(models.student, with_tables=name != "distill")
+    return work + (2.0 * _weights(models.base.model, False) if name == "distill" else 0.0)
+
+
+def _weights(model: PreTrainedModel, with_tables: bool) -> int:
+    """Return the weights that a token meets: a table only where a head multiplies by it."""
+    table = max(t.numel() for t in vocabulary_tensors(model).input_tables)
+    everything = sum(parameter.numel() for parameter in model.parameters())
+    return max(1, everything if with_tables else everything - table)

@@ -4,9 +4,9 @@ from tokenizers import models
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedTokenizerError
-from worker.compression.tokenizers.backend import backend_of, part_types
 from worker.compression.tokenizers.bpe import BPE
 from worker.compression.tokenizers.family import Family
+from worker.compression.tokenizers.tokenizer_json import backend_of, part_types
 from worker.compression.tokenizers.unigram import Unigram
 from worker.compression.tokenizers.wordpiece import WordPiece
 

@@ -6,10 +6,10 @@ from typing import Literal, Protocol
 
 from tokenizers import Tokenizer
 
+from worker.compression.errors import CorpusTooSmallError, VocabSizeBelowFloorError
 from worker.compression.progress import Progress
-from worker.compression.tokenizers.backend import Json
-from worker.compression.tokenizers.layout import Layout
 from worker.compression.tokenizers.raw_tokens import RawSplitter
+from worker.compression.tokenizers.tokenizer_json import Json, Layout
 from worker.compression.tokenizers.words import WordCounts
 
 Selection = Literal["usage", "frequency"]
@@ -54,3 +54,21 @@ class Family(Protocol):
 
     def raw_splitter(self, backend: Tokenizer) -> RawSplitter:
         """Return a function that splits raw tokens by their position, as the model does."""
+
+
+def check_floor(vocab_size: int, floor: int) -> None:
+    """Refuse a vocabulary that cannot hold the ``floor`` tokens that must be kept."""
+    if vocab_size < floor:
+        raise VocabSizeBelowFloorError(
+            f"A vocabulary of {vocab_size} tokens cannot hold the special tokens, the tokens to "
+            f"keep and the corpus's alphabet: ask for at least {floor}."
+        )
+
+
+def check_ceiling(size: int, candidates: int, reserved: int) -> None:
+    """Refuse a vocabulary of more tokens, ``reserved`` ones apart, than there are candidates."""
+    if size > candidates:
+        raise CorpusTooSmallError(
+            f"The corpus is too small for a vocabulary of {size + reserved} tokens: ask for at "
+            f"most {candidates + reserved}, or upload more text."
+        )

@@ -14,7 +14,7 @@ _WORDS = 2000
 _NONE: Ints = np.empty(0, dtype=np.int64)
 
 
-class Bags(NamedTuple):
+class RaggedIds(NamedTuple):
     """Ids of several tokens' pieces one after the other, and how many pieces each token has."""
 
     ids: Ints
@@ -30,19 +30,19 @@ class Bags(NamedTuple):
         """Which token each piece is of."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
-    def only(self, chosen: NDArray[np.bool_]) -> "Bags":
+    def only(self, chosen: NDArray[np.bool_]) -> "RaggedIds":
         """Return the bags of the chosen tokens."""
-        return Bags(self.ids[np.repeat(chosen, self.lengths)], self.lengths[chosen])
+        return RaggedIds(self.ids[np.repeat(chosen, self.lengths)], self.lengths[chosen])
 
 
-def bags_of(pieces: Iterable[Sequence[int]]) -> Bags:
+def ragged_ids(pieces: Iterable[Sequence[int]]) -> RaggedIds:
     """Return the pieces of several tokens as bags."""
     rows = list(pieces)
     ids = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
-    return Bags(ids, np.array([len(row) for row in rows], dtype=np.int64))
+    return RaggedIds(ids, np.array([len(row) for row in rows], dtype=np.int64))
 
 
-def woven(groups: Sequence[tuple[NDArray[Any], Bags]], size: int) -> Bags:
+def interleaved(groups: Sequence[tuple[NDArray[Any], RaggedIds]], size: int) -> RaggedIds:
     """Return the bags of ``size`` tokens: each group's are of the places it names, in order."""
     lengths, group_of = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     for number, (places, bags) in enumerate(groups):
@@ -51,10 +51,10 @@ def woven(groups: Sequence[tuple[NDArray[Any], Bags]], size: int) -> Bags:
     ids = np.empty(len(groups_of_pieces), dtype=np.int64)
     for number, (_, bags) in enumerate(groups):
         ids[groups_of_pieces == number] = bags.ids
-    return Bags(ids, lengths)
+    return RaggedIds(ids, lengths)
 
 
-RawSplitter = Callable[[Sequence[str]], Bags]
+RawSplitter = Callable[[Sequence[str]], RaggedIds]
 """Splits raw tokens by their position: the tokenizer would read a mark such as "##" as text, and
 bytes as characters."""
 
@@ -66,7 +66,7 @@ def split_by_model(backend: Tokenizer) -> RawSplitter:
     token and the model takes part, and it is several times faster than a call for each.
     """
 
-    def split(tokens: Sequence[str]) -> Bags:
+    def split(tokens: Sequence[str]) -> RaggedIds:
         separator = _unused_character(tokens)
         words = Tokenizer(backend.model)
         words.add_special_tokens([separator])
@@ -77,7 +77,7 @@ def split_by_model(backend: Tokenizer) -> RawSplitter:
         encodings = words.encode_batch_fast(texts, add_special_tokens=False)
         ids = np.concatenate([_NONE, *(np.array(e.ids, dtype=np.int64) for e in encodings)])
         ends = np.flatnonzero(ids == words.token_to_id(separator))
-        return Bags(np.delete(ids, ends), np.diff(ends, prepend=-1) - 1)
+        return RaggedIds(np.delete(ids, ends), np.diff(ends, prepend=-1) - 1)
 
     return split
 
@@ -85,8 +85,8 @@ def split_by_model(backend: Tokenizer) -> RawSplitter:
 def split_one_by_one(split: Callable[[str], Sequence[int]]) -> RawSplitter:
     """Return a raw splitter that splits token by token."""
 
-    def split_all(tokens: Sequence[str]) -> Bags:
-        return bags_of(map(split, tokens))
+    def split_all(tokens: Sequence[str]) -> RaggedIds:
+        return ragged_ids(map(split, tokens))
 
     return split_all
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from worker.compression.errors import NonFiniteWeightsError
-from worker.compression.transfer.partitions import Partitions
+from worker.compression.transfer.partition import Partitions
 
 Method = Literal["fvt", "pvt", "wvt"]
 

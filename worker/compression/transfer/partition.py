@@ -1,7 +1,9 @@
 """Partition: each domain token as tokens of the base (Gee et al. 2022, section 3.1)."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +11,95 @@ from tokenizers import Tokenizer, models
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedTokenizerError
-from worker.compression.tokenizers.backend import backend_json, backend_of, unbounded
 from worker.compression.tokenizers.families import family_of
 from worker.compression.tokenizers.family import Family
 from worker.compression.tokenizers.multiword import multiword_tokens
-from worker.compression.tokenizers.raw_tokens import Bags, woven
-from worker.compression.transfer.partitions import SOURCES, Partition, Partitions, as_columns
+from worker.compression.tokenizers.raw_tokens import Ints, RaggedIds, interleaved, ragged_ids
+from worker.compression.tokenizers.tokenizer_json import backend_json, backend_of, unbounded
+
+Source = Literal["copied", "averaged", "fallback", "random"]
+SOURCES: tuple[Source, ...] = ("copied", "averaged", "fallback", "random")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A domain token, where its embedding comes from, and the base tokens it is made of.
+
+    ``fallback`` is an average over the characters or bytes that the base knows, or, where
+    ``base_ids`` is empty, over the whole base vocabulary. ``unk_pieces`` are pieces dropped as
+    unknown.
+    """
+
+    id: int
+    token: str
+    source: Source
+    pieces: tuple[str, ...]
+    base_ids: tuple[int, ...]
+    unk_pieces: int = 0
+
+
+@dataclass(frozen=True)
+class Partitions(Sequence[Partition]):
+    """The partition of every domain token in the order of ids, kept as columns.
+
+    ``bags`` are the base ids of each token, ``sources`` (V_in,) indices into ``SOURCES``. A
+    vocabulary has a hundred thousand tokens: columns become embeddings without a step for each.
+    """
+
+    tokens: Sequence[str]
+    sources: NDArray[np.int8]
+    bags: RaggedIds
+    unk_pieces: Ints
+    base_token: Callable[[int], str]
+
+    def where(self, source: Source) -> NDArray[np.bool_]:
+        """Return which tokens (V_in,) have their embedding from ``source``."""
+        return np.equal(self.sources, SOURCES.index(source))
+
+    def without_pieces(self) -> "Partitions":
+        """Return the partitions of the PVT baseline: what is not copied is random."""
+        copied = self.where("copied")
+        sources = np.where(copied, self.sources, SOURCES.index("random")).astype(np.int8)
+        lengths = np.where(copied, self.bags.lengths, 0)
+        bags = RaggedIds(self.bags.only(copied).ids, lengths)
+        none = np.zeros_like(self.unk_pieces)
+        return replace(self, sources=sources, bags=bags, unk_pieces=none)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @overload
+    def __getitem__(self, index: int) -> Partition: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Partition]: ...
+    def __getitem__(self, index: int | slice) -> Partition | list[Partition]:
+        if isinstance(index, slice):
+            return list(self)[index]
+        index = range(len(self))[index]
+        return self._partition(index, int(self.bags.starts[index]))
+
+    def __iter__(self) -> Iterator[Partition]:
+        return map(self._partition, range(len(self)), self.bags.starts.tolist())
+
+    def _partition(self, index: int, start: int) -> Partition:
+        end = start + int(self.bags.lengths[index])
+        ids = tuple(self.bags.ids[start:end].tolist())
+        pieces = tuple(map(self.base_token, ids))
+        source, unk_pieces = SOURCES[self.sources[index]], int(self.unk_pieces[index])
+        return Partition(index, self.tokens[index], source, pieces, ids, unk_pieces)
+
+
+def as_columns(partitions: Iterable[Partition]) -> Partitions:
+    """Return partitions, given in the order of ids, as columns."""
+    rows = list(partitions)
+    names = {i: piece for row in rows for i, piece in zip(row.base_ids, row.pieces, strict=True)}
+    return Partitions(
+        [row.token for row in rows],
+        np.array([SOURCES.index(row.source) for row in rows], dtype=np.int8),
+        ragged_ids(row.base_ids for row in rows),
+        np.array([row.unk_pieces for row in rows], dtype=np.int64),
+        names.__getitem__,
+    )
 
 
 def partition_vocabulary(
@@ -71,7 +156,7 @@ class _Partitioner:
         others = np.flatnonzero(~(copied | plain)).tolist()
         rest = as_columns(self._partition(i, tokens[i], tokens[i] in special) for i in others)
         groups = (
-            (copied, Bags(known[copied], np.ones(int(copied.sum()), dtype=np.int64))),
+            (copied, RaggedIds(known[copied], np.ones(int(copied.sum()), dtype=np.int64))),
             (plain, split.only(whole)),
             (np.array(others, dtype=np.int64), rest.bags),
         )
@@ -79,12 +164,12 @@ class _Partitioner:
         sources[others] = rest.sources
         unk_pieces = np.zeros(len(tokens), dtype=np.int64)
         unk_pieces[others] = rest.unk_pieces
-        bags = woven(groups, len(tokens))
+        bags = interleaved(groups, len(tokens))
         return Partitions(
             tokens, sources.astype(np.int8), bags, unk_pieces, self.tokens.__getitem__
         )
 
-    def _are_known(self, split: Bags) -> NDArray[np.bool_]:
+    def _are_known(self, split: RaggedIds) -> NDArray[np.bool_]:
         """Return which tokens have pieces, and none that is unknown."""
         known = np.greater(split.lengths, 0)
         if self.unk_id is not None:

@@ -21,21 +21,19 @@ from worker.compression import (
     load_model,
     save_model,
 )
-from worker.compression.evaluation.encoding import Encoder
-from worker.compression.evaluation.tasks.classification import classification_score
-from worker.compression.evaluation.tasks.finetuning import Protocol
-from worker.compression.evaluation.tasks.heads import check_head
-from worker.compression.evaluation.tasks.pairs import pair_score
-from worker.compression.evaluation.tasks.retrieval import retrieval_score
+from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig, check_head
 from worker.compression.evaluation.tasks.scores import (
     compare,
     quality_row,
     score_all,
     summary,
 )
-from worker.compression.evaluation.tasks.tagging import first_tokens, tagging_score
+from worker.compression.evaluation.tasks.sequence_classification import classification_score
+from worker.compression.evaluation.tasks.token_classification import first_tokens, tagging_score
+from worker.compression.evaluation.tasks.vectors import pair_score, retrieval_score
+from worker.compression.models.encoder import Encoder
 
-QUICK = Protocol(epochs=30, batch_size=8, learning_rate=1e-2, max_length=32)
+QUICK = FineTuningConfig(epochs=30, batch_size=8, learning_rate=1e-2, max_length=32)
 GOOD, BAD = ["no effect was seen", "the patient is well"], ["a severe rash", "nausea and seizures"]
 TRAIN = [(text, label) for label, found in (("good", GOOD), ("bad", BAD)) for text in found * 8]
 TAGGED = [(["Anna", "met", "Bo"], ["B-PER", "O", "B-PER"]), (["it", "is", "a", "rash"], ["O"] * 4)]
@@ -67,7 +65,7 @@ def test_progress_can_stop_it_amid_training_and_scoring(tiny: LoadedModel, at: f
         if fraction >= at:
             raise StopError
 
-    quick = Protocol(epochs=2, batch_size=2, max_length=16)
+    quick = FineTuningConfig(epochs=2, batch_size=2, max_length=16)
     with pytest.raises(StopError):
         classification_score(tiny, TRAIN[::8], TRAIN, protocol=quick, progress=progress)
     with pytest.raises(StopError):
@@ -87,7 +85,7 @@ def test_a_batch_that_does_not_fit_in_memory_is_named(
         return forward(self, *args, **more)
 
     monkeypatch.setattr(body, "forward", hungry)
-    protocol = Protocol(epochs=1, batch_size=1024, max_length=16)
+    protocol = FineTuningConfig(epochs=1, batch_size=1024, max_length=16)
     said = r"batches of 1,024 rows of up to 16 tokens .* a smaller evaluation\.task\.batch_size"
     with pytest.raises(OutOfMemoryError, match=said):
         classification_score(tiny, TRAIN, TRAIN, protocol=protocol)
@@ -128,7 +126,7 @@ def t5(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 def test_a_text_may_spell_out_the_end_token(t5: LoadedModel) -> None:
     rows = [("a </s> rash </s>", "bad"), ("the patient is well", "good")]
-    protocol = Protocol(epochs=1, max_length=16)
+    protocol = FineTuningConfig(epochs=1, max_length=16)
     check_head(t5, "sequence_classification")
     assert 0 <= classification_score(t5, rows, rows, protocol=protocol) <= 1
 
@@ -150,7 +148,7 @@ def test_a_head_of_the_base_gives_way_to_one_for_the_labels(
     auto = transformers.AutoModelForSequenceClassification
     model = auto.from_pretrained(tiny.folder, num_labels=5, problem_type="regression")
     save_model(tmp_path, model, tiny.tokenizer)
-    protocol = Protocol(epochs=1, max_length=16)
+    protocol = FineTuningConfig(epochs=1, max_length=16)
     assert classification_score(load_model(tmp_path), TRAIN, TRAIN[::4], protocol=protocol) >= 0
 
 

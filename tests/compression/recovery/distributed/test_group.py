@@ -6,8 +6,8 @@ import time
 import psutil
 import pytest
 
-from worker.compression.recovery.distributed import group
-from worker.compression.recovery.distributed.group import exit_status, messages, started
+from worker.compression.recovery import distributed as group
+from worker.compression.recovery.distributed import exit_status, messages, started
 
 SAID = "import os, sys, time; print('\x1e{\"done\": 1}', flush=True); "
 SILENT = SAID + "os.close(1); "

@@ -19,15 +19,15 @@ from worker.compression import (
     CorpusEmptyError,
     LossPoint,
     OutOfMemoryError,
+    RecoveryCallbacks,
     RecoveryOptions,
-    Watch,
     load_model,
     recover,
     save_model,
     transfer_vocabulary,
 )
-from worker.compression.recovery.distributed import group
-from worker.compression.recovery.distributed.launch import Folders, recover_in_processes
+from worker.compression.recovery import distributed as group
+from worker.compression.recovery.distributed import Folders, recover_in_processes
 
 TEXTS = [text for seed in range(3) for text in sentences(["lithium", "rash", "evening"], seed)]
 OPTIONS = RecoveryOptions(
@@ -59,8 +59,8 @@ class Seen:
     fractions: list[float]
     points: list[LossPoint]
 
-    def watch(self, **more: Any) -> Watch:
-        return Watch(lambda f, _: self.fractions.append(f), self.points.append, **more)
+    def watch(self, **more: Any) -> RecoveryCallbacks:
+        return RecoveryCallbacks(lambda f, _: self.fractions.append(f), self.points.append, **more)
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_it_stops_at_once_with_all_its_processes(folders: Folders) -> None:
 
     options = replace(OPTIONS, max_steps=100_000)
     with pytest.raises(StoppedError):
-        recover_in_processes(2, folders, lambda: TEXTS, options, watch=Watch(stop))
+        recover_in_processes(2, folders, lambda: TEXTS, options, watch=RecoveryCallbacks(stop))
     assert time.monotonic() - began[0] < 5
     assert not processes_of(folders)
 
@@ -149,7 +149,7 @@ def test_it_ends_when_its_caller_is_killed_and_another_goes_on(folders: Folders)
     order = (
         "from pathlib import Path;from tests.compression.recovery.distributed.test_launch import *;"
         f"folders = Folders(*map(Path, {[*map(str, vars(folders).values())]}));"
-        f"watch = Watch(file=Path({str(state)!r}), every_seconds=0);"
+        f"watch = RecoveryCallbacks(file=Path({str(state)!r}), every_seconds=0);"
         "options = replace(OPTIONS, max_steps=3000);"
         "recover_in_processes(2, folders, lambda: TEXTS, options, 0, watch)"
     )
@@ -161,7 +161,7 @@ def test_it_ends_when_its_caller_is_killed_and_another_goes_on(folders: Folders)
     kept = torch.load(state, weights_only=True)["state"]["step"]
     assert 0 < kept < 3000
     steps = list[str]()
-    watch = Watch(lambda _, message: steps.append(message), file=state)
+    watch = RecoveryCallbacks(lambda _, message: steps.append(message), file=state)
     options = replace(OPTIONS, max_steps=3000)
     with pytest.raises(StoppedError):
         recover_in_processes(2, folders, lambda: TEXTS, options, watch=stopping(watch, steps))
@@ -190,7 +190,7 @@ def test_it_can_be_stopped_while_processes_do_not_exit(folders: Folders) -> None
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, watch=Watch(stop))
+        recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, watch=RecoveryCallbacks(stop))
     assert time.monotonic() - began[0] < 5
     wait_until(lambda: not processes_of(folders), 1)
 
@@ -207,7 +207,7 @@ def test_processes_that_do_not_exit_are_ended_and_the_result_counts(
     wait_until(lambda: not processes_of(folders), 1)
 
 
-def stopping(watch: Watch, steps: list[str]) -> Watch:
+def stopping(watch: RecoveryCallbacks, steps: list[str]) -> RecoveryCallbacks:
     def progress(fraction: float, message: str) -> None:
         watch.progress(fraction, message)
         if len([step for step in steps if step.startswith("step")]) > 3:

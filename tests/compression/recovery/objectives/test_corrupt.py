@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.compression.matrix_tokenizers import tokenizer_pair
-from worker.compression.recovery.objectives.corrupt import IGNORED, Noise
-from worker.compression.recovery.objectives.spans import draw_spans
+from worker.compression.recovery.objectives.language_modeling import IGNORED, Noise, draw_spans
 
 
 def ids_of(tokenizer: Any, count: int) -> Any:

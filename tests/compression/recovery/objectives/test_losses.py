@@ -9,11 +9,14 @@ import torch
 from tests.compression.matrix_models import DEEP, KINDS, Kind, deep
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import transfer_vocabulary
-from worker.compression.recovery.layers import drop_layers
-from worker.compression.recovery.objectives.corrupt import IGNORED
+from worker.compression.models.layers import drop_layers
+from worker.compression.recovery.batching import by_length, micro_batches
 from worker.compression.recovery.objectives.distill import Distill, Pair, distillation
-from worker.compression.recovery.objectives.language import LanguageModelling, predicting_only
-from worker.compression.recovery.texts.batches import by_length, micro_batches
+from worker.compression.recovery.objectives.language_modeling import (
+    IGNORED,
+    LanguageModelling,
+    predicting_only,
+)
 
 TEXTS = [*domain_texts()[:3], "rash", "lithium, 4 ibuprofens"]
 Kinds = dict[str, Kind]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compression.matrix_tokenizers import FAMILIES, domain_texts, tokenizer_pair
-from worker.compression.recovery.objectives.words import NO_WORD, Ints, align_words
-from worker.compression.tokenizers.backend import unbounded
+from worker.compression.recovery.objectives.word_alignment import NO_WORD, Ints, align_words
+from worker.compression.tokenizers.tokenizer_json import unbounded
 
 LETTERS = "abc ,.é1\n中"
 

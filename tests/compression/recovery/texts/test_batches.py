@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.compression.recovery.texts.batches import by_length, mask_of, micro_batches, padded
+from worker.compression.recovery.batching import by_length, mask_of, micro_batches, padded
 
 CPU = torch.device("cpu")
 

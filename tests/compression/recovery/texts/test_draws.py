@@ -3,8 +3,7 @@
 from collections import Counter
 
 from worker.compression.progress import silent
-from worker.compression.recovery.texts.draws import CHARACTERS_PER_TOKEN, Drawer
-from worker.compression.recovery.texts.sample import sample_documents
+from worker.compression.recovery.data import CHARACTERS_PER_TOKEN, TextSampler, sample_documents
 
 TEXTS = [f"Sentence {n} is short. Another {n} follows it, longer than that." for n in range(500)]
 
@@ -26,14 +25,14 @@ def test_what_says_when_to_stop_is_not_trained_on() -> None:
 
 
 def test_a_pass_draws_every_document_once() -> None:
-    drawer = Drawer(TEXTS, 0, 128, parts=False)
-    assert Counter(drawer.texts(0, 1000)) == dict.fromkeys(TEXTS, 2)
-    assert drawer.texts(700, 20) == drawer.texts(690, 30)[10:]
-    assert drawer.texts(0, 500) != drawer.texts(500, 500)
+    sampler = TextSampler(TEXTS, 0, 128, parts=False)
+    assert Counter(sampler.texts(0, 1000)) == dict.fromkeys(TEXTS, 2)
+    assert sampler.texts(700, 20) == sampler.texts(690, 30)[10:]
+    assert sampler.texts(0, 500) != sampler.texts(500, 500)
 
 
 def test_parts_are_sentences_and_windows_of_3_to_20_words() -> None:
-    drawn = Drawer(TEXTS, 0, 128, parts=True).texts(0, 500)
+    drawn = TextSampler(TEXTS, 0, 128, parts=True).texts(0, 500)
     assert all(any(part in text for text in TEXTS) for part in drawn)
     lengths = Counter(len(part.split()) for part in drawn)
     assert min(lengths) == 3
@@ -43,7 +42,7 @@ def test_parts_are_sentences_and_windows_of_3_to_20_words() -> None:
 
 def test_a_long_document_gives_another_part_each_time() -> None:
     long = " ".join(f"word{n}" for n in range(2000))
-    drawn = Drawer([long], 0, 20, parts=False).texts(0, 5)
+    drawn = TextSampler([long], 0, 20, parts=False).texts(0, 5)
     assert len(set(drawn)) == 5
     words = set(long.split())
     for part in drawn:

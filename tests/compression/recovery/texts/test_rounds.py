@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.compression.recovery.distributed.processes import Processes
-from worker.compression.recovery.texts.draws import Drawer
-from worker.compression.recovery.texts.rounds import Batch, Rounds
+from worker.compression.recovery.batching import Batch, BatchLoader
+from worker.compression.recovery.data import TextSampler
+from worker.compression.recovery.ranks import Ranks
 
 TEXTS = ["x" * (1 + n * 7 % 50) + f" {n}" for n in range(100)]
 
@@ -35,7 +35,7 @@ class One:
     number: int = 0
 
     def share(self, items: Sequence[Any]) -> Sequence[Any]:
-        return Processes.share(self, items)  # type: ignore[arg-type]
+        return Ranks.share(self, items)  # type: ignore[arg-type]
 
     def sum_counts(self, values: Sequence[int]) -> list[int]:
         return list(values)
@@ -64,8 +64,10 @@ ALONE = One()
 def steps_of(
     batch_size: int, steps: int, start: int = 0, one: One = ALONE, **more: Any
 ) -> list[list[Batch]]:
-    drawer, processes = Drawer(TEXTS, 3, 100, parts=False), cast("Processes", one)
-    return list(Rounds([Reading(**more)], drawer, batch_size, steps, processes).steps_from(start))
+    sampler, processes = TextSampler(TEXTS, 3, 100, parts=False), cast("Ranks", one)
+    return list(
+        BatchLoader([Reading(**more)], sampler, batch_size, steps, processes).steps_from(start)
+    )
 
 
 def texts_of(steps: Iterable[Sequence[Batch]]) -> list[str]:
@@ -77,7 +79,7 @@ def texts_of(steps: Iterable[Sequence[Batch]]) -> list[str]:
 def test_a_run_has_each_of_its_draws_once(batch_size: int, steps: int) -> None:
     made = steps_of(batch_size, steps)
     assert [len(batch.examples) for [batch] in made] == [batch_size] * steps
-    expected = Drawer(TEXTS, 3, 100, parts=False).texts(0, steps * batch_size)
+    expected = TextSampler(TEXTS, 3, 100, parts=False).texts(0, steps * batch_size)
     assert Counter(texts_of(made)) == Counter(expected)
 
 

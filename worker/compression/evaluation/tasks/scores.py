@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from worker.compression.evaluation.quality import Quality
-from worker.compression.loading import LoadedModel
+from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
 Score = Callable[[LoadedModel, int, Progress], float]

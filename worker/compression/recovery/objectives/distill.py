@@ -7,26 +7,103 @@ has at the same depth. Source: this project's own measurements (DESIGN, docs/dec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.pooling import Pooling, pool_text
-from worker.compression.recovery.layers import layer_count
-from worker.compression.recovery.objectives.encoding import BothTokenizers
-from worker.compression.recovery.objectives.states import (
-    body_of,
-    hidden_states,
-    layers_of_like_depth,
-    pool_words,
-)
-from worker.compression.recovery.objectives.words import Ints, align_words
-from worker.compression.recovery.texts.batches import mask_of, padded
+from worker.compression.models.encoder import Pooling, pool_text
+from worker.compression.models.layers import layer_count
+from worker.compression.recovery.batching import mask_of, moved, padded
+from worker.compression.recovery.objectives.word_alignment import Ints, align_words
+from worker.compression.tokenizers.tokenizer_json import unbounded
+
+
+def hidden_states(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, layers: Sequence[int]
+) -> list[Tensor]:
+    """Return the states (texts, positions, width) after so many layers, and after the last."""
+    output = body_of(model)(input_ids=ids, attention_mask=mask, output_hidden_states=bool(layers))
+    return [*(output.hidden_states[number] for number in layers), output.last_hidden_state]
+
+
+def body_of(model: PreTrainedModel) -> PreTrainedModel:
+    """Return what reads a text: the model without its head, of an encoder-decoder the encoder."""
+    if getattr(model.config, "is_encoder_decoder", False):
+        encoder: PreTrainedModel = model.get_encoder()
+        return encoder
+    return cast("PreTrainedModel", model.base_model)
+
+
+def layers_of_like_depth(teacher: int, student: int) -> tuple[list[int], list[int]]:
+    """Return after how many layers both are compared, but for the last; never if none is gone."""
+    inner = range(1, student) if student < teacher else range(0)
+    return [round(number * teacher / student) for number in inner], list(inner)
+
+
+def pool_words(hidden: Tensor, words: Sequence[Ints], counts: Sequence[int]) -> Tensor:
+    """Return the mean of the tokens of each word, (words of all texts, width)."""
+    width, total = hidden.shape[1], sum(counts)
+    lengths = np.array([len(row) for row in words])
+    ends, rows = np.cumsum(lengths), np.repeat(np.arange(len(words)), lengths)
+    flat = np.concatenate(words)
+    real = flat >= 0
+    rows = rows[real]
+    columns = np.flatnonzero(real) - (ends - lengths)[rows]
+    groups = flat[real] + np.cumsum([0, *counts[:-1]])[rows]
+    sizes = np.bincount(groups, minlength=total)
+    places, of, tokens_of = (
+        moved(array, hidden.device) for array in (columns + rows * width, groups, sizes)
+    )
+    tokens = hidden.flatten(0, 1).index_select(0, places)
+    pooled = hidden.new_zeros(total, hidden.shape[-1]).index_add(0, of, tokens)
+    return pooled / tokens_of.to(hidden.dtype).unsqueeze(-1)
+
+
+class BothTokenizers:
+    """The tokenizers of teacher and student, which read the same characters of a text."""
+
+    def __init__(
+        self,
+        base_tokenizer: PreTrainedTokenizerBase,
+        domain_tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+    ) -> None:
+        self._base = bounded(base_tokenizer, max_length)
+        self._domain = bounded(domain_tokenizer, max_length)
+
+    def encode(self, texts: Sequence[str]) -> tuple[list[str], list[Encoding], list[Encoding]]:
+        """Encode texts with special tokens, as the models' users do.
+
+        Returns the texts, each cut to what the base can read of it, and both their encodings.
+        """
+        texts = list(texts)
+        bases = self._base.encode_batch(texts)
+        for place, encoding in enumerate(bases):
+            if encoding.overflowing:
+                texts[place] = _read(texts[place], encoding)
+                bases[place] = self._base.encode(texts[place])
+        return texts, bases, self._domain.encode_batch(texts)
+
+
+def bounded(tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokenizer:
+    """Return a copy of the backend that cuts at a number of tokens and does not pad."""
+    backend = unbounded(tokenizer)
+    backend.enable_truncation(max_length)
+    return backend
+
+
+def _read(text: str, encoding: Encoding) -> str:
+    """Return the whole words at the beginning of a text that its cut encoding covers."""
+    end = max(end for _, end in encoding.offsets)
+    start = max((i for i in range(end) if text[i].isspace()), default=end)
+    return text[: start or end]
+
 
 SENTENCE_WEIGHT = 2.0
 

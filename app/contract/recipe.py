@@ -1,0 +1,407 @@
+"""The recipe of a compression: the contract that the front end and the worker both read."""
+
+import math
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core.core_schema import ValidationInfo
+
+from app.ids import PRINTABLE
+
+
+class RecipePart(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+MIN_TOKENS = 2
+MAX_SIZES = 16
+
+Sizes = float | list[float]
+
+
+def _sizes(wanted: Any) -> Sizes:
+    if not isinstance(wanted, list):
+        return _size(wanted)
+    sizes = [_size(size) for size in wanted]
+    if not 1 <= len(sizes) <= MAX_SIZES:
+        raise ValueError(f"give 1 to {MAX_SIZES} sizes")
+    if len(set(sizes)) < len(sizes):
+        raise ValueError("give each size once")
+    return sizes
+
+
+def _size(size: Any) -> float:
+    is_number = isinstance(size, (int, float)) and not isinstance(size, bool)
+    # Compared first: an integer may be too large for a float.
+    if is_number and (0 < size <= 1 or (MIN_TOKENS <= size < math.inf and size == int(size))):
+        return float(size)
+    raise ValueError(
+        "give a fraction of the base vocabulary above 0 and up to 1, or a finite whole number of "
+        "tokens"
+    )
+
+
+SIZE_SCHEMA: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0}
+SIZES_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        SIZE_SCHEMA,
+        {
+            "type": "array",
+            "items": SIZE_SCHEMA,
+            "minItems": 1,
+            "maxItems": MAX_SIZES,
+            "uniqueItems": True,
+        },
+    ]
+}
+VocabSize = Annotated[Sizes, PlainValidator(_sizes), WithJsonSchema(SIZES_SCHEMA)]
+
+
+class TokenizerRecipe(RecipePart):
+    selection: Literal["usage", "frequency"] = Field(
+        "usage",
+        description="`usage` keeps the tokens that save the most pieces on the corpus; "
+        "`frequency` keeps what the reference trainer makes.",
+    )
+    keep_tokens: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=list,
+        max_length=10_000,
+        description="Tokens of the base vocabulary to keep whatever the corpus says, as the "
+        "vocabulary has them or as text that is one token there. Anything else is refused.",
+    )
+    multiword: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="How many tokens stand for groups of 2 to 4 words: those that save the most "
+        "tokens on the corpus. They count as part of `vocab_size`.",
+        examples=[500],
+    )
+
+
+class TransferRecipe(RecipePart):
+    method: Literal["fvt", "pvt", "wvt"] = Field(
+        "fvt",
+        description="A new token starts as the mean of its pieces (`fvt`), at random (`pvt`) or "
+        "as their mean weighted by length (`wvt`).",
+    )
+
+
+# fmt: off
+Objective = Literal[
+    "auto", "none", "mlm", "clm", "denoise", "distill",
+    "mlm+distill", "clm+distill", "denoise+distill",
+]
+# fmt: on
+
+
+class RecoveryRecipe(RecipePart):
+    """Training on the corpus after the transfer, without labels."""
+
+    preset: Literal["fast", "balanced", "max"] = Field(
+        "balanced",
+        description="How much may be spent, where nothing else is said: about one, a few, or many "
+        "minutes on a GPU; on a CPU fewer steps.",
+    )
+    objective: Objective = Field(
+        "auto",
+        description="`mlm`, `clm` and `denoise` are pre-training objectives; `distill` makes the "
+        "model agree with its base on texts and their words. `auto` picks by what the model is, "
+        "and the report says why.",
+    )
+    epochs: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="Passes over the documents, in place of the preset's steps and time.",
+    )
+    max_steps: int | None = Field(
+        None, ge=1, le=1_000_000, description="Most steps, in place of the preset's steps and time."
+    )
+    batch_size: int | None = Field(None, ge=1, le=4096, description="Texts a step.")
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="The highest one; it rises at first, then falls to zero."
+    )
+    max_length: int | None = Field(
+        None, ge=8, le=8192, description="Most tokens of a text in training."
+    )
+    keep_layers: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Keep so many layers, evenly from the first to the last, and drop the others.",
+        examples=[3],
+    )
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="Time to train for; the schedule is made to fit. Of each size, in a sweep.",
+    )
+    embedding_steps: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="How many of the first steps train the embeddings alone.",
+    )
+
+
+CORPUS = "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r"
+MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 29
+"""What a corpus of a task may hold: a worker has it in memory."""
+PRINTABLE_NAME = StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)
+
+DataId = Annotated[
+    str,
+    PRINTABLE_NAME,
+    Field(description="Id of a corpus of the format `records` or `jsonl`.", examples=[CORPUS]),
+]
+FieldName = Annotated[str, PRINTABLE_NAME]
+
+
+class TaskPart(RecipePart):
+    """What every task has: the corpora it reads, the fields of their rows, a metric."""
+
+    metric: ClassVar[str]
+    data: ClassVar[tuple[str, ...]]
+    """The fields that name a corpus each."""
+
+    @property
+    def corpora(self) -> dict[str, str]:
+        """The ids of the corpora that it reads, by the fields that name them."""
+        return {name: getattr(self, name) for name in self.data}
+
+
+class FineTuning(TaskPart):
+    """A task that a model is fine-tuned for, once a seed; protocol and seeds are all models'."""
+
+    data = ("train", "test")
+
+    train: DataId
+    test: DataId
+    seeds: int = Field(3, ge=1, le=20, description="How many times each model is fine-tuned.")
+    epochs: int = Field(3, ge=1, le=100, description="Passes over the train part.")
+    batch_size: int = Field(32, ge=1, le=1024, description="Rows a step.")
+    learning_rate: float = Field(
+        5e-5, gt=0, le=1, description="The highest one; it rises at first, then falls to zero."
+    )
+    max_length: int = Field(128, ge=8, le=8192, description="Most tokens of a row.")
+
+    @field_validator("test")
+    @classmethod
+    def _is_another_part(cls, test: str, info: ValidationInfo) -> str:
+        if test == info.data.get("train"):
+            raise ValueError("this is the `train` part: give rows that no model was trained on")
+        return test
+
+
+class SequenceClassification(FineTuning):
+    """Texts with a label each, measured by macro-F1."""
+
+    metric = "macro_f1"
+
+    type: Literal["sequence_classification"]
+    text_field: FieldName = "text"
+    label_field: FieldName = Field(
+        "label", description="A string, an integer or a boolean in each row."
+    )
+
+
+class TokenClassification(FineTuning):
+    """Words with a tag each, measured by the F1 of whole entities."""
+
+    metric = "entity_f1"
+
+    type: Literal["token_classification"]
+    words_field: FieldName = Field("tokens", description="A list of strings in each row.")
+    tags_field: FieldName = Field(
+        "tags", description="A list as long, of tags such as `B-PER`, `I-PER` and `O`."
+    )
+
+
+class Retrieval(TaskPart):
+    """Documents found for queries by their vectors, without training, measured by nDCG@10."""
+
+    metric = "ndcg_at_10"
+    data = ("documents", "queries", "judgements")
+
+    type: Literal["retrieval"]
+    documents: DataId
+    queries: DataId
+    judgements: DataId
+    id_field: FieldName = Field(
+        "id", description="Of documents and of queries: a string or an integer, each once."
+    )
+    text_field: FieldName = Field("text", description="Of documents and of queries.")
+    query_field: FieldName = Field("query_id", description="Of judgements: a query's id.")
+    document_field: FieldName = Field("document_id", description="Of judgements: a document's id.")
+    grade_field: FieldName = Field(
+        "grade", description="Of judgements: 0, not relevant, to 100; what is not judged is 0."
+    )
+
+
+class SentencePairs(TaskPart):
+    """Pairs of texts graded for likeness, measured by Spearman's correlation with the cosine."""
+
+    metric = "spearman"
+    data = ("pairs",)
+
+    type: Literal["sentence_pairs"]
+    pairs: DataId
+    text_fields: Annotated[list[FieldName], Field(min_length=2, max_length=2)] = Field(
+        ["sentence1", "sentence2"], description="The two fields that hold a text each."
+    )
+    grade_field: FieldName = Field("score", description="A number; higher is more alike.")
+
+    @field_validator("text_fields")
+    @classmethod
+    def _are_two(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError("name two different fields")
+        return names
+
+
+Task = SequenceClassification | TokenClassification | Retrieval | SentencePairs
+TASKS: dict[str, type[TaskPart]] = {
+    "sequence_classification": SequenceClassification,
+    "token_classification": TokenClassification,
+    "retrieval": Retrieval,
+    "sentence_pairs": SentencePairs,
+}
+TaskField = Annotated[Task, Field(discriminator="type")]
+
+
+def metric_fault(metric: str | None, task: Task | None) -> str | None:
+    """Why a task's metric will not be measured; None where it will, or is of no task."""
+    wanted = next((name for name, each in TASKS.items() if each.metric == metric), None)
+    if wanted is None or (task and task.metric == metric):
+        return None
+    return (
+        f"`{metric}` is measured by the task `{wanted}`: give one as `evaluation.task`, or name "
+        "another metric."
+    )
+
+
+class EvaluationRecipe(RecipePart):
+    holdout_fraction: float = Field(
+        0.05, gt=0, le=0.5, description="Share of the documents kept from all training."
+    )
+    latency: bool = Field(
+        True,
+        description="Whether to time both models, and what is exported against the base in "
+        "PyTorch.",
+    )
+    memory: bool = Field(
+        False,
+        description="Whether to measure the peak memory of both models, and of what is exported, "
+        "each in a process of its own.",
+    )
+    task: TaskField | None = Field(
+        None,
+        description="A task with labels that base and compressed model are both measured on. Its "
+        "metric comes first in the report's `quality`.",
+    )
+
+
+class ExportRecipe(RecipePart):
+    """Files for ONNX Runtime beside the model, checked against it and measured in the report."""
+
+    onnx: bool = Field(False, description="Whether to write `onnx/model.onnx`, in float32.")
+    int8: bool = Field(
+        False,
+        description="Whether to write `onnx/model_int8.onnx` too, its weights in eight bits: about "
+        "a quarter of the bytes. Implies `onnx`.",
+    )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be exported."""
+        return self.onnx or self.int8
+
+
+# fmt: off
+Metric = Literal[
+    "macro_f1", "entity_f1", "ndcg_at_10", "spearman",
+    "sentence_cosine", "neighbour_overlap_10", "masked_lm_bits_per_character",
+    "causal_lm_bits_per_character", "denoising_bits_per_character",
+]
+# fmt: on
+
+
+class GateRecipe(RecipePart):
+    """What a result must reach; one that does not fails the job, and can be downloaded still."""
+
+    min_quality: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Least `retention` of a row of the report's `quality`: the share of the base's "
+        "quality that is left.",
+        examples=[0.9],
+    )
+    metric: Metric | None = Field(
+        None,
+        description="Which row `min_quality` is about; when left out, that of the task, else the "
+        "first. A metric that the job will not measure fails it at its start.",
+        examples=["sentence_cosine"],
+    )
+    max_bytes: int | None = Field(
+        None, gt=0, description="Most bytes of the weights, `compressed.bytes` of the report."
+    )
+
+    @field_validator("metric")
+    @classmethod
+    def _is_asked_something(cls, metric: Metric | None, info: ValidationInfo) -> Metric | None:
+        if metric and info.data.get("min_quality", 1) is None:
+            raise ValueError("without `min_quality` nothing is asked of it: give both, or neither")
+        return metric
+
+
+__all__ = [
+    "EvaluationRecipe",
+    "ExportRecipe",
+    "FineTuning",
+    "GateRecipe",
+    "Recipe",
+    "RecoveryRecipe",
+    "Retrieval",
+    "SentencePairs",
+    "SequenceClassification",
+    "Task",
+    "TokenClassification",
+    "TokenizerRecipe",
+    "TransferRecipe",
+]
+
+
+class Recipe(RecipePart):
+    """How to compress; every field is optional and defaults to the good choice."""
+
+    vocab_size: VocabSize = Field(
+        0.25,
+        description="Fraction of the base vocabulary, up to 1, or a number of tokens; or a list of "
+        f"up to {MAX_SIZES} of them, a sweep. Of a sweep the smallest that passes the `gate` is at "
+        "the root of the result; without a gate, or where none passes, the first of the list. The "
+        "others are beside it under `sizes/`, by their number of tokens.",
+        examples=[0.25, 8000, [0.5, 0.25, 0.1]],
+    )
+    tokenizer: TokenizerRecipe = TokenizerRecipe()
+    transfer: TransferRecipe = TransferRecipe()
+    recovery: RecoveryRecipe = RecoveryRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+    export: ExportRecipe = ExportRecipe()
+    gate: GateRecipe = GateRecipe()
+    seed: int = Field(0, ge=0, lt=2**32)
+
+    @property
+    def sizes(self) -> list[float]:
+        """The vocabularies asked for, each a fraction or a number of tokens."""
+        return self.vocab_size if isinstance(self.vocab_size, list) else [self.vocab_size]

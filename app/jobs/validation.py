@@ -1,0 +1,163 @@
+"""Whether a base model can be what a job asks for, as far as it shows without a download."""
+
+from sqlalchemy.orm import Session
+
+from app.base_models import catalog
+from app.base_models.checks import WITHOUT_TOKEN_CLASSIFICATION, TrainingFacts
+from app.contract.recipe import (
+    MAX_CHARACTERS,
+    MAX_ROWS,
+    Recipe,
+    RecoveryRecipe,
+    Task,
+    TokenClassification,
+    metric_fault,
+)
+from app.corpora.documents import ROW_FORMATS
+from app.corpora.models import Corpus
+from app.errors import FieldError, NotFoundError, UnprocessableError
+from app.ids import is_id
+from app.jobs.schemas import JobFields
+from app.settings import Settings
+
+OBJECTIVE, LAYERS = "/recipe/recovery/objective", "/recipe/recovery/keep_layers"
+MINUTES = "/recipe/recovery/max_minutes"
+
+
+def check_recovery(base_model: str, facts: TrainingFacts, asked: RecoveryRecipe) -> None:
+    """Refuse an objective that the model has no head for, and more layers than it has."""
+    faults = (facts.fault(name) for name in asked.objective.split("+"))
+    if needs := next(filter(None, faults), None):
+        is_one = f", and {base_model} is a {facts.architecture}" if facts.architecture else ""
+        detail = f"`{asked.objective}` needs {needs}{is_one}. Use `auto`."
+        _refuse("recovery_unsupported", OBJECTIVE, detail)
+    if asked.keep_layers and facts.layers and asked.keep_layers > facts.layers:
+        detail = f"{base_model} has {facts.layers} layers: give 1 to {facts.layers}."
+        _refuse("keep_layers_above_base", LAYERS, detail)
+
+
+def check_minutes(asked: RecoveryRecipe, settings: Settings) -> None:
+    """Refuse more time than the service gives."""
+    if asked.max_minutes and asked.max_minutes > settings.max_recovery_minutes:
+        most = f"{settings.max_recovery_minutes:g}"
+        _refuse("recovery_too_long", MINUTES, f"Here recovery may take {most} minutes at most.")
+
+
+def _refuse(code: str, pointer: str, detail: str) -> None:
+    raise UnprocessableError(code, detail, errors=[FieldError(pointer=pointer, detail=detail)])
+
+
+def check_base_model(fields: JobFields, settings: Settings) -> None:
+    """Refuse what cannot work; raises `UnprocessableError` or `UserFault`."""
+    _check_gate(fields.recipe)
+    check_minutes(fields.recipe.recovery, settings)
+    facts = catalog.check_submission(fields.base_model, settings, fields.revision)
+    if facts is None:
+        return
+    _check_export(fields, encoder_decoder=facts.encoder_decoder)
+    _check_sizes(fields, facts.vocab_size)
+    _check_task(fields, facts.model_type)
+    if trained := catalog.how_trained(fields.base_model, settings):
+        check_recovery(fields.base_model, trained, fields.recipe.recovery)
+
+
+def _check_export(fields: JobFields, *, encoder_decoder: bool) -> None:
+    if not (encoder_decoder and fields.recipe.export.wanted):
+        return
+    detail = (
+        f"{fields.base_model} has an encoder and a decoder, and is not exported to ONNX in this "
+        "version. Leave `export` out."
+    )
+    fault = FieldError(pointer="/recipe/export", detail=detail)
+    raise UnprocessableError("export_unsupported", detail, errors=[fault])
+
+
+def _check_task(fields: JobFields, model_type: str) -> None:
+    is_tagging = isinstance(fields.recipe.evaluation.task, TokenClassification)
+    if not (is_tagging and model_type in WITHOUT_TOKEN_CLASSIFICATION):
+        return
+    detail = (
+        f"transformers has no class for token classification with a {model_type}, which "
+        f"{fields.base_model} is. Choose another base model, or another task."
+    )
+    fault = FieldError(pointer="/recipe/evaluation/task/type", detail=detail)
+    raise UnprocessableError("task_unsupported", detail, errors=[fault])
+
+
+def _check_gate(recipe: Recipe) -> None:
+    if detail := metric_fault(recipe.gate.metric, recipe.evaluation.task):
+        fault = FieldError(pointer="/recipe/gate/metric", detail=detail)
+        raise UnprocessableError("gate_metric_not_measured", detail, errors=[fault])
+
+
+def _check_sizes(fields: JobFields, base_size: int) -> None:
+    sizes = fields.recipe.sizes
+    errors = [
+        FieldError(
+            pointer=f"/recipe/vocab_size/{number}" if len(sizes) > 1 else "/recipe/vocab_size",
+            detail=f"{fields.base_model} has {base_size} tokens, so a vocabulary of {size:.0f} "
+            f"would not be smaller. Give at most {base_size}, or a fraction up to 1.",
+        )
+        for number, size in enumerate(sizes)
+        if size > base_size
+    ]
+    if errors:
+        detail = " ".join(error.detail for error in errors)
+        raise UnprocessableError("vocab_size_above_base", detail, errors=errors)
+
+
+CORPUS_ID, TASK = "/corpus_id", "/recipe/evaluation/task"
+
+
+def hold_corpus(session: Session, corpus_id: str, pointer: str = CORPUS_ID) -> Corpus:
+    """A corpus that is not deleted before this transaction ends."""
+    lock = {"read": True}
+    corpus = session.get(Corpus, corpus_id, with_for_update=lock) if is_id(corpus_id) else None
+    if corpus is None:
+        detail = (
+            f"There is no corpus {corpus_id!r}. Upload one with `POST /v1/corpora` and give its "
+            "`id`"
+        )
+        detail += (
+            ", or send the file along as multipart/form-data." if pointer == CORPUS_ID else "."
+        )
+        fault = FieldError(pointer=pointer, detail=detail)
+        raise NotFoundError("corpus_not_found", detail, errors=[fault])
+    return corpus
+
+
+def check_has_text(corpus: Corpus) -> None:
+    """Refuse labelled data in place of the text to compress for."""
+    if corpus.format == "records":
+        _refuse(
+            "corpus_without_text",
+            CORPUS_ID,
+            "A corpus of the format `records` has no text field to compress for. Upload the text "
+            "as text, jsonl, csv, tsv or parquet; records are for `evaluation.task`.",
+        )
+
+
+def hold_task_data(session: Session, task: Task | None) -> None:
+    """Hold the corpora that a task names; refuse those that it cannot be read from."""
+    for name, corpus_id in task.corpora.items() if task else ():
+        pointer = f"{TASK}/{name}"
+        _check_rows(hold_corpus(session, corpus_id, pointer), pointer)
+
+
+def _check_rows(corpus: Corpus, pointer: str) -> None:
+    if corpus.format not in ROW_FORMATS:
+        _refuse(
+            "corpus_without_records",
+            pointer,
+            f"The corpus {corpus.id!r} is of the format {corpus.format}, and a task reads "
+            "`records` or `jsonl`. Upload the rows as JSON objects, a line each, with "
+            "`format=records`.",
+        )
+    if corpus.documents > MAX_ROWS or corpus.characters > MAX_CHARACTERS:
+        _refuse(
+            "too_many_records",
+            pointer,
+            f"The corpus {corpus.id!r} has {corpus.documents:,} rows of {corpus.characters:,} "
+            f"characters, and a task reads at most {MAX_ROWS:,} of {MAX_CHARACTERS:,} characters. "
+            "Upload a sample of them.",
+        )

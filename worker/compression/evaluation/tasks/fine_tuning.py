@@ -1,0 +1,161 @@
+"""One protocol of fine-tuning for every model: the same steps, the same order of examples."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+    get_linear_schedule_with_warmup,
+)
+
+from worker.compression.errors import TaskUnsupportedError, within_memory
+from worker.compression.models.loading import LoadedModel
+from worker.compression.progress import Progress
+
+Example = TypeVar("Example")
+Label = TypeVar("Label")
+Batch = dict[str, Tensor]
+LEARNING = 3
+"""Passes that a row takes to be learnt from: the way back is twice the work of the way forward."""
+
+
+@dataclass(frozen=True)
+class FineTuningConfig:
+    """What is the same for base and compressed model."""
+
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float = 5e-5
+    warm_up: float = 0.1
+    max_length: int = 128
+
+    def learning_share(self, train: int, test: int) -> float:
+        """Return the share of the work, on so many rows of train and test, that is training."""
+        learning = LEARNING * self.epochs * train
+        return learning / (learning + test)
+
+    def within_memory(self) -> AbstractContextManager[None]:
+        """Name this protocol where a batch does not fit in memory."""
+        return within_memory(
+            f"Fine-tuning in batches of {self.batch_size:,} rows of up to {self.max_length:,} "
+            "tokens",
+            "a smaller evaluation.task.batch_size, or a smaller evaluation.task.max_length",
+        )
+
+
+def new_head(auto_class: Any, loaded: LoadedModel, labels: int, **config: Any) -> Any:
+    """Return a model in float32 with a head for so many labels, on the device of ``loaded``.
+
+    What head the checkpoint has, such as one for other labels, is left out where it does not fit.
+    """
+    model = auto_class.from_pretrained(
+        loaded.folder,
+        num_labels=labels,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        **config,
+    )
+    return model.to(loaded.model.device)
+
+
+def fine_tune(  # noqa: PLR0913, PLR0917
+    model: Any,
+    examples: Sequence[Example],
+    collate: Callable[[Sequence[Example]], Batch],
+    protocol: FineTuningConfig,
+    seed: int,
+    progress: Progress,
+) -> None:
+    """Train a model with its own loss; the seed orders examples and draws what is dropped.
+
+    Raises:
+        OutOfMemoryError: a step does not fit in memory.
+
+    """
+    steps = protocol.epochs * math.ceil(len(examples) / protocol.batch_size)
+    optimizer = torch.optim.AdamW(model.parameters(), protocol.learning_rate, weight_decay=0.01)
+    schedule = get_linear_schedule_with_warmup(  # type: ignore[no-untyped-call]
+        optimizer, int(protocol.warm_up * steps), steps
+    )
+    model.train()
+    with protocol.within_memory():
+        for done, drawn in enumerate(_drawn(examples, protocol, seed)):
+            progress(done / steps, f"fine-tuning, step {done} of {steps}")
+            batch = {name: t.to(model.device) for name, t in collate(drawn).items()}
+            model(**batch).loss.backward()
+            clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+    model.eval()
+
+
+def _drawn(
+    examples: Sequence[Example], protocol: FineTuningConfig, seed: int
+) -> Iterator[Sequence[Example]]:
+    """Yield the examples of each step: all of them once an epoch, in an order of the seed's."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(protocol.epochs):
+        order: list[int] = torch.randperm(len(examples), generator=generator).tolist()
+        for start in range(0, len(order), protocol.batch_size):
+            yield [examples[place] for place in order[start : start + protocol.batch_size]]
+
+
+def label_all(
+    examples: Sequence[Example],
+    label: Callable[[Sequence[Example]], Sequence[Label]],
+    protocol: FineTuningConfig,
+    progress: Progress,
+) -> list[Label]:
+    """Return the labels of examples in their order, reporting how many are done.
+
+    Raises:
+        OutOfMemoryError: a batch does not fit in memory.
+
+    """
+    found = list[Label]()
+    with protocol.within_memory(), torch.inference_mode():
+        for start in range(0, len(examples), protocol.batch_size):
+            progress(start / len(examples), f"{start} of {len(examples)} examples labelled")
+            found += label(examples[start : start + protocol.batch_size])
+    return found
+
+
+_CLASSES = {
+    "sequence_classification": MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    "token_classification": MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+}
+READS_END = ("t5", "mt5", "bart", "mbart")
+"""Model types whose head for sequences reads the end token, of which a text must have one."""
+
+
+def check_head(loaded: LoadedModel, task: str) -> None:
+    """Refuse a task, one of the two that need a head, that a model has no class for.
+
+    Raises:
+        TaskUnsupportedError: transformers has none, or the one it has reads an end token that the
+            tokenizer does not give.
+
+    """
+    config, name = loaded.model.config, task.replace("_", " ")
+    if type(config) not in _CLASSES[task]:
+        raise TaskUnsupportedError(
+            f"transformers has no class for {name} with a {config.model_type}: choose another base "
+            "model, or another task."
+        )
+    reads_end = config.model_type in READS_END and task == "sequence_classification"
+    if reads_end and config.eos_token_id not in loaded.tokenizer("a")["input_ids"]:
+        raise TaskUnsupportedError(
+            f"The {name} of a {config.model_type} reads an end token, which the base tokenizer "
+            "does not add to a text: choose another base model, or another task."
+        )

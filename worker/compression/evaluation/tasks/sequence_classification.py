@@ -1,0 +1,105 @@
+"""Sequence classification: fine-tuned, then macro-F1 on the test part."""
+
+from collections.abc import Sequence
+
+import torch
+from sklearn.metrics import f1_score
+from transformers import AutoModelForSequenceClassification
+
+from worker.compression.errors import TaskDataError
+from worker.compression.evaluation.tasks.fine_tuning import (
+    READS_END,
+    Batch,
+    FineTuningConfig,
+    fine_tune,
+    label_all,
+    new_head,
+)
+from worker.compression.models.encoder import Encoder
+from worker.compression.models.loading import LoadedModel
+from worker.compression.progress import Progress, part, silent
+
+Labelled = tuple[str, str]
+"""A text and its label."""
+_MOST_LABELS = 10_000
+
+
+def check_labels(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[str]:
+    """Return the labels in order.
+
+    Raises:
+        TaskDataError: a part is empty or has one label only, the test part has a label that the
+            train part lacks, or there are more labels than a head is made for.
+
+    """
+    parts = {"train": {label for _, label in train}, "test": {label for _, label in test}}
+    for name, labels in parts.items():
+        if len(labels) < 2:
+            raise TaskDataError(
+                f"The {name} part has {len(labels)} different labels: give examples of two or more."
+            )
+    if unseen := sorted(parts["test"] - parts["train"]):
+        raise TaskDataError(
+            f"The label {unseen[0][:80]!r} of the test part is not in the train part: add examples "
+            "of it, or leave it out."
+        )
+    if len(parts["train"]) > _MOST_LABELS:
+        raise TaskDataError(
+            f"The train part has {len(parts['train']):,} different labels, of which there may be "
+            f"{_MOST_LABELS:,}: name the field that holds a label, not a text."
+        )
+    return sorted(parts["train"])
+
+
+def classification_score(  # noqa: PLR0913
+    loaded: LoadedModel,
+    train: Sequence[Labelled],
+    test: Sequence[Labelled],
+    *,
+    seed: int = 0,
+    protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
+    progress: Progress | None = None,
+) -> float:
+    """Return macro-F1 on ``test`` of the model fine-tuned on ``train``, with a new head.
+
+    Raises:
+        OutOfMemoryError: a batch of the protocol does not fit in memory.
+
+    """
+    labels, progress = check_labels(train, test), progress or silent
+    numbers = {label: number for number, label in enumerate(labels)}
+    encoder, share = Encoder(loaded), protocol.learning_share(len(train), len(test))
+    encoder.max_length = min(encoder.max_length, protocol.max_length)
+
+    def inputs(examples: Sequence[Labelled]) -> Batch:
+        return _with_one_end(encoder, encoder.inputs([text for text, _ in examples]))
+
+    def collate(examples: Sequence[Labelled]) -> Batch:
+        own = torch.tensor([numbers[label] for _, label in examples])
+        return {**inputs(examples), "labels": own}
+
+    def predict(examples: Sequence[Labelled]) -> list[str]:
+        return [labels[place] for place in model(**inputs(examples)).logits.argmax(-1).tolist()]
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = new_head(
+            AutoModelForSequenceClassification,
+            loaded,
+            len(labels),
+            problem_type="single_label_classification",
+        )
+        model.config.pad_token_id = encoder.tokenizer.pad_token_id
+        fine_tune(model, train, collate, protocol, seed, part(progress, 0, share))
+    predicted = label_all(test, predict, protocol, part(progress, share, 1))
+    return float(f1_score([label for _, label in test], predicted, average="macro"))
+
+
+def _with_one_end(encoder: Encoder, inputs: Batch) -> Batch:
+    """Mend texts that spell out the end token, where the head reads the place of the only one."""
+    config, ids = encoder.model.config, inputs["input_ids"]
+    if config.model_type not in READS_END:
+        return inputs
+    ends = ids == config.eos_token_id
+    spelled = ends & (ends.cumsum(dim=1) < ends.sum(dim=1, keepdim=True))
+    return {**inputs, "input_ids": ids.masked_fill(spelled, config.pad_token_id)}

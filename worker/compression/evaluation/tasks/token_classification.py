@@ -1,0 +1,151 @@
+"""Token classification: fine-tuned, then the F1 of whole entities on the test part."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+from seqeval.metrics import f1_score
+from transformers import AutoModelForTokenClassification
+
+from worker.compression.errors import TaskDataError
+from worker.compression.evaluation.tasks.fine_tuning import (
+    Batch,
+    FineTuningConfig,
+    fine_tune,
+    label_all,
+    new_head,
+)
+from worker.compression.models.encoder import Encoder
+from worker.compression.models.loading import LoadedModel
+from worker.compression.progress import Progress, part, silent
+
+Tagged = tuple[Sequence[str], Sequence[str]]
+"""The words of a sentence and their tags, such as B-PER, I-PER and O."""
+_IGNORED = -100
+_TAG = re.compile(r"O|[BIES]-.+", re.DOTALL)
+
+
+def check_tags(train: Sequence[Tagged], test: Sequence[Tagged]) -> list[str]:
+    """Return the tags in order.
+
+    Raises:
+        TaskDataError: words and tags do not align, a part has no entity, a tag is new in test, or
+            is none of an entity.
+
+    """
+    for name, sentences in (("train", train), ("test", test)):
+        for number, (words, tags) in enumerate(sentences):
+            if len(words) != len(tags):
+                raise TaskDataError(
+                    f"Sentence {number} of the {name} part has {len(words)} words and {len(tags)} "
+                    "tags: give each word one."
+                )
+        if not {tag for _, tags in sentences for tag in tags} - {"O"}:
+            raise TaskDataError(f"The {name} part has no entity: give sentences with some.")
+    known = {tag for _, tags in train for tag in tags}
+    if unseen := sorted({tag for _, tags in test for tag in tags} - known):
+        raise TaskDataError(
+            f"The tag {unseen[0][:80]!r} of the test part is not in the train part: add examples "
+            "of it."
+        )
+    if strange := sorted(tag for tag in known if not _TAG.fullmatch(tag)):
+        raise TaskDataError(
+            f"The tag {strange[0][:80]!r} is none of an entity: give O, or B-, I-, E- or S- and a "
+            "name, such as B-PER."
+        )
+    return sorted(known)
+
+
+def tagging_score(  # noqa: PLR0913
+    loaded: LoadedModel,
+    train: Sequence[Tagged],
+    test: Sequence[Tagged],
+    *,
+    seed: int = 0,
+    protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
+    progress: Progress | None = None,
+) -> float:
+    """Return the entity F1 on ``test`` of the model fine-tuned on ``train``, with a new head.
+
+    A word has the tag of its first token; one that has none, since it was cut off, is O.
+
+    Raises:
+        OutOfMemoryError: a batch of the protocol does not fit in memory.
+
+    """
+    tags, progress = check_tags(train, test), progress or silent
+    encoder, share = Encoder(loaded), protocol.learning_share(len(train), len(test))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = new_head(AutoModelForTokenClassification, loaded, len(tags))
+
+        def collate(examples: Sequence[Tagged]) -> Batch:
+            return _encoded(encoder, examples, tags, protocol)[0]
+
+        fine_tune(model, train, collate, protocol, seed, part(progress, 0, share))
+
+    def predict(examples: Sequence[Tagged]) -> list[list[str]]:
+        return _predicted(model, encoder, examples, tags, protocol)
+
+    predicted = label_all(test, predict, protocol, part(progress, share, 1))
+    return float(f1_score([list(own) for _, own in test], predicted))
+
+
+def _predicted(
+    model: Any,
+    encoder: Encoder,
+    examples: Sequence[Tagged],
+    tags: list[str],
+    protocol: FineTuningConfig,
+) -> list[list[str]]:
+    batch, firsts = _encoded(encoder, examples, tags, protocol)
+    batch.pop("labels")
+    best = model(**{k: t.to(model.device) for k, t in batch.items()}).logits.argmax(dim=-1)
+    found = [["O"] * len(words) for words, _ in examples]
+    for row, places in enumerate(firsts):
+        for word, place in places.items():
+            found[row][word] = tags[int(best[row, place])]
+    return found
+
+
+def _encoded(
+    encoder: Encoder, examples: Sequence[Tagged], tags: list[str], protocol: FineTuningConfig
+) -> tuple[Batch, list[dict[int, int]]]:
+    """Return inputs with labels, and of each sentence the place of each word's first token."""
+    inputs = encoder.tokenizer(
+        [" ".join(words) for words, _ in examples],
+        padding=True,
+        truncation=True,
+        max_length=min(encoder.max_length, protocol.max_length),
+        return_offsets_mapping=True,
+        return_tensors="pt",
+    )
+    labels = torch.full_like(inputs["input_ids"], _IGNORED)
+    firsts = list[dict[int, int]]()
+    for row, (words, own) in enumerate(examples):
+        places = first_tokens(words, inputs["offset_mapping"][row].tolist())
+        for word, place in reversed(places.items()):
+            labels[row, place] = tags.index(own[word])
+        firsts.append(places)
+    batch = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    return {**batch, "labels": labels}, firsts
+
+
+def first_tokens(words: Sequence[str], offsets: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Return the place of the first token of each word of a sentence, by characters.
+
+    So any tokenizer will do, also one whose tokens span words: then its words share a token, which
+    learns the tag of the first.
+    """
+    places: dict[int, int] = {}
+    starts = list(accumulate((len(word) + 1 for word in words), initial=0))
+    ends = [start - 1 for start in starts[1:]]
+    for place, (start, end) in enumerate(offsets):
+        word = bisect_right(ends, start)
+        while word < len(words) and starts[word] < end:
+            places.setdefault(word, place)
+            word += 1
+    return dict(sorted(places.items()))

@@ -1,1 +1,0 @@
-"""The artifact: a folder that loads as it is, with the evidence beside it."""

@@ -1,1 +1,0 @@
-"""Charts as SVG that takes its colours from the page around it."""

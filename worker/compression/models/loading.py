@@ -1,0 +1,181 @@
+"""Loading a model and its tokenizer from a local folder."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from worker.compression.errors import (
+    NonFiniteWeightsError,
+    UnsupportedModelError,
+    UnsupportedTokenizerError,
+)
+from worker.compression.models.vocabulary_tensors import input_embeddings
+
+_MAY_BE_DRAWN = re.compile(r"(^|\.)pooler\.")
+_NUMBERED = re.compile(r"^(.*\.\d+)\.")
+
+
+def check_loaded(
+    model: PreTrainedModel, missing_keys: Iterable[str], unexpected_keys: Iterable[str]
+) -> None:
+    """Refuse a checkpoint without weights the config asks for, or with layers it does not know.
+
+    A pooler that is missing is drawn at random, as transformers does, and heads that the model's
+    class does not have are left behind.
+
+    Raises:
+        UnsupportedModelError: so it is; the message names the first such tensor.
+
+    """
+    missing = sorted(key for key in missing_keys if not _MAY_BE_DRAWN.search(key))
+    if missing:
+        raise UnsupportedModelError(
+            f"The checkpoint has no {missing[0]}, which its config asks for ({len(missing)} such "
+            "tensors): use a whole checkpoint with its own config."
+        )
+    modules = {name for name, _ in model.named_modules()}
+    for key in sorted(unexpected_keys):
+        layer = _NUMBERED.match(key)
+        stack = layer[1].rpartition(".")[0] if layer else ""
+        if layer and stack in modules and layer[1] not in modules:
+            raise UnsupportedModelError(
+                f"The checkpoint has {key}, a layer that its config does not know of: use the "
+                "config that was saved with it."
+            )
+
+
+def check_ties(model: PreTrainedModel) -> None:
+    """Refuse weights that the config says are shared and that are not.
+
+    Raises:
+        UnsupportedModelError: so it is; the message names both.
+
+    """
+    tied = model.get_expanded_tied_weights_keys(all_submodels=True)
+    for one, other in tied.items():
+        if model.get_parameter_or_buffer(one) is not model.get_parameter_or_buffer(other):
+            raise UnsupportedModelError(
+                f"The config ties {one} to {other}, and the checkpoint has different values for "
+                "them: set tie_word_embeddings to what the model was trained with."
+            )
+
+
+def check_values(model: PreTrainedModel) -> None:
+    """Refuse weights that are not finite numbers.
+
+    Raises:
+        NonFiniteWeightsError: so it is; the message names the first such tensor.
+
+    """
+    for name, tensor in model.named_parameters():
+        # The extremes are NaN or infinite where any value is, and take no copy of the tensor.
+        if tensor.numel() and not torch.isfinite(torch.stack(tensor.aminmax())).all():
+            raise NonFiniteWeightsError(
+                f"{name} holds NaN or infinite values: use a sound checkpoint."
+            )
+
+
+_UNLOADABLE = (
+    *(OSError, ValueError, ImportError, RuntimeError, SafetensorError),
+    # What a class does with sizes that cannot be depends on the class.
+    *(AssertionError, AttributeError, LookupError, TypeError, ArithmeticError),
+)
+_MOST_ROWS_PER_TOKEN, _PADDING_ROWS = 2, 1024
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with the tokenizer its embedding matrix belongs to."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    folder: Path
+
+
+def load_model(folder: Path) -> LoadedModel:
+    """Load a model with its own class and dtype, in evaluation mode, and its fast tokenizer.
+
+    Weights come from safetensors only and no code of the folder is run.
+
+    Raises:
+        UnsupportedModelError: no safetensors, an unknown architecture, weights that are not those
+            of the config, or a tokenizer that does not belong to the embedding matrix.
+        NonFiniteWeightsError: a weight is NaN or infinite.
+        UnsupportedTokenizerError: there is no fast tokenizer.
+
+    """
+    model = _load_weights(folder)
+    tokenizer = load_tokenizer(folder)
+    rows = input_embeddings(model)[0].num_embeddings
+    if len(tokenizer) > rows:
+        raise UnsupportedModelError(
+            f"The tokenizer has {len(tokenizer)} tokens and the embedding matrix {rows} rows: "
+            "use a base model whose tokenizer belongs to it."
+        )
+    if rows > _MOST_ROWS_PER_TOKEN * len(tokenizer) + _PADDING_ROWS:
+        raise UnsupportedModelError(
+            f"The embedding matrix has {rows} rows for a tokenizer of {len(tokenizer)} tokens: "
+            "use a base model whose tokenizer belongs to it."
+        )
+    return LoadedModel(model, tokenizer, folder)
+
+
+def _load_weights(folder: Path) -> PreTrainedModel:
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(folder, **local)
+        model_class = _own_class(config.architectures)
+        with torch.random.fork_rng(devices=[]):
+            # Weights that the checkpoint lacks, such as a pooler's, are drawn at random.
+            torch.manual_seed(0)
+            model, info = model_class.from_pretrained(
+                folder, use_safetensors=True, dtype="auto", output_loading_info=True, **local
+            )
+    except _UNLOADABLE as error:
+        raise UnsupportedModelError(
+            f"The model cannot be loaded: {error} Use a transformers model stored as safetensors "
+            "that needs no code of its own."
+        ) from error
+    loaded: PreTrainedModel = model.eval()
+    check_loaded(loaded, info["missing_keys"], info["unexpected_keys"])
+    check_ties(loaded)
+    check_values(loaded)
+    return loaded
+
+
+def _own_class(architectures: list[str] | None) -> Any:
+    """Return the class that wrote the checkpoint, so that its heads are kept."""
+    name = architectures[0] if architectures else ""
+    return getattr(transformers, name, AutoModel)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Load a fast tokenizer from a local folder.
+
+    Raises:
+        UnsupportedTokenizerError: there is none.
+
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise UnsupportedTokenizerError(f"The tokenizer cannot be loaded: {error}") from error
+    files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+    if not any((folder / name).is_file() for name in files):
+        # Some classes start an empty vocabulary where there is no file.
+        raise UnsupportedTokenizerError("The base model's folder has no tokenizer: add its files.")
+    if not tokenizer.is_fast:
+        raise UnsupportedTokenizerError(
+            "The base model has no fast tokenizer: convert it to a tokenizer.json first."
+        )
+    return tokenizer

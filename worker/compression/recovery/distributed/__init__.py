@@ -1,1 +1,0 @@
-"""Recovery by several processes of one machine, each on a GPU of its own."""

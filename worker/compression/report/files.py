@@ -1,0 +1,90 @@
+"""The report's two files."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from worker.compression.report.page import render, render_page
+from worker.compression.report.report import Report
+from worker.compression.transfer.partition import Partition
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write ``report.json`` and ``report.html``, a page that needs no other file."""
+    content = json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(content + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(render_page(report), encoding="utf-8")
+
+
+def write_model_card(folder: Path, report: Report) -> Path:
+    """Write the card of the model in ``folder``, with front matter for a model hub."""
+    is_sentence_encoder = (folder / "modules.json").is_file()
+    library = "sentence-transformers" if is_sentence_encoder else "transformers"
+    path = folder / "README.md"
+    path.write_text(render("README.md", report=report, library=library), encoding="utf-8")
+    return path
+
+
+_MANIFEST = "manifest.json"
+_PACKAGES = ("fvt-service", "torch", "transformers", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the artifact was made from; ``base_commit`` is None where the model has none."""
+
+    base_model: str
+    base_commit: str | None
+    corpus_sha256: str
+    seed: int
+
+
+def write_manifest(folder: Path, provenance: Provenance) -> Path:
+    """Write sha256 and bytes of every other file under ``folder``, provenance and versions.
+
+    It is written last: files that change afterwards no longer match.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MANIFEST)
+    content = {
+        **asdict(provenance),
+        "versions": {
+            **{package: version(package) for package in _PACKAGES},
+            "python": platform.python_version(),
+        },
+        "files": [
+            {
+                "path": path.relative_to(folder).as_posix(),
+                "bytes": path.stat().st_size,
+                "sha256": _sha256(path),
+            }
+            for path in files
+        ],
+    }
+    manifest = folder / _MANIFEST
+    manifest.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path:
+    """Write a line a token, in the order of ids: id, token, source, pieces and base_ids."""
+    path = folder / "vocabulary.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for partition in partitions:
+            line = {
+                "id": partition.id,
+                "token": partition.token,
+                "source": partition.source,
+                "pieces": partition.pieces,
+                "base_ids": partition.base_ids,
+            }
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return path

@@ -1,0 +1,201 @@
+"""A task with its data in hand, and the score of a model on it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.contract.recipe import (
+    FineTuning,
+    Retrieval,
+    SentencePairs,
+    SequenceClassification,
+    Task,
+    TokenClassification,
+)
+from worker.compression import (
+    LoadedModel,
+    Scores,
+    TaskQuality,
+    compare,
+    load_model,
+    onnx_files,
+    quality_row,
+)
+from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
+from worker.compression.evaluation.tasks.scores import Score, score_all, summary
+from worker.compression.evaluation.tasks.sequence_classification import classification_score
+from worker.compression.evaluation.tasks.token_classification import tagging_score
+from worker.compression.evaluation.tasks.vectors import pair_score, retrieval_score
+from worker.compression.models.encoder import Encoder
+from worker.compression.progress import part
+from worker.compression.runtimes.onnx import OnnxEncoder
+from worker.context import JobContext, StageProgress, nth_part, to_device
+from worker.labelled.data import (
+    LabelledRow,
+    Rows,
+    read_pairs,
+    read_retrieval,
+    read_sentences,
+    read_texts,
+)
+
+VectorScore = Callable[[Encoder, StageProgress], float]
+"""The score of a model that is not trained for it, in any runtime."""
+
+
+@dataclass(frozen=True)
+class LabelledTask:
+    """What a model is scored on: all of them with the same seeds and the same protocol."""
+
+    type: str
+    metric: str
+    score: Score
+    seeds: Sequence[int]
+
+    def scores(self, loaded: LoadedModel, name: str, progress: StageProgress) -> Scores:
+        """Score a model once a seed; `name` says in the progress which it is."""
+        return score_all(self.score, loaded, self.seeds, self._named(name, progress))
+
+    def compared(self, before: Scores, after: Scores) -> TaskQuality:
+        """The scores of base and compressed model side by side."""
+        return compare(self.type, self.metric, before, after)
+
+    def _named(self, name: str, progress: StageProgress) -> StageProgress:
+        return lambda fraction, said: progress(fraction, f"{self.metric} of {name}: {said}")
+
+
+@dataclass(frozen=True)
+class VectorTask(LabelledTask):
+    """A task that is done without training, so by files of other runtimes too."""
+
+    of_vectors: VectorScore
+
+    def file_scores(self, encoder: Encoder, name: str, progress: StageProgress) -> Scores:
+        """Score a file."""
+        return summary([self.of_vectors(encoder, self._named(name, progress))])
+
+
+def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | None:
+    """Read and check the data of the job's task; None without one.
+
+    Raises `UserFault` and `TaskDataError`, both `task_data_invalid`, which say what to do.
+    """
+    task, seed = context.recipe.evaluation.task, context.recipe.seed
+    if task is None:
+        return None
+    rows = _rows(context, task, progress)
+    if isinstance(task, FineTuning):
+        seeds = range(seed, seed + task.seeds)
+        return LabelledTask(task.type, task.metric, _fine_tuned(task, rows), seeds)
+    of_vectors = _of_vectors(task, rows)
+
+    def score(loaded: LoadedModel, _: int, own: StageProgress) -> float:
+        return of_vectors(Encoder(loaded), own)
+
+    return VectorTask(task.type, task.metric, score, [seed], of_vectors)
+
+
+def _rows(context: JobContext, task: Task, progress: StageProgress) -> Rows:
+    def rows(part: str) -> Iterator[LabelledRow]:
+        for number, (line, values) in enumerate(context.rows(part, task.corpora[part])):
+            if number % 10_000 == 0:
+                progress(0.0, f"reading `{part}` of the task, row {number:,}")
+            yield LabelledRow(part, line, values)
+
+    return rows
+
+
+def _fine_tuned(task: SequenceClassification | TokenClassification, rows: Rows) -> Score:
+    protocol = FineTuningConfig(
+        epochs=task.epochs,
+        batch_size=task.batch_size,
+        learning_rate=task.learning_rate,
+        max_length=task.max_length,
+    )
+    if isinstance(task, SequenceClassification):
+        texts = read_texts(task, rows)
+        return lambda loaded, seed, progress: classification_score(
+            loaded, *texts, seed=seed, protocol=protocol, progress=progress
+        )
+    sentences = read_sentences(task, rows)
+    return lambda loaded, seed, progress: tagging_score(
+        loaded, *sentences, seed=seed, protocol=protocol, progress=progress
+    )
+
+
+def _of_vectors(task: Retrieval | SentencePairs, rows: Rows) -> VectorScore:
+    if isinstance(task, Retrieval):
+        found = read_retrieval(task, rows)
+        return lambda encoder, progress: retrieval_score(encoder, *found, progress)
+    pairs = read_pairs(task, rows)
+    return lambda encoder, progress: pair_score(encoder, pairs, progress)
+
+
+@dataclass(frozen=True)
+class ScoredSize:
+    """The task on a size, and on what was exported of it, by runtime."""
+
+    task: TaskQuality
+    exports: dict[str, TaskQuality]
+
+    def rows(self, runtime: str | None = None) -> list[dict[str, Any]]:
+        """The task as a row of quality of the model, or of a file; none where it has none."""
+        task = self.exports.get(runtime) if runtime else self.task
+        return [asdict(row) for row in quality_row(task)]
+
+
+def score_sizes(
+    context: JobContext, sizes: list[int], progress: StageProgress
+) -> dict[int, ScoredSize]:
+    """Score the base once and each size once, with the same seeds; empty without a task."""
+    task = read_task(context, progress)
+    if task is None:
+        return {}
+    runs = len(sizes) + 1
+    before = task.scores(context.base, "the base", nth_part(progress, 0, runs))
+    return {
+        size: _score_size(context, task, before, size, nth_part(progress, number, runs))
+        for number, size in enumerate(sizes, 1)
+    }
+
+
+def with_task(measured: dict[str, Any], scored: ScoredSize | None) -> dict[str, Any]:
+    """What was measured of a size, with the task's metric first in all quality."""
+    if scored is None:
+        return {**measured, "task": None}
+    exports = [
+        {**row, "quality": scored.rows(row["runtime"]) + row["quality"]}
+        for row in measured["exports"]
+    ]
+    quality = scored.rows() + measured["quality"]
+    return {**measured, "task": asdict(scored.task), "quality": quality, "exports": exports}
+
+
+def _score_size(
+    context: JobContext, task: LabelledTask, before: Scores, size: int, progress: StageProgress
+) -> ScoredSize:
+    compressed = load_model(context.final_model(size))
+    to_device(compressed.model, context.settings)
+    folder = context.exported(size)
+    runs = 1 + (len(onnx_files(folder)) if isinstance(task, VectorTask) else 0)
+    after = task.scores(compressed, f"{size:,} tokens", nth_part(progress, 0, runs))
+    found = dict[str, Scores]()
+    if isinstance(task, VectorTask):
+        found = _score_files(task, compressed, folder, part(progress, 1 / runs, 1.0))
+    exports = {runtime: task.compared(before, scores) for runtime, scores in found.items()}
+    return ScoredSize(task.compared(before, after), exports)
+
+
+def _score_files(
+    task: VectorTask, compressed: LoadedModel, folder: Path, progress: StageProgress
+) -> dict[str, Scores]:
+    files = onnx_files(folder)
+    return {
+        file.runtime: task.file_scores(
+            OnnxEncoder(compressed, folder / file.path),
+            file.path,
+            nth_part(progress, number, len(files)),
+        )
+        for number, file in enumerate(files)
+    }
