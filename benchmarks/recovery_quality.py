@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from app.contract.report import Recovery
 from benchmarks.collections import collection
 from benchmarks.retrieval import Retrieval
 from worker.compression import (
@@ -33,7 +34,7 @@ from worker.compression import (
     transfer_vocabulary,
 )
 from worker.compression.models.encoder import Encoder
-from worker.compression.recovery.options import Recovery, RecoveryCallbacks, RecoveryOptions
+from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import recover
 
 COLUMNS = ("model", "layers", "tokens", "parameters, M", "nDCG@10", "of base", "steps", "seconds")

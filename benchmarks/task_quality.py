@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.contract.report import Scores
 from benchmarks.recovery_quality import on_device, packaged_minilm
 from worker.compression import (
     LoadedModel,
@@ -29,7 +30,7 @@ from worker.compression import (
     transfer_vocabulary,
 )
 from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
-from worker.compression.evaluation.tasks.scores import Scores, summary
+from worker.compression.evaluation.tasks.scores import summary
 from worker.compression.evaluation.tasks.sequence_classification import classification_score
 from worker.compression.evaluation.tasks.token_classification import tagging_score
 

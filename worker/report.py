@@ -5,8 +5,8 @@ from typing import Any
 
 from app.contract.errors import JobError, UserFault
 from app.contract.recipe import GateRecipe, Recipe, metric_fault
-from worker.compression import (
-    BaseModel,
+from app.contract.report import (
+    BaseModelInfo,
     CorpusSummary,
     Example,
     Export,
@@ -103,14 +103,18 @@ def build_report(context: JobContext) -> Report:
     chosen = choose(recipe.gate, measured["sizes"])
     counts = context.read("transfer", "counts.json")[str(vocab_size(chosen))]
     return Report(
-        base_model=BaseModel(base["id"], base["commit"]),
-        corpus=CorpusSummary(context.corpus.sha256, corpus["documents"], corpus["held_out"]),
+        base_model=BaseModelInfo(id=base["id"], commit=base["commit"]),
+        corpus=CorpusSummary(
+            sha256=context.corpus.sha256, documents=corpus["documents"], held_out=corpus["held_out"]
+        ),
         base=ModelSize(**measured["base"]),
         compressed=ModelSize(**chosen["compressed"]),
         tokens=_tokens(counts, chosen),
         quality=_quality(chosen),
         latency=_latency(chosen),
-        stages=[StageTime(name, round(s, 3)) for name, s in context.stage_seconds.items()],
+        stages=[
+            StageTime(name=name, seconds=round(s, 3)) for name, s in context.stage_seconds.items()
+        ],
         selection=recipe.tokenizer.selection,
         transfer_method=recipe.transfer.method,
         seed=recipe.seed,
@@ -145,7 +149,12 @@ def _gate(context: JobContext, chosen: Measured) -> Gate | None:
     gate = context.recipe.gate
     if gate.min_quality is None and gate.max_bytes is None:
         return None
-    return Gate(gate.min_quality, gate.max_bytes, misses(gate, chosen), gate.metric)
+    return Gate(
+        min_quality=gate.min_quality,
+        max_bytes=gate.max_bytes,
+        misses=misses(gate, chosen),
+        metric=gate.metric,
+    )
 
 
 def _sweep(context: JobContext, sizes: list[Measured], chosen: Measured) -> list[SweepRow]:

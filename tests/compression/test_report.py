@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -7,8 +6,8 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from worker.compression import (
-    BaseModel,
+from app.contract.report import (
+    BaseModelInfo,
     CorpusSummary,
     Latency,
     ModelSize,
@@ -18,20 +17,47 @@ from worker.compression import (
     StageTime,
     TaskQuality,
     Tokens,
-    quality_row,
-    write_model_card,
-    write_report,
 )
+from worker.compression import quality_row, write_model_card, write_report
 
 REPORT = Report(
-    base_model=BaseModel("some/model", "c0ffee"),
-    corpus=CorpusSummary("a" * 64, 1000, 50),
-    base=ModelSize(30522, 22_713_216, 11_720_448, 90_868_376),
-    compressed=ModelSize(7630, 13_922_688, 2_929_920, 55_702_080),
-    tokens=Tokens(4008, 3622, 0, 0, 0, 50, 2, 30.4, 25.3, 0.0, 0.0),
-    quality=[Quality("sentence_cosine", 1.0, 0.79, 0.79)],
-    latency=[Latency("torch", "cpu", "float32", 2, 32, 8, True, 270.0, 250.0, 1.08)],
-    stages=[StageTime("tokenizer", 6.5)],
+    base_model=BaseModelInfo(id="some/model", commit="c0ffee"),
+    corpus=CorpusSummary(sha256="a" * 64, documents=1000, held_out=50),
+    base=ModelSize(
+        vocab_size=30522, parameters=22_713_216, embedding_parameters=11_720_448, bytes=90_868_376
+    ),
+    compressed=ModelSize(
+        vocab_size=7630, parameters=13_922_688, embedding_parameters=2_929_920, bytes=55_702_080
+    ),
+    tokens=Tokens(
+        copied=4008,
+        averaged=3622,
+        fallback=0,
+        random=0,
+        unk_pieces=0,
+        texts=50,
+        special_per_text=2,
+        per_text_before=30.4,
+        per_text_after=25.3,
+        unk_rate_before=0.0,
+        unk_rate_after=0.0,
+    ),
+    quality=[Quality(metric="sentence_cosine", before=1.0, after=0.79, retention=0.79)],
+    latency=[
+        Latency(
+            runtime="torch",
+            device="cpu",
+            dtype="float32",
+            threads=2,
+            batch_size=32,
+            batches=8,
+            includes_tokenization=True,
+            before_ms=270.0,
+            after_ms=250.0,
+            speedup=1.08,
+        )
+    ],
+    stages=[StageTime(name="tokenizer", seconds=6.5)],
     selection="usage",
     transfer_method="fvt",
     seed=0,
@@ -55,13 +81,22 @@ def test_the_json_holds_the_fields_of_the_contract(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_not_finite_are_no_json(tmp_path: Path) -> None:
-    broken = replace(REPORT, quality=[Quality("x", 1.0, float("nan"), float("nan"))])
+    broken = REPORT.model_copy(
+        update={
+            "quality": [Quality(metric="x", before=1.0, after=float("nan"), retention=float("nan"))]
+        }
+    )
     with pytest.raises(ValueError, match="nan"):
         write_report(tmp_path, broken)
 
 
 def test_the_page_needs_no_other_file_and_escapes_names(tmp_path: Path) -> None:
-    write_report(tmp_path, replace(REPORT, base_model=BaseModel("<script>alert(1)</script>", None)))
+    write_report(
+        tmp_path,
+        REPORT.model_copy(
+            update={"base_model": BaseModelInfo(id="<script>alert(1)</script>", commit=None)}
+        ),
+    )
     page = (tmp_path / "report.html").read_text()
     tags: list[tuple[str, dict[str, str | None]]] = []
     parser = HTMLParser()
@@ -73,7 +108,7 @@ def test_the_page_needs_no_other_file_and_escapes_names(tmp_path: Path) -> None:
 
 
 def test_without_quality_and_latency_there_is_a_report_too(tmp_path: Path) -> None:
-    write_report(tmp_path, replace(REPORT, quality=[], latency=[]))
+    write_report(tmp_path, REPORT.model_copy(update={"quality": [], "latency": []}))
     assert "Latency" not in (tmp_path / "report.html").read_text()
 
 
@@ -82,7 +117,9 @@ def test_the_model_card_says_how_to_load_the_model(tmp_path: Path, library: str)
     if library == "sentence-transformers":
         (tmp_path / "modules.json").write_text("[]")
     name = 'a "quoted": model'
-    card = write_model_card(tmp_path, replace(REPORT, base_model=BaseModel(name, None))).read_text()
+    card = write_model_card(
+        tmp_path, REPORT.model_copy(update={"base_model": BaseModelInfo(id=name, commit=None)})
+    ).read_text()
     content: Any = ModelCard(card).data
     data = content.to_dict()
     assert (data["base_model"], data["library_name"]) == (name, library)
@@ -91,10 +128,19 @@ def test_the_model_card_says_how_to_load_the_model(tmp_path: Path, library: str)
 
 
 def test_the_model_card_has_the_task_with_its_spread(tmp_path: Path) -> None:
-    scores = Scores([0.5, 0.7], 0.6, 0.1)
-    task = TaskQuality("token_classification", "entity_f1", 2, scores, scores, 1.0)
+    scores = Scores(values=[0.5, 0.7], mean=0.6, spread=0.1)
+    task = TaskQuality(
+        type="token_classification",
+        metric="entity_f1",
+        seeds=2,
+        before=scores,
+        after=scores,
+        retention=1.0,
+    )
     rows = [*quality_row(task), *REPORT.quality]
-    card = write_model_card(tmp_path, replace(REPORT, task=task, quality=rows)).read_text()
+    card = write_model_card(
+        tmp_path, REPORT.model_copy(update={"task": task, "quality": rows})
+    ).read_text()
     assert "| token classification, on labelled data | base | compressed |" in card
     assert "of 2 seeds | 0.6000 ± 0.1000 | 0.6000 ± 0.1000 |" in card
     assert card.count("entity_f1") == 1

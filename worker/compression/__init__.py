@@ -102,34 +102,17 @@ from worker.compression.errors import (
     VocabSizeAboveBaseError,
     VocabSizeBelowFloorError,
 )
-from worker.compression.evaluation.latency import Latency, measure_latency
-from worker.compression.evaluation.memory import Memory, measure_memory
-from worker.compression.evaluation.quality import (
-    Export,
-    Quality,
-    measure_exports,
-    measure_quality,
-    quality_metrics,
-)
-from worker.compression.evaluation.size import ModelSize, measure_size
+from worker.compression.evaluation.latency import measure_latency
+from worker.compression.evaluation.memory import measure_memory
+from worker.compression.evaluation.quality import measure_exports, measure_quality, quality_metrics
+from worker.compression.evaluation.size import measure_size
 from worker.compression.evaluation.tasks.fine_tuning import check_head
-from worker.compression.evaluation.tasks.scores import Scores, TaskQuality, compare, quality_row
-from worker.compression.evaluation.tokens import (
-    Example,
-    Histogram,
-    TokenUsage,
-    measure_tokens,
-    tokenized_examples,
-)
+from worker.compression.evaluation.tasks.scores import compare, quality_row
+from worker.compression.evaluation.tokens import measure_tokens, tokenized_examples
 from worker.compression.models.loading import LoadedModel, load_model, load_tokenizer
 from worker.compression.models.saving import save_model
 from worker.compression.progress import Progress
-from worker.compression.recovery.options import (
-    LossPoint,
-    Recovery,
-    RecoveryCallbacks,
-    RecoveryOptions,
-)
+from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import Recovered, recover
 from worker.compression.report.files import (
     Provenance,
@@ -138,16 +121,7 @@ from worker.compression.report.files import (
     write_report,
     write_vocabulary,
 )
-from worker.compression.report.report import (
-    BaseModel,
-    CorpusSummary,
-    Gate,
-    Report,
-    StageTime,
-    SweepRow,
-    Tokens,
-    pareto_front,
-)
+from worker.compression.report.pareto import pareto_front
 from worker.compression.runtimes.onnx import OnnxFile, check_exportable, export_onnx, onnx_files
 from worker.compression.tokenizers.multiword import check_multiword
 from worker.compression.tokenizers.training import (
@@ -158,26 +132,16 @@ from worker.compression.tokenizers.training import (
 )
 from worker.compression.transfer.partition import Partition, Partitions
 from worker.compression.transfer.token_ids import required_tokens
-from worker.compression.transfer.transfer import Transfer, TransferCounts, transfer_vocabulary
+from worker.compression.transfer.transfer import Transfer, transfer_vocabulary
 
 __all__ = [
     "ArtifactCheckFailedError",
-    "BaseModel",
     "CompressionError",
     "CorpusEmptyError",
-    "CorpusSummary",
     "CorpusTooSmallError",
-    "Example",
-    "Export",
     "ExportFailedError",
     "ExportUnsupportedError",
-    "Gate",
-    "Histogram",
-    "Latency",
     "LoadedModel",
-    "LossPoint",
-    "Memory",
-    "ModelSize",
     "MultiwordUnsupportedError",
     "NonFiniteWeightsError",
     "OnnxFile",
@@ -186,26 +150,16 @@ __all__ = [
     "Partitions",
     "Progress",
     "Provenance",
-    "Quality",
     "Recovered",
-    "Recovery",
     "RecoveryCallbacks",
     "RecoveryOptions",
     "RecoveryTooShortError",
     "RecoveryUnsupportedError",
-    "Report",
-    "Scores",
-    "StageTime",
-    "SweepRow",
     "TaskDataError",
-    "TaskQuality",
     "TaskUnsupportedError",
     "Texts",
-    "TokenUsage",
-    "Tokens",
     "TooManyLayersError",
     "Transfer",
-    "TransferCounts",
     "UnknownKeepTokensError",
     "UnsupportedModelError",
     "UnsupportedTokenizerError",

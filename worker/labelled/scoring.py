@@ -1,7 +1,7 @@
 """A task with its data in hand, and the score of a model on it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,8 @@ from app.contract.recipe import (
     Task,
     TokenClassification,
 )
-from worker.compression import (
-    LoadedModel,
-    Scores,
-    TaskQuality,
-    compare,
-    load_model,
-    onnx_files,
-    quality_row,
-)
+from app.contract.report import Scores, TaskQuality
+from worker.compression import LoadedModel, compare, load_model, onnx_files, quality_row
 from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
 from worker.compression.evaluation.tasks.scores import Score, score_all, summary
 from worker.compression.evaluation.tasks.sequence_classification import classification_score
@@ -142,7 +135,7 @@ class ScoredSize:
     def rows(self, runtime: str | None = None) -> list[dict[str, Any]]:
         """The task as a row of quality of the model, or of a file; none where it has none."""
         task = self.exports.get(runtime) if runtime else self.task
-        return [asdict(row) for row in quality_row(task)]
+        return [row.model_dump() for row in quality_row(task)]
 
 
 def score_sizes(
@@ -169,7 +162,7 @@ def with_task(measured: dict[str, Any], scored: ScoredSize | None) -> dict[str, 
         for row in measured["exports"]
     ]
     quality = scored.rows() + measured["quality"]
-    return {**measured, "task": asdict(scored.task), "quality": quality, "exports": exports}
+    return {**measured, "task": scored.task.model_dump(), "quality": quality, "exports": exports}
 
 
 def _score_size(

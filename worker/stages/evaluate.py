@@ -1,6 +1,5 @@
 """Measure base and compressed models side by side on held-out text."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None
     tasks = score_sizes(context, sizes, part(progress, 0.0, share))
     rest = part(progress, share, 1.0)
     measured = {
-        "base": asdict(measure_size(context.base.folder)),
+        "base": measure_size(context.base.folder).model_dump(),
         "sizes": [
             with_task(_measure(context, size, nth_part(rest, n, len(sizes))), tasks.get(size))
             for n, size in enumerate(sizes)
@@ -63,11 +62,11 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[st
         progress=part(progress, 0.4, 0.7),
     )
     return {
-        "compressed": asdict(measure_size(compressed.folder)),
-        "tokens": asdict(usage),
-        "examples": [asdict(example) for example in examples],
-        "quality": [asdict(row) for row in quality],
-        "exports": [asdict(row) for row in exports],
+        "compressed": measure_size(compressed.folder).model_dump(),
+        "tokens": usage.model_dump(),
+        "examples": [example.model_dump() for example in examples],
+        "quality": [row.model_dump() for row in quality],
+        "exports": [row.model_dump() for row in exports],
         **_cost(context, compressed, files, texts, part(progress, 0.7, 1.0)),
     }
 
@@ -89,8 +88,8 @@ def _cost(
         own = part(progress, 0.7, 1.0)
         memory = measure_memory(base.folder, compressed.folder, files, texts, own)
     return {
-        "latency": [asdict(row) for row in latency],
-        "memory": [asdict(row) for row in memory],
+        "latency": [row.model_dump() for row in latency],
+        "memory": [row.model_dump() for row in memory],
     }
 
 

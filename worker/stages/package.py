@@ -8,13 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from app.contract.artifact import Artifact, ArtifactFile, archive_key, file_key
-from worker.compression import (
-    Provenance,
-    Report,
-    write_manifest,
-    write_model_card,
-    write_report,
-)
+from app.contract.report import Report
+from worker.compression import Provenance, write_manifest, write_model_card, write_report
 from worker.context import JobContext, StageProgress, write_json
 from worker.report import build_report, gate_error, headline, model_paths
 from worker.workspace import sha256

@@ -3,13 +3,11 @@
 import json
 import shutil
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from app.contract.report import LossPoint, Recovery
 from worker.compression import (
-    LossPoint,
-    Recovery,
     RecoveryCallbacks,
     RecoveryOptions,
     Texts,
@@ -38,7 +36,7 @@ def recover_models(context: JobContext, folder: Path, progress: StageProgress) -
         if size in done:
             continue
         own = nth_part(progress, number, len(sizes))
-        done[size] = asdict(_recover(context, folder, size, own))
+        done[size] = _recover(context, folder, size, own).model_dump()
         (folder / STATE).unlink(missing_ok=True)
         write_json(folder / SUMMARIES, done)
         if number + 1 < len(sizes):
@@ -51,7 +49,7 @@ def _recover(context: JobContext, folder: Path, size: str, progress: StageProgre
     shutil.rmtree(target, ignore_errors=True)
     if asked.objective == "none" and asked.keep_layers is None:
         shutil.copytree(transferred, target)
-        return Recovery(asked.objective, reason="asked for", preset=asked.preset)
+        return Recovery(objective=asked.objective, reason="asked for", preset=asked.preset)
     watch = _watch(context, folder, size, progress)
     if (processes := context.settings.recovery_processes) > 1:
         summary = _together(processes, context, transferred, target, watch)
@@ -96,7 +94,7 @@ def _watch(
     context: JobContext, folder: Path, size: str, progress: StageProgress
 ) -> RecoveryCallbacks:
     def on_point(point: LossPoint) -> None:
-        context.tell("recovery.loss", vocab_size=int(size), **asdict(point))
+        context.tell("recovery.loss", vocab_size=int(size), **point.model_dump())
 
     return RecoveryCallbacks(
         progress=progress,

@@ -1,11 +1,10 @@
 """Give the base model the domain vocabularies."""
 
-from dataclasses import asdict
 from pathlib import Path
 
+from app.contract.report import TransferCounts
 from worker.compression import (
     LoadedModel,
-    TransferCounts,
     load_model,
     load_tokenizer,
     save_model,
@@ -21,7 +20,7 @@ def transfer(context: JobContext, folder: Path, progress: StageProgress) -> None
     sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
     for number, size in enumerate(sizes):
         own = nth_part(progress, number, len(sizes))
-        counts[size] = asdict(_transfer(context, base, folder / str(size), own))
+        counts[size] = _transfer(context, base, folder / str(size), own).model_dump()
     write_json(folder / "counts.json", counts)
 
 

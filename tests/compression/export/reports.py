@@ -1,28 +1,28 @@
 """Reports with every section, of one size and of a sweep."""
 
-from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
-from worker.compression import (
-    BaseModel,
+from app.contract.report import (
+    BaseModelInfo,
     CorpusSummary,
     Example,
     Export,
     Gate,
     Histogram,
     Latency,
+    LossPoint,
     Memory,
     ModelSize,
     Quality,
+    Recovery,
     Report,
     Scores,
     StageTime,
     SweepRow,
     TaskQuality,
     Tokens,
-    quality_row,
 )
+from worker.compression import quality_row
 
 BEFORE = [0, 4, 19, 33, 41, 38, 30, 24, 17, 12, 9, 6, 4, 3, 2, 1, 1, 0, 0, 2]
 AFTER = [1, 17, 38, 52, 45, 34, 22, 14, 9, 6, 4, 2, 1, 1, 0, 0, 0, 0, 0, 0]
@@ -31,15 +31,24 @@ RUNTIMES = ("torch 2.13.0", "onnx", "onnx-int8")
 
 def quality(kept: float) -> list[Quality]:
     return [
-        Quality("sentence_cosine", 1.0, kept, kept),
-        Quality("neighbour_overlap_10", 1.0, kept - 0.2, kept - 0.2),
+        Quality(metric="sentence_cosine", before=1.0, after=kept, retention=kept),
+        Quality(metric="neighbour_overlap_10", before=1.0, after=kept - 0.2, retention=kept - 0.2),
     ]
 
 
 def latency(faster: float) -> list[Latency]:
     return [
         Latency(
-            name, "cpu", "float32", 2, batch, 32, True, 21.0 * batch, after, 21.0 * batch / after
+            runtime=name,
+            device="cpu",
+            dtype="float32",
+            threads=2,
+            batch_size=batch,
+            batches=32,
+            includes_tokenization=True,
+            before_ms=21.0 * batch,
+            after_ms=after,
+            speedup=21.0 * batch / after,
         )
         for n, name in enumerate(RUNTIMES)
         for batch in (1, 32)
@@ -49,43 +58,79 @@ def latency(faster: float) -> list[Latency]:
 
 def exports(size: int, kept: float) -> list[Export]:
     return [
-        Export("onnx", "onnx/model.onnx", size, quality(kept)),
-        Export("onnx-int8", "onnx/model_int8.onnx", size // 4, quality(kept - 0.01)),
+        Export(runtime="onnx", path="onnx/model.onnx", bytes=size, quality=quality(kept)),
+        Export(
+            runtime="onnx-int8",
+            path="onnx/model_int8.onnx",
+            bytes=size // 4,
+            quality=quality(kept - 0.01),
+        ),
     ]
 
 
 def row(path: str, vocab_size: int, kept: float, faster: float) -> SweepRow:
     rows = 384 * vocab_size
     return SweepRow(
-        path, vocab_size, 10_992_768 + rows, rows, 4 * (10_992_768 + rows), 25.3, 0.0,
-        quality(kept), latency(faster), True, exports(4 * (10_992_768 + rows), kept),
-    )  # fmt: skip
+        path=path,
+        vocab_size=vocab_size,
+        parameters=10_992_768 + rows,
+        embedding_parameters=rows,
+        bytes=4 * (10_992_768 + rows),
+        per_text=25.3,
+        unk_rate=0.0,
+        quality=quality(kept),
+        latency=latency(faster),
+        meets_gate=True,
+        exports=exports(4 * (10_992_768 + rows), kept),
+    )
 
 
 def full_report(*tokens: str) -> Report:
     """A report of one size, with an example of these tokens."""
     return Report(
-        base_model=BaseModel("sentence-transformers/all-MiniLM-L6-v2", "c0ffee" * 6),
-        corpus=CorpusSummary("a" * 64, 16716, 817),
-        base=ModelSize(30522, 22_713_216, 11_720_448, 90_868_376),
-        compressed=ModelSize(7630, 13_922_688, 2_929_920, 55_702_080),
+        base_model=BaseModelInfo(id="sentence-transformers/all-MiniLM-L6-v2", commit="c0ffee" * 6),
+        corpus=CorpusSummary(sha256="a" * 64, documents=16716, held_out=817),
+        base=ModelSize(
+            vocab_size=30522,
+            parameters=22_713_216,
+            embedding_parameters=11_720_448,
+            bytes=90_868_376,
+        ),
+        compressed=ModelSize(
+            vocab_size=7630, parameters=13_922_688, embedding_parameters=2_929_920, bytes=55_702_080
+        ),
         tokens=Tokens(
-            4008, 3622, 0, 0, 0, 246, 2, 28.4, 23.3, 0.0, 0.0, Histogram(5, BEFORE, AFTER)
+            copied=4008,
+            averaged=3622,
+            fallback=0,
+            random=0,
+            unk_pieces=0,
+            texts=246,
+            special_per_text=2,
+            per_text_before=28.4,
+            per_text_after=23.3,
+            unk_rate_before=0.0,
+            unk_rate_after=0.0,
+            histogram=Histogram(width=5, before=BEFORE, after=AFTER),
         ),
         quality=quality(0.93),
         latency=latency(1.2),
-        stages=[StageTime("tokenizer", 6.5), StageTime("evaluate", 25.0)],
+        stages=[StageTime(name="tokenizer", seconds=6.5), StageTime(name="evaluate", seconds=25.0)],
         selection="usage",
         transfer_method="fvt",
         seed=0,
-        gate=Gate(0.9, None, []),
+        gate=Gate(min_quality=0.9, max_bytes=None, misses=[]),
         exports=exports(55_600_000, 0.93),
         memory=[
-            Memory("torch", 560_000_000, 480_000_000),
-            Memory("onnx-int8", 560_000_000, 1 << 27),
+            Memory(runtime="torch", before_bytes=560_000_000, after_bytes=480_000_000),
+            Memory(runtime="onnx-int8", before_bytes=560_000_000, after_bytes=1 << 27),
         ],
         examples=[
-            Example("typical", ["Ag", "ran", "ulo", "cyt", "osis", *tokens], ["Agranulocytosis"])
+            Example(
+                saved="typical",
+                before=["Ag", "ran", "ulo", "cyt", "osis", *tokens],
+                after=["Agranulocytosis"],
+            )
         ],
     )
 
@@ -93,15 +138,15 @@ def full_report(*tokens: str) -> Report:
 def recovered(report: Report) -> Report:
     """The report with what a training leaves: the losses, step by step."""
     loss = [
-        {
-            "step": step,
-            "train": 1 / (1 + step / 40),
-            "held_out": None if step % 100 else 0.9 / (1 + step / 50),
-        }
+        LossPoint(
+            step=step,
+            train=1 / (1 + step / 40),
+            held_out=None if step % 100 else 0.9 / (1 + step / 50),
+        )
         for step in range(0, 501, 20)
-    ]  # fmt: skip
-    made: Any = SimpleNamespace(objective="auto", used="distill", loss=loss)
-    return replace(report, recovery=made)
+    ]
+    recovery = Recovery(objective="auto", used="distill", loss=loss)
+    return report.model_copy(update={"recovery": recovery})
 
 
 def sweep_report() -> Report:
@@ -112,16 +157,26 @@ def sweep_report() -> Report:
         row("sizes/3052", 3052, 0.86, 1.18),
         row("sizes/1526", 1526, 0.79, 1.05),
     ]
-    return replace(full_report(), sweep=rows)
+    return full_report().model_copy(update={"sweep": rows})
 
 
 def with_task(report: Report, retention: float | None = 0.99) -> Report:
     """The report with a task of three seeds, of which the exports were not measured."""
-    before, after = Scores([0.91, 0.92, 0.93], 0.92, 0.01), Scores([0.9, 0.91, 0.92], 0.91, 0.01)
-    task = TaskQuality("sequence_classification", "macro_f1", 3, before, after, retention)
+    before, after = (
+        Scores(values=[0.91, 0.92, 0.93], mean=0.92, spread=0.01),
+        Scores(values=[0.9, 0.91, 0.92], mean=0.91, spread=0.01),
+    )
+    task = TaskQuality(
+        type="sequence_classification",
+        metric="macro_f1",
+        seeds=3,
+        before=before,
+        after=after,
+        retention=retention,
+    )
 
     def told(one: Any) -> Any:
-        return replace(one, task=task, quality=[*quality_row(task), *one.quality])
+        return one.model_copy(update={"task": task, "quality": [*quality_row(task), *one.quality]})
 
     whole: Report = told(report)
-    return replace(whole, sweep=[told(row) for row in report.sweep])
+    return whole.model_copy(update={"sweep": [told(row) for row in report.sweep]})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.compression import Histogram
+from app.contract.report import Histogram
 from worker.compression.report.charts import (
     Bar,
     Candidate,
@@ -62,7 +62,7 @@ def test_bars_are_as_long_as_their_figures() -> None:
 
 
 def test_the_histograms_have_an_area_a_text() -> None:
-    found = Histogram(5, [0, 10, 30], [20, 20, 0])
+    found = Histogram(width=5, before=[0, 10, 30], after=[20, 20, 0])
     svg = length_chart("lengths", found)
     (after,), (before,) = with_class(svg, "fill after"), with_class(svg, "stroke before")
     areas = [area(corners(found)) for found in (before, after)]

@@ -1,13 +1,12 @@
 """report.html: every figure is there, nothing is fetched, and strange text stays text."""
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from app.contract.report import Gate, Report
 from tests.compression.export.reports import full_report, recovered, sweep_report, with_task
-from worker.compression import Gate, Report
 from worker.compression.report.page import render_page
 
 VOID = {"meta", "wbr", "br", "link", "img", "input"}
@@ -130,16 +129,27 @@ def test_a_base_that_cannot_do_the_task_is_said_so() -> None:
 
 
 def test_the_gate_says_its_metric() -> None:
-    gate = Gate(0.9, None, [], "macro_f1")
-    assert "90.0 % of the quality (Macro-F1" in render_page(replace(full_report(), gate=gate))
+    gate = Gate(min_quality=0.9, max_bytes=None, misses=[], metric="macro_f1")
+    assert "90.0 % of the quality (Macro-F1" in render_page(
+        full_report().model_copy(update={"gate": gate})
+    )
 
 
 def test_a_bare_report_has_a_page_too() -> None:
     bare = full_report()
     bare = Report(
-        *(bare.base_model, bare.corpus, bare.base, bare.compressed, bare.tokens),
-        quality=[], latency=[], stages=[], selection="usage", transfer_method="fvt", seed=0,
-    )  # fmt: skip
+        base_model=bare.base_model,
+        corpus=bare.corpus,
+        base=bare.base,
+        compressed=bare.compressed,
+        tokens=bare.tokens,
+        quality=[],
+        latency=[],
+        stages=[],
+        selection="usage",
+        transfer_method="fvt",
+        seed=0,
+    )
     page = Page(render_page(bare))
     assert page.count("svg") == 2
     assert not any("faster" in text or "kept" in text for text in page.text)
@@ -151,6 +161,6 @@ def test_a_bare_report_has_a_page_too() -> None:
 )
 def test_the_headline_says_what_is_slower(speedup: float, said: str) -> None:
     report = full_report()
-    row = replace(report.latency[0], speedup=speedup)
-    html = render_page(replace(report, latency=[row], exports=[]))
+    row = report.latency[0].model_copy(update={"speedup": speedup})
+    html = render_page(report.model_copy(update={"latency": [row], "exports": []}))
     assert f"<strong>{said}</strong>" in html

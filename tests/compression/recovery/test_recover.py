@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ def test_what_goes_on_after_a_kill_ends_as_if_nothing_had_been(head: str, tmp_pa
     assert not any(message.startswith("step 12 of 20, loss") for message in seen)
     assert same(whole, resumed)
     unlike = ("seconds", "tokens_per_second")
-    one, other = (asdict(d.summary) for d in (whole, resumed))
+    one, other = (d.summary.model_dump() for d in (whole, resumed))
     assert {k: v for k, v in one.items() if k not in unlike} == {
         k: v for k, v in other.items() if k not in unlike
     }

@@ -8,6 +8,7 @@ from statistics import median
 
 import torch
 
+from app.contract.report import Latency
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
@@ -74,26 +75,6 @@ def _milliseconds(run: Run, batch: Sequence[str]) -> float:
 
 
 _DTYPES = {"onnx": "float32", "onnx-int8": "int8"}
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Median milliseconds a batch, tokenization included, each model with its own tokenizer.
-
-    Of the runtimes ``onnx`` and ``onnx-int8`` what was before is the base in PyTorch and float32,
-    on the same CPU: what its user has today.
-    """
-
-    runtime: str
-    device: str
-    dtype: str
-    threads: int
-    batch_size: int
-    batches: int
-    includes_tokenization: bool
-    before_ms: float
-    after_ms: float
-    speedup: float
 
 
 @dataclass(frozen=True)

@@ -5,26 +5,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from app.contract.report import Memory
 from worker.compression.progress import Progress, silent
 
 _PROBE = Path(__file__).with_name("memory_probe.py")
 _TEXTS = 32
 _SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Most resident bytes of a process that loads a model and runs 32 texts, libraries included.
-
-    What was before is the base in PyTorch and float32, whatever the runtime.
-    """
-
-    runtime: str
-    before_bytes: int
-    after_bytes: int
 
 
 def measure_memory(
@@ -46,7 +34,8 @@ def measure_memory(
         probes: dict[str, list[str | Path]] = {"torch": ["torch", compressed, sample]}
         probes |= {name: ["onnx", file, compressed, sample] for name, file in files.items()}
         return [
-            Memory(runtime, before, _peak(probe, progress)) for runtime, probe in probes.items()
+            Memory(runtime=runtime, before_bytes=before, after_bytes=_peak(probe, progress))
+            for runtime, probe in probes.items()
         ]
 
 

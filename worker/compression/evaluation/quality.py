@@ -2,12 +2,12 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
+from app.contract.report import Export, Quality
 from worker.compression.evaluation.likelihood import (
     bits_per_character,
     causal_bits_per_character,
@@ -50,20 +50,6 @@ _CAUSAL_LM, _DENOISING = "causal_lm_bits_per_character", "denoising_bits_per_cha
 _SCORED = 32
 
 Pair = tuple[Encoder, Encoder]
-
-
-@dataclass(frozen=True)
-class Quality:
-    """A metric of the base model and of the compressed model.
-
-    ``retention`` is the share of the base's quality that is left: after / before, or before /
-    after for bits per character, of which fewer are better.
-    """
-
-    metric: str
-    before: float
-    after: float
-    retention: float
 
 
 def quality_metrics(loaded: LoadedModel) -> list[str]:
@@ -128,7 +114,12 @@ def _agreements(
     for number, other in enumerate(others, 1):
         own = part(progress, number * share, (number + 1) * share)
         theirs = sentence_vectors(other, texts, part(own, 0, 0.6))
-        found.append([Quality(m, 1.0, v, v) for m, v in agreement(vectors, theirs).items()])
+        found.append(
+            [
+                Quality(metric=m, before=1.0, after=v, retention=v)
+                for m, v in agreement(vectors, theirs).items()
+            ]
+        )
         pair = base, other
         scored = [t for t in texts if all(fits(encoder, t) for encoder in pair)][:_SCORED]
         if scored and all(has_masked_lm(encoder) for encoder in pair):
@@ -161,17 +152,7 @@ def _bits_row(
 ) -> Quality:
     before = score(pair[0], texts, part(progress, 0, 0.5))
     after = score(pair[1], texts, part(progress, 0.5, 1))
-    return Quality(name, before, after, before / after)
-
-
-@dataclass(frozen=True)
-class Export:
-    """A file for another runtime: its path in the result, and its quality against the base's."""
-
-    runtime: str
-    path: str
-    bytes: int
-    quality: list[Quality]
+    return Quality(metric=name, before=before, after=after, retention=before / after)
 
 
 def measure_exports(  # noqa: PLR0913
@@ -193,6 +174,6 @@ def measure_exports(  # noqa: PLR0913
         return []
     rows = compare_quality(Encoder(base), encoders, texts, seed=seed, progress=progress)
     return [
-        Export(file.runtime, file.path, file.bytes, quality)
+        Export(runtime=file.runtime, path=file.path, bytes=file.bytes, quality=quality)
         for file, quality in zip(files, rows, strict=True)
     ]

@@ -1,20 +1,10 @@
 """The size of a model, in tokens, parameters and bytes."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from app.contract.report import ModelSize
 from worker.compression.models.loading import load_model
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """Parameters count each tied tensor once; ``bytes`` is the size of the safetensors files."""
-
-    vocab_size: int
-    parameters: int
-    embedding_parameters: int
-    bytes: int
 
 
 def measure_size(folder: Path) -> ModelSize:

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from app.contract.report import Example, Histogram, TokenUsage
 from worker.compression.errors import CorpusEmptyError
 from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.tokenizer_json import unbounded
@@ -15,24 +15,16 @@ _BINS = 24
 _WITHIN = 0.99
 
 
-@dataclass(frozen=True)
-class Histogram:
-    """Texts by their tokens: entry n counts those of n * width to (n + 1) * width - 1 tokens.
-
-    The last entry counts all that are longer as well.
-    """
-
-    width: int
-    before: list[int]
-    after: list[int]
-
-
 def histogram(before: Counter[int], after: Counter[int]) -> Histogram:
     """Put lengths, each with its number of texts, into up to 24 bins that hold 99 % one by one."""
     longest = max(_quantile(before), _quantile(after))
     width = longest // _BINS + 1
     bins = min(_BINS, longest // width + 1)
-    return Histogram(width, list(_binned(before, width, bins)), list(_binned(after, width, bins)))
+    return Histogram(
+        width=width,
+        before=list(_binned(before, width, bins)),
+        after=list(_binned(after, width, bins)),
+    )
 
 
 def _quantile(lengths: Counter[int]) -> int:
@@ -52,23 +44,6 @@ def _binned(lengths: Counter[int], width: int, bins: int) -> Iterator[int]:
 
 
 _BATCH = 512
-
-
-@dataclass(frozen=True)
-class TokenUsage:
-    """Tokens that stand for text: means over ``texts`` held-out texts, neither padded nor cut.
-
-    ``special_per_text`` more, such as [CLS] and [SEP], surround each text before and after. An UNK
-    rate is the share of unknown tokens.
-    """
-
-    texts: int
-    special_per_text: int
-    per_text_before: float
-    per_text_after: float
-    unk_rate_before: float
-    unk_rate_after: float
-    histogram: Histogram
 
 
 def measure_tokens(
@@ -94,13 +69,13 @@ def measure_tokens(
             "No held-out texts: raise the hold-out fraction, or upload more documents."
         )
     return TokenUsage(
-        before.texts,
-        after.backend.num_special_tokens_to_add(False),
-        before.per_text,
-        after.per_text,
-        before.unk_rate,
-        after.unk_rate,
-        histogram(before.lengths, after.lengths),
+        texts=before.texts,
+        special_per_text=after.backend.num_special_tokens_to_add(False),
+        per_text_before=before.per_text,
+        per_text_after=after.per_text,
+        unk_rate_before=before.unk_rate,
+        unk_rate_after=after.unk_rate,
+        histogram=histogram(before.lengths, after.lengths),
     )
 
 
@@ -138,15 +113,6 @@ _SAMPLE = 500
 _QUANTILES = {"most": 0.9, "typical": 0.5, "least": 0.1}
 
 
-@dataclass(frozen=True)
-class Example:
-    """A text cut into tokens; ``saved`` says where it stands among texts by what they save."""
-
-    saved: str
-    before: list[str]
-    after: list[str]
-
-
 def tokenized_examples(
     base_tokenizer: PreTrainedTokenizerBase,
     domain_tokenizer: PreTrainedTokenizerBase,
@@ -167,7 +133,10 @@ def tokenized_examples(
     if not by_saving:
         return []
     found = {round(quantile * (len(by_saving) - 1)): name for name, quantile in _QUANTILES.items()}
-    return [Example(name, *by_saving[place]) for place, name in found.items()]
+    return [
+        Example(saved=name, before=by_saving[place][0], after=by_saving[place][1])
+        for place, name in found.items()
+    ]
 
 
 def _saving(pair: tuple[list[str], list[str]]) -> float:

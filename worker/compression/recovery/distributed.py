@@ -14,16 +14,12 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
+from app.contract.report import LossPoint, Recovery
 from worker.compression import errors
 from worker.compression.corpus import Texts
 from worker.compression.progress import Progress, part
 from worker.compression.recovery.data import sample_texts
-from worker.compression.recovery.options import (
-    LossPoint,
-    Recovery,
-    RecoveryCallbacks,
-    RecoveryOptions,
-)
+from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 
 RECORD_SEPARATOR = "\x1e"
 """Begins each message on standard output, a JSON text sequence (RFC 7464); libraries print too."""

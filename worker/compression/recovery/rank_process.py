@@ -11,7 +11,6 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -67,13 +66,13 @@ def _recover(order: LaunchSpec, *, is_first: bool) -> None:
     )
     if is_first:
         save_model(order.target, done.model, student.tokenizer, base.folder)
-        tell(done=asdict(done.summary))
+        tell(done=done.summary.model_dump())
 
 
 def _told(order: LaunchSpec) -> RecoveryCallbacks:
     return RecoveryCallbacks(
         progress=lambda fraction, message: tell(fraction=fraction, message=message),
-        on_point=lambda point: tell(point=asdict(point)),
+        on_point=lambda point: tell(point=point.model_dump()),
         file=order.state,
         every_seconds=order.every_seconds,
         saved=lambda: tell(saved=True),

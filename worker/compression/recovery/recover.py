@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from app.contract.report import Recovery
 from worker.compression.corpus import Texts
 from worker.compression.errors import RecoveryTooShortError, RecoveryUnsupportedError, within_memory
 from worker.compression.models.encoder import Pooling, longest_input, pooling_of
@@ -34,7 +35,7 @@ from worker.compression.recovery.budget import (
 from worker.compression.recovery.data import Documents, TextSampler, sample_documents
 from worker.compression.recovery.objectives.distill import distillation
 from worker.compression.recovery.objectives.language_modeling import LanguageModelling
-from worker.compression.recovery.options import Recovery, RecoveryCallbacks, RecoveryOptions
+from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.ranks import Ranks
 from worker.compression.recovery.trainer import Checkpoint, Course, Learner, Loop
 
@@ -225,7 +226,7 @@ def summarize(asked: Recovery, loop: Loop, made: Prepared) -> Recovery:
 
     """
     state, budget = loop.state, made.budget
-    known = asdict(asked) | {
+    known = asked.model_dump() | {
         "loss": state.curve,
         "warning": _warning(loop, budget),
         "steps": state.step,
@@ -304,10 +305,10 @@ def recover(  # noqa: PLR0913, PLR0917
     if options.keep_layers is not None:
         student = drop_layers(student, options.keep_layers)
     asked = Recovery(
-        options.objective,
-        "+".join(names) or "none",
-        reason,
-        options.preset,
+        objective=options.objective,
+        used="+".join(names) or "none",
+        reason=reason,
+        preset=options.preset,
         keep_layers=options.keep_layers,
     )
     if not names:

@@ -14,11 +14,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from app.contract.report import LossPoint
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.progress import Progress
 from worker.compression.recovery.batching import Batch, BatchLoader, by_length, micro_batches
 from worker.compression.recovery.budget import Plan, learning_rate_factor
-from worker.compression.recovery.options import LossPoint
 from worker.compression.recovery.ranks import Ranks
 
 _WEIGHT_DECAY = 0.01
@@ -172,7 +172,7 @@ def save_state(  # noqa: PLR0913, PLR0917
     """Write all of a recovery into a file, which appears whole; ``run`` says what it belongs to."""
     content = {
         "run": run,
-        "state": asdict(state),
+        "state": {**asdict(state), "curve": [point.model_dump() for point in state.curve]},
         "best": asdict(best) if best.step != state.step else None,
         "weights": weights_of(model),
         "optimizer": optimizer.state_dict(),
@@ -310,7 +310,9 @@ class Loop:
             return  # nothing was learnt since the last look
         held_out = self.learner.loss_of(self.course.held_out)
         known = held_out if held_out is not None and math.isfinite(held_out) else None
-        point = LossPoint(state.step, state.train_sum / state.train_steps, known)
+        point = LossPoint(
+            step=state.step, train=state.train_sum / state.train_steps, held_out=known
+        )
         state.train_sum, state.train_steps = 0.0, 0
         state.curve.append(point)
         self.course.on_point(point)

@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from worker.compression.evaluation.tokens import Histogram
-from worker.compression.report.report import pareto_front
+from app.contract.report import Histogram
+from worker.compression.report.pareto import pareto_front
 
 WIDTH = 400
 """In units that are about a pixel, so that text can be read on a phone as well."""

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from app.contract.report import Report
 from worker.compression.report.page import render, render_page
-from worker.compression.report.report import Report
 from worker.compression.transfer.partition import Partition
 
 
 def write_report(folder: Path, report: Report) -> None:
     """Write ``report.json`` and ``report.html``, a page that needs no other file."""
-    content = json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False)
+    content = json.dumps(report.model_dump(), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(content + "\n", encoding="utf-8")
     (folder / "report.html").write_text(render_page(report), encoding="utf-8")
 

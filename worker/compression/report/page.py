@@ -1,14 +1,12 @@
 """report.html: the figures of a report, put together for people."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from typing import TYPE_CHECKING, Any, Union
+from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from worker.compression.evaluation.latency import Latency
-from worker.compression.evaluation.size import ModelSize
+from app.contract.report import Latency, ModelSize, Report, SweepRow
 from worker.compression.report.charts import (
     Bar,
     Candidate,
@@ -17,10 +15,6 @@ from worker.compression.report.charts import (
     loss_chart,
     tradeoff_chart,
 )
-
-if TYPE_CHECKING:
-    from worker.compression.report.report import Report, SweepRow
-
 
 RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX", "onnx-int8": "ONNX int8"}
 
@@ -38,7 +32,7 @@ class Variant:
     """The share of the base's quality that is left, by metric."""
 
 
-def variants(report: Union["Report", "SweepRow"]) -> list[Variant]:
+def variants(report: Report | SweepRow) -> list[Variant]:
     """Return the model in PyTorch and what was exported of it."""
     sized: ModelSize | SweepRow = report.compressed if hasattr(report, "compressed") else report
     files = [("torch", "model.safetensors", sized.bytes, report.quality)]
@@ -104,7 +98,7 @@ SHORT = {
 }
 
 
-def render_page(report: "Report") -> str:
+def render_page(report: Report) -> str:
     """Return the page, which needs no other file, and no script."""
     return render(
         "report.html",
@@ -119,8 +113,8 @@ def render_page(report: "Report") -> str:
     )
 
 
-def _charts(report: "Report") -> dict[str, Markup | None]:
-    loss = [_row(row) for row in getattr(report.recovery, "loss", None) or ()]
+def _charts(report: Report) -> dict[str, Markup | None]:
+    loss = [point.model_dump() for point in report.recovery.loss]
     shape = report.tokens.histogram
     return {
         "size": _size(report),
@@ -131,12 +125,12 @@ def _charts(report: "Report") -> dict[str, Markup | None]:
     }
 
 
-def batch_sizes(report: "Report") -> list[int]:
+def batch_sizes(report: Report) -> list[int]:
     """The batch sizes that were timed, each once."""
     return list(dict.fromkeys(row.batch_size for row in report.latency))
 
 
-def _size(report: "Report") -> Markup:
+def _size(report: Report) -> Markup:
     bars = [_size_bar("base", report.base, report.base.bytes)]
     bars += [
         _size_bar(f"compressed, {RUNTIMES[one.runtime]}", report.compressed, one.bytes)
@@ -152,7 +146,7 @@ def _size_bar(name: str, size: ModelSize, file: int) -> Bar:
     return Bar(name, parts, f"{file / 1e6:.1f} MB")
 
 
-def _latency(report: "Report", batch_size: int) -> Markup:
+def _latency(report: Report, batch_size: int) -> Markup:
     rows = latency_of(report.latency, batch_size)
     bars = [Bar("base, PyTorch", [("before", rows[0].before_ms)], f"{rows[0].before_ms:.1f} ms")]
     bars += [
@@ -166,7 +160,7 @@ def _latency(report: "Report", batch_size: int) -> Markup:
     return bar_chart(f"Milliseconds a batch of {batch_size}", bars)
 
 
-def _tradeoff(report: "Report") -> Markup:
+def _tradeoff(report: Report) -> Markup:
     found = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
     metric = report.quality[0].metric
     for size in report.sweep:
@@ -184,7 +178,3 @@ def _tradeoff(report: "Report") -> Markup:
             if one.runtime != "onnx" and metric in one.kept
         ]
     return tradeoff_chart("Size and quality of all sizes", found)
-
-
-def _row(row: Any) -> dict[str, Any]:
-    return asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)

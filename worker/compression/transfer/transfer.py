@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from app.contract.report import TransferCounts
 from worker.compression.errors import UnsupportedModelError
 from worker.compression.models.vocabulary_tensors import (
     input_embeddings,
@@ -73,17 +74,6 @@ def _put_in_place(model: PreTrainedModel, moved: dict[int, Tensor]) -> None:
         for name, buffer in list(module._buffers.items()):
             if buffer is not None and id(buffer) in moved:
                 setattr(module, name, moved[id(buffer)])
-
-
-@dataclass(frozen=True)
-class TransferCounts:
-    """How many domain tokens got their embedding in which way, and unknown pieces dropped."""
-
-    copied: int
-    averaged: int
-    fallback: int
-    random: int
-    unk_pieces: int
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import torch
 import transformers
 from tokenizers import processors
 
+from app.contract.report import Quality
 from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import tokenizer_pair
 from worker.compression import (
     LoadedModel,
     OutOfMemoryError,
-    Quality,
     TaskDataError,
     TaskUnsupportedError,
     load_model,
@@ -232,7 +232,9 @@ def test_every_seed_is_scored_and_means_are_compared(tiny: LoadedModel) -> None:
     found = compare("retrieval", "f1", before, summary([0.25] * 3))
     assert (found.type, found.metric, found.seeds) == ("retrieval", "f1", 3)
     assert found.retention == pytest.approx(0.25 / 0.6)
-    assert quality_row(found) == [Quality("f1", before.mean, 0.25, found.retention or 0)]
+    assert quality_row(found) == [
+        Quality(metric="f1", before=before.mean, after=0.25, retention=found.retention or 0)
+    ]
 
 
 @pytest.mark.parametrize("nothing", [0.0, -0.2])

@@ -13,11 +13,11 @@ import psutil
 import pytest
 import torch
 
+from app.contract.report import LossPoint
 from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import sentences, tokenizer_pair
 from worker.compression import (
     CorpusEmptyError,
-    LossPoint,
     OutOfMemoryError,
     RecoveryCallbacks,
     RecoveryOptions,

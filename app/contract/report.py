@@ -1,0 +1,264 @@
+"""The report of a compression: ``report.json``, and its JSON Schema in the OpenAPI document.
+
+A part of it is made where it is measured, in the engine, and stays the same object on its way
+through the stages, into ``report.json`` and out of the client.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION: Literal["1"] = "1"
+
+
+class ReportPart(BaseModel):
+    """A part of the report; a reader passes over fields that a later version adds."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class BaseModelInfo(ReportPart):
+    """The model that was compressed."""
+
+    id: str
+    commit: str | None = Field(description="The hub's commit, or a hash of the model's files")
+
+
+class CorpusSummary(ReportPart):
+    """The corpus and its split, in documents."""
+
+    sha256: str
+    documents: int
+    held_out: int
+
+
+class ModelSize(ReportPart):
+    """The size of a model; a tied tensor counts once."""
+
+    vocab_size: int
+    parameters: int
+    embedding_parameters: int
+    bytes: int = Field(description="Of its safetensors files")
+
+
+class Histogram(ReportPart):
+    """Texts by their tokens: entry n counts those of n * width to (n + 1) * width - 1 tokens.
+
+    The last entry counts all longer texts as well.
+    """
+
+    width: int
+    before: list[int]
+    after: list[int]
+
+
+class TransferCounts(ReportPart):
+    """How many tokens have which source, and the unknown pieces that were left out of a mean."""
+
+    copied: int
+    averaged: int
+    fallback: int
+    random: int
+    unk_pieces: int
+
+
+class TokenUsage(ReportPart):
+    """Tokens that stand for text: means over ``texts`` held-out texts, neither padded nor cut.
+
+    ``special_per_text`` more, such as [CLS] and [SEP], surround each text before and after. An
+    unknown rate is the share of unknown tokens.
+    """
+
+    texts: int
+    special_per_text: int
+    per_text_before: float
+    per_text_after: float
+    unk_rate_before: float
+    unk_rate_after: float
+    histogram: Histogram | None = None
+
+
+class Tokens(TokenUsage, TransferCounts):
+    """``TransferCounts`` and ``TokenUsage`` side by side."""
+
+
+class Quality(ReportPart):
+    """A metric of the base model and of the compressed model.
+
+    ``retention`` is the share of the base's quality that is left: after / before, or before /
+    after where less is better.
+    """
+
+    metric: str
+    before: float
+    after: float
+    retention: float
+
+
+class Latency(ReportPart):
+    """Median milliseconds a batch, tokenization included, each model with its own tokenizer.
+
+    Of an exported file, what was before is the base in PyTorch and float32 on the same CPU.
+    """
+
+    runtime: str
+    device: str
+    dtype: str
+    threads: int
+    batch_size: int
+    batches: int
+    includes_tokenization: bool
+    before_ms: float
+    after_ms: float
+    speedup: float
+
+
+class Memory(ReportPart):
+    """Most resident bytes of a process that loads a model and runs 32 texts, libraries included.
+
+    What was before is the base in PyTorch and float32, whatever the runtime.
+    """
+
+    runtime: str
+    before_bytes: int
+    after_bytes: int
+
+
+class Export(ReportPart):
+    """A file for another runtime: its path in the result, and its quality against the base's."""
+
+    runtime: str
+    path: str
+    bytes: int
+    quality: list[Quality]
+
+
+class Example(ReportPart):
+    """A text cut into tokens; ``saved`` says where it stands among texts by what they save."""
+
+    saved: str
+    before: list[str]
+    after: list[str]
+
+
+class Scores(ReportPart):
+    """A score a seed; ``spread`` is their standard deviation, 0 where there is one."""
+
+    values: list[float]
+    mean: float
+    spread: float
+
+
+class TaskQuality(ReportPart):
+    """A task's metric of both models, over ``seeds`` seeds, the same for both.
+
+    ``retention`` is after / before of the means; None where the base scores nothing, or less.
+    """
+
+    type: str
+    metric: str
+    seeds: int
+    before: Scores
+    after: Scores
+    retention: float | None
+
+
+class LossPoint(ReportPart):
+    """Losses after a step: of training, since the point before; of texts kept from it, or None."""
+
+    step: int
+    train: float
+    held_out: float | None
+
+
+class Recovery(ReportPart):
+    """The objective that was asked for, the one that was used and why, and how it went.
+
+    ``seconds`` counts training alone, over all attempts; ``tokens_per_second`` are the student's,
+    without padding. ``stopped_by`` is ``steps``, ``max_minutes``, ``held_out_loss`` or
+    ``non_finite_loss``; ``kept_step`` is the step whose weights were kept. ``keep_layers`` is the
+    number of layers that were kept, None where all were. ``processes`` trained together, each on a
+    GPU of its own.
+    """
+
+    objective: str = "auto"
+    used: str = "none"
+    reason: str = ""
+    preset: str = "balanced"
+    steps: int = 0
+    planned_steps: int = 0
+    kept_step: int = 0
+    epochs: float = 0.0
+    batch_size: int = 0
+    learning_rate: float = 0.0
+    seconds: float = 0.0
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+    device: str = ""
+    processes: int = 1
+    stopped_by: str | None = None
+    warning: str | None = None
+    keep_layers: int | None = None
+    loss: list[LossPoint] = Field(default_factory=list)
+
+
+class StageTime(ReportPart):
+    """How long a stage of the job took."""
+
+    name: str
+    seconds: float
+
+
+class Gate(ReportPart):
+    """What was asked of the result; ``misses`` says what it does not reach.
+
+    ``metric`` is the one that ``min_quality`` is about, where it was named.
+    """
+
+    min_quality: float | None
+    max_bytes: int | None
+    misses: list[str]
+    metric: str | None = None
+
+
+class SweepRow(ModelSize):
+    """One of the sizes that were made; ``path`` is its folder in the artifact."""
+
+    path: str
+    per_text: float
+    unk_rate: float
+    quality: list[Quality]
+    latency: list[Latency]
+    meets_gate: bool
+    exports: list[Export] = Field(default_factory=list)
+    memory: list[Memory] = Field(default_factory=list)
+    task: TaskQuality | None = None
+
+
+class Report(ReportPart):
+    """Everything ``report.json`` says.
+
+    ``task`` is there where one was asked for; its metric comes first in ``quality``. ``sweep`` has
+    a row a size where there are several, and the rest is of the one at the root of the result.
+    """
+
+    base_model: BaseModelInfo
+    corpus: CorpusSummary
+    base: ModelSize
+    compressed: ModelSize
+    tokens: Tokens
+    quality: list[Quality]
+    latency: list[Latency]
+    stages: list[StageTime]
+    selection: str
+    transfer_method: str
+    seed: int
+    recovery: Recovery = Field(default_factory=Recovery)
+    multiword: int = 0
+    gate: Gate | None = None
+    sweep: list[SweepRow] = Field(default_factory=list)
+    exports: list[Export] = Field(default_factory=list)
+    memory: list[Memory] = Field(default_factory=list)
+    examples: list[Example] = Field(default_factory=list)
+    task: TaskQuality | None = None
+    schema_version: Literal["1"] = SCHEMA_VERSION
