@@ -39,6 +39,10 @@ class Blobs:
         """Store bytes or a local file, replacing what was there at once."""
         obstore.put(self.store, key, data)
 
+    def copy(self, key: str, target: str) -> None:
+        """Copy within the storage, without the bytes; raises FileNotFoundError."""
+        obstore.copy(self.store, key, target)
+
     def fetch(self, key: str, target: Path) -> None:
         """Copy to a local file, which appears whole."""
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def contenders(base: Path, compressed: Path, scratch: Path) -> Iterator[Contende
 def of_model(
     name: str, loaded: LoadedModel, scratch: Path, runtimes: list[str]
 ) -> Iterator[Contender]:
-    size = measure_size(loaded.folder).bytes
+    size = measure_size(loaded).bytes
     yield Contender(f"{name}, PyTorch", size, Encoder(loaded))
     folder = loaded.folder
     if {file.runtime for file in onnx_files(folder)} < {"onnx", "onnx-int8"}:

@@ -64,7 +64,7 @@ def row(fraction: float, base: LoadedModel, training: Texts, held_out: list[str]
     transfer = transfer_vocabulary(base.model, base.tokenizer, domain)
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder), transfer.model, domain)
-        saved = measure_size(Path(folder))
+        saved = measure_size(load_model(Path(folder)))
     counts = transfer.counts
     cells = [
         f"{fraction}",
@@ -90,7 +90,7 @@ def main() -> None:
     base = load_model(Path(get_model_path()))
     training, held_out = training_texts(texts, HOLDOUT, SEED), held_out_texts(texts, HOLDOUT, SEED)
     usage = measure_tokens(base.tokenizer, base.tokenizer, held_out)
-    size = measure_size(base.folder)
+    size = measure_size(base)
     print(HEADER)
     print("|" + " --- |" * (HEADER.count("|") - 1))
     print(

@@ -1,11 +1,10 @@
 """What the stages of one job work with: the job, its inputs, and the files of earlier stages."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,6 +12,7 @@ from app.base_models.catalog import LocatedModel, locate
 from app.blobs import Blobs
 from app.contract.errors import UserFault
 from app.contract.recipe import Recipe
+from app.contract.results import ResolvedBase, StageResult
 from app.corpora.documents import Row, read_documents, read_rows
 from app.corpora.models import Corpus
 from app.db import Database
@@ -20,7 +20,7 @@ from app.jobs import transitions
 from app.jobs.models import Job
 from app.jobs.transitions import Claim
 from app.settings import Settings
-from worker.compression import LoadedModel, load_model
+from worker.compression import LoadedModel, Texts, load_model, training_texts
 from worker.compression.progress import part
 from worker.estimates import recovery_seconds, task_seconds
 from worker.progress import JobProgress
@@ -37,6 +37,8 @@ def to_device(model: torch.nn.Module, settings: Settings) -> None:
     """Move a model to where models run."""
     model.to(device_of(settings))
 
+
+AnyResult = TypeVar("AnyResult", bound=StageResult)
 
 StageProgress = Callable[[float, str], None]
 """Called with the fraction of the stage and a message; raises where the job is to stop."""
@@ -58,8 +60,11 @@ class JobContext:
     workspace: Workspace
     shares: Shares
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    # What an earlier attempt had of the first stage that is not done.
     partial: Outputs | None = None
-    """What an earlier attempt had of the first stage that is not done."""
+    _located: LocatedModel | None = None
+    _student: tuple[int, LoadedModel] | None = None
+    _final: tuple[int, LoadedModel] | None = None
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -85,21 +90,53 @@ class JobContext:
         recovery = recovery_seconds(self.recipe, self.corpus, device, most)
         return JobProgress(self.shares(recovery, self.task_seconds), report)
 
-    @cached_property
-    def located(self) -> LocatedModel:
-        """The base model's files, as `resolve` pinned them."""
-        pinned = self.read("resolve", "base.json")
-        revision = pinned["commit"] if pinned["source"] == "hub" else None
-        located = locate(self.job.base_model, revision, self.settings)
-        if located.commit != pinned["commit"]:
-            message = f"{located.id} changed while the job ran. Submit the job again."
-            raise UserFault("base_model_changed", message)
-        return located
+    @property
+    def resolved(self) -> ResolvedBase:
+        """What the stage `resolve` left."""
+        return self.read(ResolvedBase, "resolve", "base.json")
+
+    def locate(self, revision: str | None) -> LocatedModel:
+        """Find the base model's files, check and hash them: once in a process."""
+        if self._located is None:
+            self._located = locate(self.job.base_model, revision, self.settings)
+        return self._located
 
     @cached_property
     def base(self) -> LoadedModel:
-        """The base model and its tokenizer; not to be changed."""
-        return load_model(self.located.path)
+        """The base model and its tokenizer, loaded once in a process; not to be changed.
+
+        Raises `UserFault` where its files are no longer what an earlier attempt pinned.
+        """
+        if self._located is None:
+            pinned = self.resolved
+            located = self.locate(pinned.commit if pinned.source == "hub" else None)
+            if located.commit != pinned.commit:
+                message = f"{located.id} changed while the job ran. Submit the job again."
+                raise UserFault("base_model_changed", message)
+        assert self._located
+        return load_model(self._located.path)
+
+    def keep_student(self, size: int, student: LoadedModel) -> None:
+        """Keep a transferred model in memory for its recovery, where it is the only one."""
+        if len(self.resolved.target_vocab_sizes) == 1:
+            self._student = size, student
+
+    def take_student(self, size: int) -> LoadedModel:
+        """Return the transferred model of this many tokens, which its recovery may change."""
+        kept, self._student = self._student, None
+        if kept and kept[0] == size:
+            return kept[1]
+        return load_model(self.output("transfer", str(size)))
+
+    def final(self, size: int) -> LoadedModel:
+        """Load the model of this many tokens from its files, as it goes to its user.
+
+        The newest one is kept in memory: with one size, the stages share it.
+        """
+        if self._final is None or self._final[0] != size:
+            self._final = None  # before the next one takes its memory
+            self._final = size, load_model(self.final_folder(size))
+        return self._final[1]
 
     @cached_property
     def corpus_file(self) -> Path:
@@ -108,6 +145,11 @@ class JobContext:
         if not file.exists():
             self.blobs.fetch(self.corpus.blob_key, file)
         return file
+
+    def training_texts(self) -> Texts:
+        """Return the stream of the documents that are not held out."""
+        recipe = self.recipe
+        return training_texts(self.documents, recipe.evaluation.holdout_fraction, recipe.seed)
 
     def documents(self) -> Iterator[str]:
         """The corpus from its start, document by document."""
@@ -124,21 +166,21 @@ class JobContext:
         with path.open("rb") as file:
             yield from read_rows(file, corpus.layout)
 
-    def final_model(self, size: int) -> Path:
-        """The folder of the model of this many tokens, as it goes to its user."""
+    def final_folder(self, size: int) -> Path:
+        """Return the folder of the model of this many tokens, as it goes to its user."""
         return self.output("recover", str(size))
 
-    def exported(self, size: int) -> Path:
-        """The folder of what was exported of it; there is none where nothing was."""
+    def exported_folder(self, size: int) -> Path:
+        """Return the folder of what was exported of it; there is none where nothing was."""
         return self.output("export", str(size))
 
     def output(self, stage: str, name: str) -> Path:
-        """A file or folder that an earlier stage left."""
+        """Return a file or folder that an earlier stage left."""
         return self.workspace.root / stage / name
 
-    def read(self, stage: str, name: str) -> Any:
-        """A JSON file that an earlier stage left."""
-        return json.loads(self.output(stage, name).read_text("utf-8"))
+    def read(self, kind: type[AnyResult], stage: str, name: str) -> AnyResult:
+        """Read what an earlier stage left; raises FileNotFoundError."""
+        return kind.load(self.output(stage, name))
 
     def keep_partial(self, stage: str) -> None:
         """Keep the folder of a stage as it is amid it: a later attempt starts with these files."""
@@ -165,8 +207,3 @@ def load_context(
 def nth_part(progress: StageProgress, number: int, parts: int) -> StageProgress:
     """The progress of one of several equal parts, as progress of the stage."""
     return part(progress, number / parts, (number + 1) / parts)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write what `JobContext.read` reads."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from app.blobs import Blobs
 from app.contract.errors import JobError, UserFault
+from app.contract.results import PackagedResult
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import StageCheckpoint
@@ -108,10 +109,10 @@ def run_stage(context: JobContext, lease: Lease, stage: Stage) -> None:
 def finish(context: JobContext) -> Status:
     """End the job with its result; as failed where that falls short of the gate."""
     db, claim = context.db, context.claim
-    finished = context.read("package", "artifact.json")
-    kept = {name: finished[name] for name in ("result", "artifact")}
-    if finished["error"]:
-        return transitions.fail(db, claim, JobError(**finished["error"]), **kept)
+    packaged = context.read(PackagedResult, "package", "artifact.json")
+    kept = {"result": packaged.result.model_dump(), "artifact": packaged.artifact.model_dump()}
+    if packaged.error:
+        return transitions.fail(db, claim, packaged.error, **kept)
     return transitions.succeed(db, claim, **kept)
 
 

@@ -1,11 +1,11 @@
 """A job's intermediate files: a local folder, mirrored to blob storage stage by stage."""
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
 
 from app.blobs import Blobs
+from worker.compression.report.files import file_sha256
 
 Outputs = dict[str, Any]
 """Of each file of a stage, by its path: the key in blob storage and the sha256."""
@@ -28,6 +28,30 @@ class Workspace:
         self._mirror = f"{self._stages}/{token}"
         self._partials: Outputs = {}
         self._saves = 0
+        # By inode, size and time of change: files that are links of each other are hashed once.
+        self._digests: dict[tuple[int, ...], str] = {}
+        self._stored: dict[str, str] = {}
+
+    def sha256(self, file: Path) -> str:
+        """Return the hex digest of a file, computed once as long as it does not change."""
+        status = file.stat()
+        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if identity not in self._digests:
+            self._digests[identity] = file_sha256(file)
+        return self._digests[identity]
+
+    def store(self, file: Path, key: str) -> str:
+        """Put a file into blob storage and return its sha256.
+
+        What lies there already under another key is copied by the storage itself.
+        """
+        digest = self.sha256(file)
+        try:
+            self._blobs.copy(self._stored[digest], key)
+        except (KeyError, FileNotFoundError):
+            self._blobs.put(key, file)
+            self._stored[digest] = key
+        return digest
 
     def begin(self, stage: str) -> Path:
         """An empty folder for the stage."""
@@ -43,8 +67,7 @@ class Workspace:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             path = file.relative_to(folder).as_posix()
             key = f"{self._mirror}/{stage}/{path}"
-            self._blobs.put(key, file)
-            outputs[path] = {"key": key, "sha256": sha256(file)}
+            outputs[path] = {"key": key, "sha256": self.store(file, key)}
         return outputs
 
     def save_partial(self, stage: str) -> Outputs:
@@ -55,10 +78,10 @@ class Workspace:
         self._saves += 1
         folder, outputs = self.root / stage, {}
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            path, digest = file.relative_to(folder).as_posix(), sha256(file)
+            path, digest = file.relative_to(folder).as_posix(), self.sha256(file)
             if self._partials.get(path, {}).get("sha256") != digest:
                 key = f"{self._mirror}/{stage}.partial/{self._saves}/{path}"
-                self._blobs.put(key, file)
+                self.store(file, key)
                 self._partials[path] = {"key": key, "sha256": digest}
             outputs[path] = self._partials[path]
         self._partials = dict(outputs)
@@ -85,7 +108,7 @@ class Workspace:
                 self._blobs.fetch(output["key"], target)
             except FileNotFoundError:
                 return False
-            if sha256(target) != output["sha256"]:
+            if self.sha256(target) != output["sha256"]:
                 return False
         return True
 
@@ -97,9 +120,3 @@ class Workspace:
         """Delete the folders and mirrors of every attempt."""
         shutil.rmtree(self._job_folder, ignore_errors=True)
         self._blobs.delete_all(self._stages)
-
-
-def sha256(path: Path) -> str:
-    """The hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

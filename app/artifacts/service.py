@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
-from app.contract.artifact import Artifact, archive_key, file_key
+from app.contract.results import Artifact
 from app.db import Database
 from app.errors import ConflictError, NotFoundError
 from app.jobs.models import Job
@@ -47,8 +47,7 @@ class StoredFile:
 def find_archive(db: Database, job_id: str) -> tuple[StoredFile, str]:
     """The whole result as one `.tar.gz`, and a name for it on the client's disk."""
     job, artifact = _finished(db, job_id)
-    key = archive_key(artifact.prefix)
-    archive = StoredFile("artifact.tar.gz", artifact.bytes, artifact.sha256, key)
+    archive = StoredFile("artifact.tar.gz", artifact.bytes, artifact.sha256, artifact.archive_key)
     return archive, f"{_file_name(job)}.tar.gz"
 
 
@@ -56,7 +55,7 @@ def list_files(db: Database, job_id: str) -> list[StoredFile]:
     """Every file of the result."""
     _, artifact = _finished(db, job_id)
     return [
-        StoredFile(file.path, file.bytes, file.sha256, file_key(artifact.prefix, file.path))
+        StoredFile(file.path, file.bytes, file.sha256, artifact.file_key(file.path))
         for file in artifact.files
     ]
 

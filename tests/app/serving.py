@@ -15,7 +15,7 @@ import httpx
 import uvicorn
 
 from app.blobs import Blobs
-from app.contract.artifact import archive_key, file_key
+from app.contract.results import file_key
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.transitions import Claim
@@ -62,7 +62,7 @@ class Service:
             self.blobs.put(file_key(prefix, path), data)
             digest = hashlib.sha256(data).hexdigest()
             listed.append({"path": path, "bytes": len(data), "sha256": digest})
-        self.blobs.put(archive_key(prefix), archive)
+        self.blobs.put(f"{prefix}/artifact.tar.gz", archive)
         artifact = {
             "prefix": prefix,
             "bytes": len(archive),

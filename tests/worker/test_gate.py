@@ -4,13 +4,36 @@ import pytest
 
 from app.contract.errors import UserFault
 from app.contract.recipe import GateRecipe, Recipe
-from worker.report import check_gate, choose, gate_error, misses, vocab_size
+from app.contract.report import ModelSize, Quality, Scores, TaskQuality, TokenUsage
+from app.contract.results import EvaluatedSize
+from worker.gate import check_gate, choose, gate_error, misses
+
+TOKENS = TokenUsage(
+    texts=1,
+    special_per_text=2,
+    per_text_before=2.0,
+    per_text_after=1.0,
+    unk_rate_before=0.0,
+    unk_rate_after=0.0,
+)
 
 
-def measured(tokens: int, retention: float | None, size: int) -> dict[str, Any]:
-    quality = [] if retention is None else [{"metric": "first", "retention": retention}]
-    quality += [{"metric": "second", "retention": 0.0}] if quality else []
-    return {"compressed": {"vocab_size": tokens, "bytes": size}, "quality": quality}
+def quality(metric: str, retention: float) -> Quality:
+    return Quality(metric=metric, before=1.0, after=retention, retention=retention)
+
+
+def measured(tokens: int, retention: float | None, size: int) -> EvaluatedSize:
+    kept = [] if retention is None else [quality("first", retention), quality("second", 0.0)]
+    compressed = ModelSize(vocab_size=tokens, parameters=2, embedding_parameters=1, bytes=size)
+    return EvaluatedSize(
+        compressed=compressed,
+        tokens=TOKENS,
+        examples=[],
+        quality=kept,
+        exports=[],
+        latency=[],
+        memory=[],
+    )
 
 
 SIZES = [measured(200, 0.9, 20), measured(300, 0.95, 30), measured(100, 0.8, 10)]
@@ -29,7 +52,7 @@ SIZES = [measured(200, 0.9, 20), measured(300, 0.95, 30), measured(100, 0.8, 10)
     ],
 )
 def test_the_smallest_that_passes_is_chosen(gate: GateRecipe, chosen: int, fails: bool) -> None:
-    assert vocab_size(choose(gate, SIZES)) == chosen
+    assert choose(gate, SIZES).vocab_size == chosen
     error = gate_error(gate, SIZES)
     assert (error is not None) == fails
     if error:
@@ -53,17 +76,25 @@ def test_without_a_metric_no_quality_is_reached() -> None:
 
 def test_the_gate_is_about_the_metric_that_it_names() -> None:
     gate = GateRecipe(min_quality=0.5, metric="spearman")
-    second = {"metric": "spearman", "retention": 0.25}
-    named = {**SIZES[0], "quality": [*SIZES[0]["quality"], second]}
+    both = [*SIZES[0].quality, quality("spearman", 0.25)]
+    named = SIZES[0].model_copy(update={"quality": both})
     assert misses(gate, named) == ["spearman keeps 0.2500 of the base's, 0.5 was asked"]
     assert misses(gate, SIZES[0]) == ["spearman could not be measured"]
     assert misses(gate, measured(1, None, 1)) == ["spearman could not be measured"]
 
 
 def test_of_a_base_that_cannot_do_the_task_nothing_is_kept() -> None:
-    task = {"metric": "entity_f1", "before": {"mean": 0.0}}
+    nothing = Scores(values=[0.0], mean=0.0, spread=0.0)
+    task = TaskQuality(
+        type="token_classification",
+        metric="entity_f1",
+        seeds=1,
+        before=nothing,
+        after=nothing,
+        retention=None,
+    )
     for gate in (GateRecipe(min_quality=0.5), GateRecipe(min_quality=0.5, metric="entity_f1")):
-        found = misses(gate, {**SIZES[0], "task": task})
+        found = misses(gate, SIZES[0].model_copy(update={"task": task}))
         assert found == ["the base scores 0.0000 in entity_f1, of which none is kept"]
 
 
@@ -89,8 +120,8 @@ def test_a_metric_that_will_not_be_measured_is_refused(
     gate = {"min_quality": 0.9, "metric": metric}
     recipe = Recipe.model_validate({"evaluation": {"task": task}, "gate": gate})
     if says is None:
-        return check_gate(recipe, MEASURED)
+        check_gate(recipe, MEASURED)
+        return
     with pytest.raises(UserFault, match=says) as refusal:
         check_gate(recipe, MEASURED)
     assert refusal.value.code == "gate_metric_not_measured"
-    return None

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from app.contract.recipe import (
     FineTuning,
@@ -14,14 +12,14 @@ from app.contract.recipe import (
     TokenClassification,
 )
 from app.contract.report import Scores, TaskQuality
-from worker.compression import LoadedModel, compare, load_model, onnx_files, quality_row
+from app.contract.results import EvaluatedSize
+from worker.compression import LoadedModel, compare, onnx_files, quality_row
 from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
 from worker.compression.evaluation.tasks.scores import Score, score_all, summary
 from worker.compression.evaluation.tasks.sequence_classification import classification_score
 from worker.compression.evaluation.tasks.token_classification import tagging_score
 from worker.compression.evaluation.tasks.vectors import pair_score, retrieval_score
 from worker.compression.models.encoder import Encoder
-from worker.compression.progress import part
 from worker.compression.runtimes.onnx import OnnxEncoder
 from worker.context import JobContext, StageProgress, nth_part, to_device
 from worker.labelled.data import (
@@ -127,19 +125,29 @@ def _of_vectors(task: Retrieval | SentencePairs, rows: Rows) -> VectorScore:
 
 @dataclass(frozen=True)
 class ScoredSize:
-    """The task on a size, and on what was exported of it, by runtime."""
+    """The task on the model of a size, and on what was exported of it, by runtime."""
 
     task: TaskQuality
     exports: dict[str, TaskQuality]
 
-    def rows(self, runtime: str | None = None) -> list[dict[str, Any]]:
-        """The task as a row of quality of the model, or of a file; none where it has none."""
-        task = self.exports.get(runtime) if runtime else self.task
-        return [row.model_dump() for row in quality_row(task)]
+    def added_to(self, measured: EvaluatedSize) -> EvaluatedSize:
+        """Return what was measured of the size with its task, whose metric comes first."""
+        exports = [
+            export.model_copy(
+                update={
+                    "quality": [*quality_row(self.exports.get(export.runtime)), *export.quality]
+                }
+            )
+            for export in measured.exports
+        ]
+        quality = [*quality_row(self.task), *measured.quality]
+        return measured.model_copy(
+            update={"task": self.task, "quality": quality, "exports": exports}
+        )
 
 
 def score_sizes(
-    context: JobContext, sizes: list[int], progress: StageProgress
+    context: JobContext, sizes: Sequence[int], progress: StageProgress
 ) -> dict[int, ScoredSize]:
     """Score the base once and each size once, with the same seeds; empty without a task."""
     task = read_task(context, progress)
@@ -153,42 +161,18 @@ def score_sizes(
     }
 
 
-def with_task(measured: dict[str, Any], scored: ScoredSize | None) -> dict[str, Any]:
-    """What was measured of a size, with the task's metric first in all quality."""
-    if scored is None:
-        return {**measured, "task": None}
-    exports = [
-        {**row, "quality": scored.rows(row["runtime"]) + row["quality"]}
-        for row in measured["exports"]
-    ]
-    quality = scored.rows() + measured["quality"]
-    return {**measured, "task": scored.task.model_dump(), "quality": quality, "exports": exports}
-
-
 def _score_size(
     context: JobContext, task: LabelledTask, before: Scores, size: int, progress: StageProgress
 ) -> ScoredSize:
-    compressed = load_model(context.final_model(size))
+    compressed, folder = context.final(size), context.exported_folder(size)
     to_device(compressed.model, context.settings)
-    folder = context.exported(size)
-    runs = 1 + (len(onnx_files(folder)) if isinstance(task, VectorTask) else 0)
+    files = onnx_files(folder) if isinstance(task, VectorTask) else []
+    runs = 1 + len(files)
     after = task.scores(compressed, f"{size:,} tokens", nth_part(progress, 0, runs))
-    found = dict[str, Scores]()
-    if isinstance(task, VectorTask):
-        found = _score_files(task, compressed, folder, part(progress, 1 / runs, 1.0))
-    exports = {runtime: task.compared(before, scores) for runtime, scores in found.items()}
+    exports = dict[str, TaskQuality]()
+    for number, file in enumerate(files, 1):
+        assert isinstance(task, VectorTask)
+        encoder = OnnxEncoder(compressed, folder / file.path)
+        scores = task.file_scores(encoder, file.path, nth_part(progress, number, runs))
+        exports[file.runtime] = task.compared(before, scores)
     return ScoredSize(task.compared(before, after), exports)
-
-
-def _score_files(
-    task: VectorTask, compressed: LoadedModel, folder: Path, progress: StageProgress
-) -> dict[str, Scores]:
-    files = onnx_files(folder)
-    return {
-        file.runtime: task.file_scores(
-            OnnxEncoder(compressed, folder / file.path),
-            file.path,
-            nth_part(progress, number, len(files)),
-        )
-        for number, file in enumerate(files)
-    }

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from app.contract.results import CheckedModels
 from worker.compression import ArtifactCheckFailedError
 from worker.compression.self_check import FAILED
-from worker.context import JobContext, StageProgress, write_json
+from worker.context import JobContext, StageProgress
 
 SECONDS = 0.5
 """How long a stage waits for the process before it looks whether the job is to stop."""
@@ -30,7 +31,7 @@ def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
         if status:
             raise RuntimeError(f"The check ended with {status}: {said[-2000:]}")
     checked = [model.relative_to(made).as_posix() for model in models]
-    write_json(folder / "check.json", {"checked": checked})
+    CheckedModels(checked=checked).write(folder / "check.json")
 
 
 def _run(model: Path, texts: Path, errors: Path, alive: Callable[[], None]) -> int:

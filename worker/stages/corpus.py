@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from app.contract.errors import UserFault
+from app.contract.results import CorpusSplit, HeldOutSample
 from worker.compression import is_held_out
-from worker.context import JobContext, StageProgress, write_json
+from worker.context import JobContext, StageProgress
 from worker.labelled.scoring import read_task
 
 SAMPLE = 2000
@@ -34,6 +35,6 @@ def split_corpus(context: JobContext, folder: Path, progress: StageProgress) -> 
             f"Of {total} documents {held_out} were held out, and each part needs at least one. "
             "Upload more documents (in a text file, a document is a line).",
         )
-    counts = {"documents": total, "training_documents": total - held_out, "held_out": held_out}
-    write_json(folder / "held_out.json", sample)
-    write_json(folder / "corpus.json", counts)
+    HeldOutSample(sample).write(folder / "held_out.json")
+    split = CorpusSplit(documents=total, training_documents=total - held_out, held_out=held_out)
+    split.write(folder / "corpus.json")

@@ -1,11 +1,9 @@
 """Measure base and compressed models side by side on held-out text."""
 
 from pathlib import Path
-from typing import Any
 
+from app.contract.results import EvaluatedSize, Evaluation, HeldOutSample
 from worker.compression import (
-    LoadedModel,
-    load_model,
     measure_exports,
     measure_latency,
     measure_memory,
@@ -16,8 +14,8 @@ from worker.compression import (
     tokenized_examples,
 )
 from worker.compression.progress import part
-from worker.context import JobContext, StageProgress, nth_part, to_device, write_json
-from worker.labelled.scoring import score_sizes, with_task
+from worker.context import JobContext, StageProgress, nth_part, to_device
+from worker.labelled.scoring import score_sizes
 
 USUAL_SECONDS = 25
 """Without a task."""
@@ -29,70 +27,43 @@ def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None
     With a task, its scores come first: the base's once, and one of each size.
     """
     to_device(context.base.model, context.settings)
-    sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
+    sizes = context.resolved.target_vocab_sizes
     share = context.task_seconds / (context.task_seconds + USUAL_SECONDS)
-    tasks = score_sizes(context, sizes, part(progress, 0.0, share))
+    scored = score_sizes(context, sizes, part(progress, 0.0, share))
     rest = part(progress, share, 1.0)
-    measured = {
-        "base": measure_size(context.base.folder).model_dump(),
-        "sizes": [
-            with_task(_measure(context, size, nth_part(rest, n, len(sizes))), tasks.get(size))
-            for n, size in enumerate(sizes)
-        ],
-    }
-    write_json(folder / "evaluation.json", measured)
+    measured = list[EvaluatedSize]()
+    for number, size in enumerate(sizes):
+        row = _measure(context, size, nth_part(rest, number, len(sizes)))
+        measured.append(scored[size].added_to(row) if scored else row)
+    Evaluation(base=measure_size(context.base), sizes=measured).write(folder / "evaluation.json")
 
 
-def _measure(context: JobContext, size: int, progress: StageProgress) -> dict[str, Any]:
-    base, compressed = context.base, load_model(context.final_model(size))
-    texts = context.read("corpus", "held_out.json")
+def _measure(context: JobContext, size: int, progress: StageProgress) -> EvaluatedSize:
+    """Measure the model of one size, and what was exported of it, without the task."""
+    base, compressed, wanted = context.base, context.final(size), context.recipe.evaluation
+    texts = context.read(HeldOutSample, "corpus", "held_out.json").root
     to_device(compressed.model, context.settings)
-    usage = measure_tokens(base.tokenizer, compressed.tokenizer, texts, part(progress, 0.0, 0.1))
-    quality = measure_quality(
-        base, compressed, texts, seed=context.recipe.seed, progress=part(progress, 0.1, 0.4)
-    )
-    examples = tokenized_examples(base.tokenizer, compressed.tokenizer, texts)
-    files = _files(context, size)
+    exported = context.exported_folder(size)
+    files = {file.runtime: exported / file.path for file in onnx_files(exported)}
+    tokens = measure_tokens(base.tokenizer, compressed.tokenizer, texts, part(progress, 0.0, 0.1))
+    seed = context.recipe.seed
+    quality = measure_quality(base, compressed, texts, seed=seed, progress=part(progress, 0.1, 0.4))
     exports = measure_exports(
-        base,
-        compressed,
-        context.exported(size),
-        texts,
-        seed=context.recipe.seed,
-        progress=part(progress, 0.4, 0.7),
+        base, compressed, exported, texts, seed=seed, progress=part(progress, 0.4, 0.7)
     )
-    return {
-        "compressed": measure_size(compressed.folder).model_dump(),
-        "tokens": usage.model_dump(),
-        "examples": [example.model_dump() for example in examples],
-        "quality": [row.model_dump() for row in quality],
-        "exports": [row.model_dump() for row in exports],
-        **_cost(context, compressed, files, texts, part(progress, 0.7, 1.0)),
-    }
-
-
-def _cost(
-    context: JobContext,
-    compressed: LoadedModel,
-    files: dict[str, Path],
-    texts: list[str],
-    progress: StageProgress,
-) -> dict[str, Any]:
-    """Time and memory, where they are asked for."""
-    base, wanted = context.base, context.recipe.evaluation
     latency, memory = [], []
     if wanted.latency:
-        own = part(progress, 0.0, 0.7)
+        own = part(progress, 0.7, 0.9)
         latency = measure_latency(base, compressed, texts, files=files, progress=own)
     if wanted.memory:
-        own = part(progress, 0.7, 1.0)
+        own = part(progress, 0.9, 1.0)
         memory = measure_memory(base.folder, compressed.folder, files, texts, own)
-    return {
-        "latency": [row.model_dump() for row in latency],
-        "memory": [row.model_dump() for row in memory],
-    }
-
-
-def _files(context: JobContext, size: int) -> dict[str, Path]:
-    folder = context.exported(size)
-    return {file.runtime: folder / file.path for file in onnx_files(folder)}
+    return EvaluatedSize(
+        compressed=measure_size(compressed),
+        tokens=tokens,
+        examples=tokenized_examples(base.tokenizer, compressed.tokenizer, texts),
+        quality=quality,
+        exports=exports,
+        latency=latency,
+        memory=memory,
+    )

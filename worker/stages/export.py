@@ -11,7 +11,7 @@ def export(context: JobContext, folder: Path, progress: StageProgress) -> None:
     recipe = context.recipe.export
     if not recipe.wanted:
         return
-    sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
+    sizes = context.resolved.target_vocab_sizes
     for number, size in enumerate(sizes):
         own = nth_part(progress, number, len(sizes))
-        export_onnx(context.final_model(size), folder / str(size), int8=recipe.int8, progress=own)
+        export_onnx(context.final_folder(size), folder / str(size), int8=recipe.int8, progress=own)

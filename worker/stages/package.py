@@ -1,18 +1,18 @@
 """Bring the result to where it is downloaded from, with the evidence."""
 
 import gzip
+import os
 import shutil
 import tarfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from app.contract.artifact import Artifact, ArtifactFile, archive_key, file_key
-from app.contract.report import Report
+from app.contract.results import Artifact, ArtifactFile, PackagedResult, file_key
 from worker.compression import Provenance, write_manifest, write_model_card, write_report
-from worker.context import JobContext, StageProgress, write_json
-from worker.report import build_report, gate_error, headline, model_paths
-from worker.workspace import sha256
+from worker.context import JobContext, StageProgress
+from worker.gate import gate_error
+from worker.report import build_report, headline, model_paths, read_evaluation
 
 
 class Archive:
@@ -54,35 +54,29 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     hold the time of nearly all of this stage too.
     """
     began = time.perf_counter()
-    shipment = ArtifactBuilder(context)
+    builder = ArtifactBuilder(context)
     progress(0.0, "packing the model")
     for path, size in model_paths(context).items():
-        for made in (context.final_model(size), context.exported(size)):
+        for made in (context.final_folder(size), context.exported_folder(size)):
             if made.is_dir():
-                shutil.copytree(made, shipment.build / path, dirs_exist_ok=True)
-    shipment.add_new_files()
+                target = builder.folder / path
+                shutil.copytree(made, target, copy_function=os.link, dirs_exist_ok=True)
+    builder.add_new_files()
     progress(0.9, "writing the report")
     context.stage_seconds["package"] = time.perf_counter() - began
     report = build_report(context)
-    write_evidence(context, shipment.build, report)
-    shipment.add_new_files()
-    artifact = shipment.send()
-    error = gate_error(context.recipe.gate, context.read("evaluate", "evaluation.json")["sizes"])
-    done = {
-        "result": headline(report),
-        "artifact": artifact.model_dump(),
-        "error": error and error.model_dump(),
-    }
-    write_json(folder / "artifact.json", done)
-
-
-def write_evidence(context: JobContext, build: Path, report: Report) -> None:
-    """Add the reports, the model card and the manifest to the files of the result."""
-    write_report(build, report)
-    write_model_card(build, report)
-    base = context.read("resolve", "base.json")
-    origin = Provenance(base["id"], base["commit"], context.corpus.sha256, context.recipe.seed)
-    write_manifest(build, origin)
+    write_report(builder.folder, report)
+    write_model_card(builder.folder, report)
+    commit, corpus = context.resolved.commit, context.corpus.sha256
+    provenance = Provenance(context.resolved.id, commit, corpus, context.recipe.seed)
+    write_manifest(builder.folder, provenance, context.workspace.sha256)
+    builder.add_new_files()
+    packaged = PackagedResult(
+        result=headline(report),
+        artifact=builder.send(),
+        error=gate_error(context.recipe.gate, read_evaluation(context).sizes),
+    )
+    packaged.write(folder / "artifact.json")
 
 
 class ArtifactBuilder:
@@ -92,37 +86,37 @@ class ArtifactBuilder:
     """
 
     def __init__(self, context: JobContext) -> None:
-        self.build = context.workspace.root / "artifact"
+        self._workspace = context.workspace
+        self.folder = context.workspace.root / "artifact"
         self._prefix = f"{context.job.blob_prefix}/results/{context.claim.token}"
         self._blobs = context.blobs
         self._files: dict[str, ArtifactFile] = {}
         self._packed = context.workspace.root / "artifact.tar.gz"
         name = context.job.base_model.rpartition("/")[2]
-        self._archive = Archive(self._packed, self.build, f"{name}-fvt")
+        self._archive = Archive(self._packed, self.folder, f"{name}-fvt")
 
     def add_new_files(self) -> None:
-        """Store and pack what lies in `build` and was not there before."""
-        paths = [path for path in _files(self.build) if path not in self._files]
-        self._archive.add(paths)
-        for path in paths:
-            file = self.build / path
-            self._blobs.put(file_key(self._prefix, path), file)
-            self._files[path] = ArtifactFile(
-                path=path, bytes=file.stat().st_size, sha256=sha256(file)
-            )
+        """Store and pack what lies in `folder` and was not there before."""
+        files = {
+            path.relative_to(self.folder).as_posix(): path
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+        new = sorted(files.keys() - self._files.keys())
+        self._archive.add(new)
+        for path in new:
+            digest = self._workspace.store(files[path], file_key(self._prefix, path))
+            size = files[path].stat().st_size
+            self._files[path] = ArtifactFile(path=path, bytes=size, sha256=digest)
 
     def send(self) -> Artifact:
         """Store the archive; returns what the front end needs to find everything."""
         self._archive.close()
-        self._blobs.put(archive_key(self._prefix), self._packed)
-        return Artifact(
+        artifact = Artifact(
             prefix=self._prefix,
             bytes=self._packed.stat().st_size,
-            sha256=sha256(self._packed),
+            sha256=self._workspace.sha256(self._packed),
             files=[self._files[path] for path in sorted(self._files)],
         )
-
-
-def _files(folder: Path) -> Sequence[str]:
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(found)
+        self._blobs.put(artifact.archive_key, self._packed)
+        return artifact

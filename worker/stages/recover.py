@@ -1,23 +1,22 @@
 """Train the transferred models on the corpus, with the base as their teacher."""
 
-import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from app.contract.report import LossPoint, Recovery
+from app.contract.results import RecoveryResult
 from worker.compression import (
     RecoveryCallbacks,
     RecoveryOptions,
     Texts,
-    load_model,
     recover,
     save_model,
-    training_texts,
 )
+from worker.compression.recovery.data import sample_texts
 from worker.compression.recovery.distributed import Folders, recover_in_processes
-from worker.context import JobContext, StageProgress, nth_part, write_json
+from worker.context import JobContext, StageProgress, nth_part
 
 STATE, SUMMARIES, VOCABULARY = "state.pt", "recovery.json", "vocabulary.jsonl"
 
@@ -28,73 +27,67 @@ def recover_models(context: JobContext, folder: Path, progress: StageProgress) -
     What an earlier attempt left of it counts: sizes that are in `recovery.json` are done, and
     `state.pt` is how far the one after them is.
     """
-    sizes = context.read("resolve", "base.json")["target_vocab_sizes"]
-    done: dict[str, Any] = {}
+    sizes, done = context.resolved.target_vocab_sizes, dict[int, Recovery]()
     if (folder / SUMMARIES).is_file():
-        done = json.loads((folder / SUMMARIES).read_text("utf-8"))
-    for number, size in enumerate(map(str, sizes)):
+        done = RecoveryResult.load(folder / SUMMARIES).root
+    texts = _texts(context, progress) if len(sizes) > 1 else context.training_texts()
+    for number, size in enumerate(sizes):
         if size in done:
             continue
         own = nth_part(progress, number, len(sizes))
-        done[size] = _recover(context, folder, size, own).model_dump()
+        done[size] = _recover(context, folder, size, texts, own)
         (folder / STATE).unlink(missing_ok=True)
-        write_json(folder / SUMMARIES, done)
+        RecoveryResult(done).write(folder / SUMMARIES)
         if number + 1 < len(sizes):
             context.keep_partial(folder.name)
 
 
-def _recover(context: JobContext, folder: Path, size: str, progress: StageProgress) -> Recovery:
-    asked, transferred = context.recipe.recovery, context.output("transfer", size)
-    target = folder / size
+def _texts(context: JobContext, progress: StageProgress) -> Texts:
+    """Return the texts that every size of a sweep is trained on, read and sampled once."""
+    sample = list[str]()
+
+    def stream() -> list[str]:
+        if not sample:
+            sample.extend(sample_texts(context.training_texts(), context.recipe.seed, progress))
+        return sample
+
+    return stream
+
+
+def _recover(
+    context: JobContext, folder: Path, size: int, texts: Texts, progress: StageProgress
+) -> Recovery:
+    recipe, settings = context.recipe.recovery, context.settings
+    transferred, target = context.output("transfer", str(size)), folder / str(size)
     shutil.rmtree(target, ignore_errors=True)
-    if asked.objective == "none" and asked.keep_layers is None:
-        shutil.copytree(transferred, target)
-        return Recovery(objective=asked.objective, reason="asked for", preset=asked.preset)
-    watch = _watch(context, folder, size, progress)
-    if (processes := context.settings.recovery_processes) > 1:
-        summary = _together(processes, context, transferred, target, watch)
+    if recipe.objective == "none" and recipe.keep_layers is None:
+        shutil.copytree(transferred, target, copy_function=os.link)
+        return Recovery(objective=recipe.objective, reason="asked for", preset=recipe.preset)
+    options = RecoveryOptions(**recipe.model_dump(), most_minutes=settings.max_recovery_minutes)
+    callbacks, seed = _callbacks(context, folder, size, progress), context.recipe.seed
+    base, cpu = context.base, settings.device == "cpu"
+    if (processes := settings.recovery_processes) > 1:
+        with tempfile.TemporaryDirectory(dir=context.workspace.root) as scratch:
+            folders = Folders(base.folder, transferred, target, Path(scratch))
+            summary = recover_in_processes(
+                processes, folders, texts, options, seed, callbacks, cpu=cpu
+            )
     else:
-        summary = _alone(context, transferred, target, watch)
+        student = context.take_student(size)
+        recovered = recover(
+            base, student.model, student.tokenizer, texts, options, seed, callbacks, cpu=cpu
+        )
+        save_model(target, recovered.model, student.tokenizer, base.folder)
+        summary = recovered.summary
     shutil.copyfile(transferred / VOCABULARY, target / VOCABULARY)
     return summary
 
 
-def _alone(
-    context: JobContext, transferred: Path, target: Path, watch: RecoveryCallbacks
-) -> Recovery:
-    base, loaded = context.base, load_model(transferred)
-    model, tokenizer = loaded.model, loaded.tokenizer
-    done = recover(base, model, tokenizer, *_asked(context), watch, cpu=_on_cpu(context))
-    save_model(target, done.model, tokenizer, base.folder)
-    return done.summary
-
-
-def _together(
-    processes: int, context: JobContext, transferred: Path, target: Path, watch: RecoveryCallbacks
-) -> Recovery:
-    with tempfile.TemporaryDirectory(dir=context.workspace.root) as scratch:
-        folders = Folders(context.base.folder, transferred, target, Path(scratch))
-        return recover_in_processes(
-            processes, folders, *_asked(context), watch, cpu=_on_cpu(context)
-        )
-
-
-def _on_cpu(context: JobContext) -> bool:
-    return context.settings.device == "cpu"
-
-
-def _asked(context: JobContext) -> tuple[Texts, RecoveryOptions, int]:
-    recipe, most = context.recipe, context.settings.max_recovery_minutes
-    texts = training_texts(context.documents, recipe.evaluation.holdout_fraction, recipe.seed)
-    options = RecoveryOptions(**recipe.recovery.model_dump(), most_minutes=most)
-    return texts, options, recipe.seed
-
-
-def _watch(
-    context: JobContext, folder: Path, size: str, progress: StageProgress
+def _callbacks(
+    context: JobContext, folder: Path, size: int, progress: StageProgress
 ) -> RecoveryCallbacks:
     def on_point(point: LossPoint) -> None:
-        context.tell("recovery.loss", vocab_size=int(size), **point.model_dump())
+        context.tell("recovery.loss", vocab_size=size, **point.model_dump())
 
     return RecoveryCallbacks(
         progress=progress,

@@ -5,11 +5,11 @@ from transformers import BertForMaskedLM
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tests.compression.conftest import MakeModel
-from worker.compression import LoadedModel, measure_size, save_model
+from worker.compression import LoadedModel, load_model, measure_size, save_model
 
 
 def test_the_packaged_model(minilm: LoadedModel) -> None:
-    size = measure_size(minilm.folder)
+    size = measure_size(minilm)
     assert (size.vocab_size, size.parameters) == (30_522, 22_713_216)
     assert size.embedding_parameters == 30_522 * 384
     assert size.bytes == (minilm.folder / "model.safetensors").stat().st_size
@@ -25,6 +25,6 @@ def test_untied_output_tables_count_as_embeddings(
 ) -> None:
     model = tiny_model(BertForMaskedLM, tie_word_embeddings=tied)
     save_model(tmp_path, model, uncased)
-    size = measure_size(tmp_path)
+    size = measure_size(load_model(tmp_path))
     assert size.embedding_parameters == tables * len(uncased) * 16
     assert size.parameters == sum({id(p): p.numel() for p in model.parameters()}.values())

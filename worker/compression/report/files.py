@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -43,8 +43,18 @@ class Provenance:
     seed: int
 
 
-def write_manifest(folder: Path, provenance: Provenance) -> Path:
+def file_sha256(path: Path) -> str:
+    """Return the hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(
+    folder: Path, provenance: Provenance, sha256: Callable[[Path], str] = file_sha256
+) -> Path:
     """Write sha256 and bytes of every other file under ``folder``, provenance and versions.
+
+    ``sha256`` may know digests that were computed before.
 
     It is written last: files that change afterwards no longer match.
     """
@@ -59,7 +69,7 @@ def write_manifest(folder: Path, provenance: Provenance) -> Path:
             {
                 "path": path.relative_to(folder).as_posix(),
                 "bytes": path.stat().st_size,
-                "sha256": _sha256(path),
+                "sha256": sha256(path),
             }
             for path in files
         ],
@@ -67,11 +77,6 @@ def write_manifest(folder: Path, provenance: Provenance) -> Path:
     manifest = folder / _MANIFEST
     manifest.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return manifest
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path:

@@ -1,0 +1,154 @@
+"""What the stages of a job leave for the next ones, and the artifact that the front end serves.
+
+Each is a JSON file of its stage's folder, written and read as the type it has here.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from app.contract.errors import JobError
+from app.contract.report import (
+    Example,
+    Export,
+    Latency,
+    Memory,
+    ModelSize,
+    Quality,
+    Recovery,
+    TaskQuality,
+    TokenUsage,
+    TransferCounts,
+)
+
+
+class StageResult(BaseModel):
+    """A JSON file that a stage leaves."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def write(self, path: Path) -> None:
+        """Write the file that `load` reads."""
+        path.write_text(self.model_dump_json(indent=2) + "\n", "utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file that `write` wrote; raises FileNotFoundError."""
+        return cls.model_validate_json(path.read_bytes())
+
+
+class ResolvedBase(StageResult):
+    """The base model of a job, pinned, and the vocabularies to reach, each a number of tokens."""
+
+    id: str
+    source: Literal["local", "packaged", "hub"]
+    commit: str | None
+    target_vocab_sizes: list[int]
+    keep_tokens: list[str]
+
+
+class CorpusSplit(StageResult):
+    """How many documents of the corpus are on which side of the split."""
+
+    documents: int
+    training_documents: int
+    held_out: int
+
+
+class HeldOutSample(StageResult, RootModel[list[str]]):
+    """The held-out documents that the evaluation reads."""
+
+
+class TransferResult(StageResult, RootModel[dict[int, TransferCounts]]):
+    """How the tokens of each size got their embeddings, by vocabulary size."""
+
+
+class RecoveryResult(StageResult, RootModel[dict[int, Recovery]]):
+    """How the recovery of each size went, by vocabulary size."""
+
+
+class CheckedModels(StageResult):
+    """The models that loaded and ran as their user will load and run them."""
+
+    checked: list[str]
+
+
+class EvaluatedSize(StageResult):
+    """What was measured of the model of one size."""
+
+    compressed: ModelSize
+    tokens: TokenUsage
+    examples: list[Example]
+    quality: list[Quality]
+    exports: list[Export]
+    latency: list[Latency]
+    memory: list[Memory]
+    task: TaskQuality | None = None
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens of its vocabulary."""
+        return self.compressed.vocab_size
+
+
+class Evaluation(StageResult):
+    """What was measured of the base, and of every size in the order of the recipe."""
+
+    base: ModelSize
+    sizes: list[EvaluatedSize]
+
+
+class Headline(StageResult):
+    """The figures that a job itself shows as its `result`."""
+
+    vocab_size_before: int
+    vocab_size_after: int
+    parameters_before: int
+    parameters_after: int
+    bytes_before: int
+    bytes_after: int
+    size_ratio: float
+    tokens_per_text_before: float
+    tokens_per_text_after: float
+    speedup: dict[str, float] = Field(description="In PyTorch, by batch size")
+    quality: dict[str, float] = Field(description="The share of the base's that is kept, by metric")
+
+
+class ArtifactFile(BaseModel):
+    """A file of the result, by its path in the result."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Artifact(BaseModel):
+    """What `Job.artifact` holds: the archive's size and hash, and the files in it."""
+
+    prefix: str
+    bytes: int
+    sha256: str
+    files: list[ArtifactFile]
+
+    @property
+    def archive_key(self) -> str:
+        """Where the whole result lies in blob storage as one `.tar.gz`."""
+        return f"{self.prefix}/artifact.tar.gz"
+
+    def file_key(self, path: str) -> str:
+        """Where one file of the result lies in blob storage."""
+        return file_key(self.prefix, path)
+
+
+class PackagedResult(StageResult):
+    """The end of a job: its figures, its artifact, and the error where a gate is not met."""
+
+    result: Headline
+    artifact: Artifact
+    error: JobError | None
+
+
+def file_key(prefix: str, path: str) -> str:
+    """Return where one file of a result lies in blob storage."""
+    return f"{prefix}/artifact/{path}"

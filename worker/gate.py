@@ -1,0 +1,67 @@
+"""The gate of a job: which of the sizes is the result, and what it falls short of."""
+
+from collections.abc import Sequence
+
+from app.contract.errors import JobError, UserFault
+from app.contract.recipe import GateRecipe, Recipe, metric_fault
+from app.contract.results import EvaluatedSize
+
+
+def check_gate(recipe: Recipe, metrics: Sequence[str]) -> None:
+    """Refuse a gate on a metric that is none of the model's, `metrics`, nor of the task."""
+    metric, task = recipe.gate.metric, recipe.evaluation.task
+    if metric is None or (task and metric == task.metric):
+        return
+    if metric not in metrics:
+        others = ", ".join(f"`{name}`" for name in metrics)
+        why = f"`{metric}` is not measured on this base model, but {others}: name one of these."
+        raise UserFault("gate_metric_not_measured", metric_fault(metric, task) or why)
+
+
+def misses(gate: GateRecipe, measured: EvaluatedSize) -> list[str]:
+    """Return what of the gate a size does not reach, for people."""
+    reasons = []
+    if gate.min_quality is not None:
+        reasons += _quality_misses(gate.metric, gate.min_quality, measured)
+    size = measured.compressed.bytes
+    if gate.max_bytes is not None and size > gate.max_bytes:
+        reasons.append(f"the weights have {size} bytes, {gate.max_bytes} were asked")
+    return reasons
+
+
+def _quality_misses(metric: str | None, least: float, measured: EvaluatedSize) -> list[str]:
+    rows, task = measured.quality, measured.task
+    if metric is None and task:
+        metric = task.metric
+    if metric is None and rows:
+        metric = rows[0].metric
+    if metric is None:
+        return ["no quality could be measured"]
+    kept = next((row.retention for row in rows if row.metric == metric), None)
+    if kept is None and task and task.metric == metric:
+        return [f"the base scores {task.before.mean:.4f} in {metric}, of which none is kept"]
+    if kept is None:
+        return [f"{metric} could not be measured"]
+    reason = f"{metric} keeps {kept:.4f} of the base's, {least} was asked"
+    return [reason] if kept < least else []
+
+
+def choose(gate: GateRecipe, sizes: Sequence[EvaluatedSize]) -> EvaluatedSize:
+    """Return the smallest size that passes; the first without a gate, or where none passes."""
+    passing = [measured for measured in sizes if not misses(gate, measured)]
+    if not any(gate.model_dump().values()) or not passing:
+        return sizes[0]
+    return min(passing, key=lambda measured: measured.vocab_size)
+
+
+def gate_error(gate: GateRecipe, sizes: Sequence[EvaluatedSize]) -> JobError | None:
+    """Return why the job fails in spite of its result, where no size passes."""
+    missed = {measured.vocab_size: misses(gate, measured) for measured in sizes}
+    if not all(missed.values()):
+        return None
+    reasons = [f"with {size:,} tokens {' and '.join(why)}" for size, why in missed.items()]
+    message = (
+        f"The gate is not met: {'; '.join(reasons)}. The report and the result are kept. Ask for "
+        "another size, or for less in `gate`, in a new job."
+    )
+    return JobError(type="user", code="gate_not_met", message=message, retryable=False)
