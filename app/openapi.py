@@ -4,11 +4,19 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.contract.report import Report
 from app.errors import MEDIA_TYPE, FieldError, Problem
 
-PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+def schema_of(model: type[BaseModel]) -> dict[str, str]:
+    """Return a reference to a model's schema, which is in the document's components."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+PROBLEM = {MEDIA_TYPE: {"schema": schema_of(Problem)}}
 NOT_OURS = ("HTTPValidationError", "ValidationError")
 
 
@@ -33,7 +41,7 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in NOT_OURS:
         schemas.pop(name, None)
-    models = [(Problem, "serialization"), (FieldError, "serialization")]
+    models = [(model, "serialization") for model in (Problem, FieldError, Report)]
     _, ours = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     schemas.update(ours["$defs"])
     for path in document["paths"].values():

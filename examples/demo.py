@@ -21,7 +21,7 @@ from app.cli.output import before_after, out
 from app.cli.session import service_for, wait, why
 from app.cli.up import end_on_sigterm
 from app.client import ClientError
-from app.jobs.state import Status
+from app.contract.states import Status
 from examples.corpus import write_docstrings
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from app.base_models.catalog import LocatedModel, locate
 from app.blobs import Blobs
 from app.contract.errors import UserFault
+from app.contract.events import EventData
 from app.contract.recipe import Recipe
 from app.contract.results import ResolvedBase, StageResult
 from app.corpora.documents import Row, read_documents, read_rows
@@ -188,9 +189,9 @@ class JobContext:
         transitions.keep_partial(self.db, self.claim, stage, outputs)
         self.workspace.drop_partials(stage, but=outputs)
 
-    def tell(self, event: str, **data: Any) -> None:
+    def tell(self, event: EventData) -> None:
         """Add an event to the job's."""
-        transitions.tell(self.db, self.claim, event, **data)
+        transitions.tell(self.db, self.claim, event)
 
 
 def load_context(

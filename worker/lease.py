@@ -7,9 +7,9 @@ from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
-from app.jobs.state import Status
 from app.jobs.transitions import Claim, LeaseLostError
 from app.settings import Settings
 

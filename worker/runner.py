@@ -10,10 +10,10 @@ from sqlalchemy import select
 from app.blobs import Blobs
 from app.contract.errors import JobError, UserFault
 from app.contract.results import PackagedResult
+from app.contract.states import TERMINAL, Status
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import StageCheckpoint
-from app.jobs.state import TERMINAL, Status
 from app.jobs.transitions import Claim, LeaseLostError
 from app.settings import Settings
 from worker.compression import CompressionError

@@ -7,10 +7,11 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.artifacts import service
 from app.artifacts.responses import file_response
-from app.artifacts.service import ArtifactFile
+from app.contract.jobs import ArtifactFileView
+from app.contract.report import Report
 from app.dependencies import BlobsDep, DatabaseDep
 from app.jobs.routes import choose_media_type
-from app.openapi import problems
+from app.openapi import problems, schema_of
 from app.pagination import Page
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -39,7 +40,7 @@ REPORT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The report",
         "content": {
-            "application/json": {"schema": {"type": "object"}},
+            "application/json": {"schema": schema_of(Report)},
             "text/html": {"schema": {"type": "string"}},
         },
     }
@@ -100,10 +101,10 @@ async def download(job_id: str, request: Request, db: DatabaseDep, blobs: BlobsD
     summary="List the files of the result",
     responses=problems(404, 409),
 )
-def list_artifacts(job_id: str, db: DatabaseDep) -> Page[ArtifactFile]:
+def list_artifacts(job_id: str, db: DatabaseDep) -> Page[ArtifactFileView]:
     """Every file of the result, each to be had on its own."""
     files = service.list_files(db, job_id)
-    return Page(data=[ArtifactFile.of(job_id, file) for file in files], has_more=False)
+    return Page(data=[service.file_view(job_id, file) for file in files], has_more=False)
 
 
 @router.get(

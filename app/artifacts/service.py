@@ -2,17 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field
-
+from app.contract.jobs import ArtifactFileView
 from app.contract.results import Artifact
+from app.contract.states import Status
 from app.db import Database
 from app.errors import ConflictError, NotFoundError
 from app.jobs.models import Job
 from app.jobs.service import read_job
-from app.jobs.state import Status
 
 UNSAFE_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 MEDIA_TYPES = {
@@ -85,17 +83,7 @@ def _file_name(job: Job) -> str:
     return UNSAFE_IN_NAMES.sub("-", name).strip("-.")[:100] or job.id
 
 
-class ArtifactFile(BaseModel):
-    """A file of a result."""
-
-    object: Literal["artifact"] = "artifact"
-    path: str = Field(examples=["model.safetensors"])
-    bytes: int = Field(examples=[55_812_360])
-    sha256: str
-    url: str = Field(description="Where it is, on this host")
-
-    @classmethod
-    def of(cls, job_id: str, file: StoredFile) -> Self:
-        """What a client sees of a stored file."""
-        url = f"/v1/jobs/{job_id}/artifacts/{quote(file.path)}"
-        return cls(path=file.path, bytes=file.bytes, sha256=file.sha256, url=url)
+def file_view(job_id: str, file: StoredFile) -> ArtifactFileView:
+    """Return what a client sees of a stored file."""
+    url = f"/v1/jobs/{job_id}/artifacts/{quote(file.path)}"
+    return ArtifactFileView(path=file.path, bytes=file.bytes, sha256=file.sha256, url=url)

@@ -13,7 +13,7 @@ from app.cli.up import end_on_sigterm
 from app.client import FvtClient, UploadError
 from app.client.transfers import check_joinable
 from app.contract.recipe import TASKS, Recipe
-from app.jobs.state import Status
+from app.contract.states import Status
 
 
 def with_task_data(client: FvtClient, recipe: dict[str, Any]) -> dict[str, Any]:

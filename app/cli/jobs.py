@@ -9,7 +9,7 @@ from rich.table import Table
 from app.cli.output import out, print_json, say
 from app.cli.session import LOCAL_URL, ApiKey, AsJson, JobId, OutDir, ServiceUrl, check_out
 from app.client import FvtClient
-from app.jobs.state import Status
+from app.contract.states import Status
 
 
 def list_jobs(

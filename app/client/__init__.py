@@ -2,7 +2,11 @@
 
 from app.client.client import FvtClient
 from app.client.errors import ApiError, ClientError, DownloadError, UnreachableError, UploadError
-from app.client.models import Artifact, BaseModelInfo, Corpus, Event, Job, Progress
+from app.client.models import BaseModelInfo, Corpus
+from app.contract.jobs import ArtifactView as Artifact
+from app.contract.jobs import EventView as Event
+from app.contract.jobs import JobView as Job
+from app.contract.jobs import Progress
 
 __all__ = [
     "ApiError",

@@ -9,8 +9,11 @@ from typing import Any, Self
 import httpx
 
 from app.client.errors import ApiError, DownloadError, UnreachableError
-from app.client.models import ArtifactFile, BaseModelInfo, Corpus, Event, Job
+from app.client.models import BaseModelInfo, Corpus
 from app.client.transfers import OnBytes, check_target, fetch, open_corpus, unpack
+from app.contract.jobs import ArtifactFileView as ArtifactFile
+from app.contract.jobs import EventView as Event
+from app.contract.jobs import JobView as Job
 
 TIMEOUT = httpx.Timeout(60, connect=5)
 PAGE = 100
@@ -66,15 +69,17 @@ class FvtClient:
         body = {"base_model": base_model, "corpus_id": corpus_id, "recipe": recipe, **fields}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         given = {key: value for key, value in body.items() if value is not None}
-        return Job.model_validate(self._call("POST", "/v1/jobs", json=given, headers=headers))
+        return Job.model_validate(
+            self._call("POST", "/v1/jobs", json=given, headers=headers), extra="allow"
+        )
 
     def get(self, job_id: str) -> Job:
-        return Job.model_validate(self._call("GET", f"/v1/jobs/{job_id}"))
+        return Job.model_validate(self._call("GET", f"/v1/jobs/{job_id}"), extra="allow")
 
     def list(self, status: str | None = None) -> Iterator[Job]:
         """Every job, newest first."""
         params = {"status": status} if status else {}
-        return (Job.model_validate(row) for row in self._pages("/v1/jobs", params))
+        return (Job.model_validate(row, extra="allow") for row in self._pages("/v1/jobs", params))
 
     def wait(
         self,
@@ -101,12 +106,12 @@ class FvtClient:
             time.sleep(poll)
 
     def cancel(self, job_id: str) -> Job:
-        return Job.model_validate(self._call("POST", f"/v1/jobs/{job_id}/cancel"))
+        return Job.model_validate(self._call("POST", f"/v1/jobs/{job_id}/cancel"), extra="allow")
 
     def events(self, job_id: str) -> Iterator[Event]:
         """What happened to a job so far, oldest first."""
         pages = self._pages(f"/v1/jobs/{job_id}/events", {})
-        return (Event.model_validate(row) for row in pages)
+        return (Event.model_validate(row, extra="allow") for row in pages)
 
     def download(
         self, job_id: str, target: Path, *, on_bytes: OnBytes = lambda _have, _all: None
@@ -133,7 +138,7 @@ class FvtClient:
     def artifacts(self, job_id: str) -> Iterator[ArtifactFile]:
         """The files of a result."""
         answer = self._call("GET", f"/v1/jobs/{job_id}/artifacts")
-        return (ArtifactFile.model_validate(row) for row in answer["data"])
+        return (ArtifactFile.model_validate(row, extra="allow") for row in answer["data"])
 
     def base_models(self) -> Iterator[BaseModelInfo]:
         """The base models that this service can compress."""

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import httpx
 
 from app.client.errors import ApiError, DownloadError, UnreachableError, UploadError
-from app.client.models import Artifact
+from app.contract.jobs import ArtifactView as Artifact
 
 TRIES = 5
 CHUNK = 1 << 20

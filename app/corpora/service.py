@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from app.blobs import Blobs
+from app.contract.states import ACTIVE
 from app.corpora.documents import Inspection, Layout, checked, inspect
 from app.corpora.formats.blocks import Limits
 from app.corpora.formats.layout import HEAD, detect_layout
@@ -23,7 +24,6 @@ from app.corpora.uploads import Upload, receive_upload
 from app.errors import ConflictError, NotFoundError, UnprocessableError, field_errors
 from app.ids import new_id
 from app.jobs.models import Job, reads
-from app.jobs.state import ACTIVE
 from app.pagination import PageQuery, fetch_page
 from app.settings import Settings
 

@@ -9,12 +9,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy import select
 
+from app.contract.states import ACTIVE
 from app.db import Database
 from app.errors import ProblemError
 from app.jobs.models import Job, JobEvent
-from app.jobs.schemas import EventView
+from app.jobs.schemas import event_view
 from app.jobs.service import get_job
-from app.jobs.state import ACTIVE
 
 ID = re.compile(r"event_([0-9]{1,18})")
 POLL_SECONDS = 0.5
@@ -77,5 +77,5 @@ async def stream_events(db: Database, job_id: str, after: int) -> AsyncIterator[
 
 
 def _encode(event: JobEvent) -> bytes:
-    view = EventView.of(event)
+    view = event_view(event)
     return format_sse_event(event=view.type, id=view.id, data_str=view.model_dump_json())

@@ -7,9 +7,9 @@ from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, or
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.contract.recipe import TASKS
+from app.contract.states import Status
 from app.db import Base, now
 from app.ids import new_id
-from app.jobs.state import Status
 
 WAITING = "waiting for a worker"
 

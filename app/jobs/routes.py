@@ -8,12 +8,13 @@ from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, Field
 
+from app.contract.jobs import EventView, JobView
+from app.contract.states import ACTIVE, Status
 from app.dependencies import BlobsDep, DatabaseDep
 from app.errors import ProblemError
 from app.jobs import service
 from app.jobs.events import read_events, read_news, sequence_of, stream_events
-from app.jobs.schemas import EventView, JobForm, JobQuery, JobRequest, JobView
-from app.jobs.state import ACTIVE, Status
+from app.jobs.schemas import JobForm, JobQuery, JobRequest, event_view, job_view
 from app.jobs.submission import IntakeDep
 from app.openapi import problems
 from app.pagination import Page, PageDep
@@ -208,7 +209,7 @@ async def submit_job(
     else:
         # Behind the answer, which a broker that is away must not delay.
         afterwards.add_task(intake.dispatch, job.id)
-    return JobView.of(job)
+    return job_view(job)
 
 
 @router.get(
@@ -220,7 +221,7 @@ async def submit_job(
 def list_jobs(db: DatabaseDep, query: Annotated[JobQuery, Query()]) -> Page[JobView]:
     """Every job, or those in one state."""
     jobs, more = service.list_jobs(db, query)
-    return Page(data=[JobView.of(job) for job in jobs], has_more=more)
+    return Page(data=[job_view(job) for job in jobs], has_more=more)
 
 
 @router.get(
@@ -234,7 +235,7 @@ def get_job(job_id: str, response: Response, db: DatabaseDep) -> JobView:
     job = service.read_job(db, job_id)
     if job.status in ACTIVE:
         response.headers["retry-after"] = LOOK_AGAIN_SECONDS
-    return JobView.of(job)
+    return job_view(job)
 
 
 @router.post(
@@ -256,7 +257,7 @@ def cancel_job(job_id: str, response: Response, db: DatabaseDep) -> JobView:
     if job.status == Status.CANCELLING:
         response.status_code = 202
         response.headers["retry-after"] = LOOK_AGAIN_SECONDS
-    return JobView.of(job)
+    return job_view(job)
 
 
 @router.delete(
@@ -295,7 +296,7 @@ def list_job_events(
         return _stream(job_id, db, sequence_of(headers.last_event_id or page.after))
     response.headers["vary"] = "accept"
     events, more = read_events(db, job_id, sequence_of(page.after), page.limit)
-    return Page(data=[EventView.of(event) for event in events], has_more=more)
+    return Page(data=[event_view(event) for event in events], has_more=more)
 
 
 def _stream(job_id: str, db: DatabaseDep, after: int) -> Response:

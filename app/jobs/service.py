@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.blobs import Blobs
+from app.contract.states import ACTIVE, Status
 from app.corpora.models import Corpus
 from app.db import Database
 from app.errors import ConflictError, NotFoundError, UnprocessableError
@@ -17,7 +18,6 @@ from app.ids import is_id
 from app.jobs import transitions
 from app.jobs.models import IdempotencyKey, Job
 from app.jobs.schemas import JobFields, JobQuery
-from app.jobs.state import ACTIVE, Status
 from app.jobs.validation import check_base_model, check_has_text, hold_corpus, hold_task_data
 from app.pagination import fetch_page
 from app.settings import Settings

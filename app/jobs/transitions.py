@@ -13,9 +13,20 @@ from sqlalchemy import ColumnElement, CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from app.contract.errors import JobError
+from app.contract.events import (
+    EVENTS,
+    EventData,
+    JobCancelling,
+    JobProgress,
+    JobQueued,
+    JobRetrying,
+    JobStarted,
+    StageFinished,
+    StageStarted,
+)
+from app.contract.states import TRANSITIONS, Status
 from app.db import Database, now
 from app.jobs.models import WAITING, Job, JobEvent, StageCheckpoint
-from app.jobs.state import TRANSITIONS, Status
 
 DISPATCH_AGAIN_FIRST = timedelta(seconds=30)
 DISPATCH_AGAIN_LAST = timedelta(minutes=5)
@@ -45,16 +56,16 @@ class Claim:
     worker: str
 
 
-def add_event(session: Session, job_id: str, type_: str, **data: Any) -> None:
+def add_event(session: Session, job_id: str, event: EventData) -> None:
     """Tell of something within the transaction that makes it true."""
-    session.add(JobEvent(job_id=job_id, type=type_, data=data))
+    session.add(JobEvent(job_id=job_id, type=event.type, data=event.model_dump(mode="json")))
 
 
 def submit(session: Session, job: Job) -> None:
     """Queue a new job; being due, it is rung for after the commit."""
     session.add(job)
     session.flush()
-    add_event(session, job.id, "job.queued")
+    add_event(session, job.id, JobQueued())
 
 
 def waits(db: Database, job_id: str) -> bool:
@@ -82,7 +93,7 @@ def claim(db: Database, job_id: str, worker: str, lease: timedelta) -> Claim | N
             started_at=job.started_at or now(),
             due_at=now() + lease,
         )
-        add_event(session, job_id, "job.started", attempt=taken.attempt, worker=worker)
+        add_event(session, job_id, JobStarted(attempt=taken.attempt, worker=worker))
         return taken
 
 
@@ -96,7 +107,7 @@ def start_stage(db: Database, claim: Claim, stage: str, fraction: float) -> None
     """Say that a stage begins, at this fraction of the whole job."""
     with db.write() as session:
         _fenced(session, claim, stage=stage, fraction=fraction, message=stage)
-        add_event(session, claim.job_id, "stage.started", stage=stage)
+        add_event(session, claim.job_id, StageStarted(stage=stage))
 
 
 def report_progress(
@@ -105,8 +116,8 @@ def report_progress(
     """Move the job's progress; `fraction` is of the whole job."""
     with db.write() as session:
         _fenced(session, claim, fraction=fraction, message=message, eta_seconds=eta_seconds)
-        data = {"fraction": fraction, "message": message, "eta_seconds": eta_seconds}
-        add_event(session, claim.job_id, "job.progress", **data)
+        progress = JobProgress(fraction=fraction, message=message, eta_seconds=eta_seconds)
+        add_event(session, claim.job_id, progress)
 
 
 def partial_name(stage: str) -> str:
@@ -123,11 +134,11 @@ def keep_partial(db: Database, claim: Claim, stage: str, outputs: Mapping[str, A
         session.merge(part)
 
 
-def tell(db: Database, claim: Claim, type_: str, **data: Any) -> None:
+def tell(db: Database, claim: Claim, event: EventData) -> None:
     """Add an event that changes nothing of the job."""
     with db.write() as session:
         _fenced(session, claim)
-        add_event(session, claim.job_id, type_, **data)
+        add_event(session, claim.job_id, event)
 
 
 def finish_stage(
@@ -142,7 +153,8 @@ def finish_stage(
         session.merge(done)
         if partial := session.get(StageCheckpoint, (claim.job_id, partial_name(stage))):
             session.delete(partial)
-        add_event(session, claim.job_id, "stage.finished", stage=stage, seconds=round(seconds, 3))
+        finished = StageFinished(stage=stage, seconds=round(seconds, 3))
+        add_event(session, claim.job_id, finished)
 
 
 def succeed(db: Database, claim: Claim, result: dict[str, Any], artifact: dict[str, Any]) -> Status:
@@ -177,7 +189,7 @@ def request_cancel(session: Session, job: Job) -> None:
         _end(session, job, Status.CANCELLED)
     elif job.status == Status.RUNNING:
         _move(session, job, Status.CANCELLING, message="stopping")
-        add_event(session, job.id, "job.cancelling")
+        add_event(session, job.id, JobCancelling())
     session.refresh(job)
 
 
@@ -217,7 +229,7 @@ def _requeue(session: Session, job: Job, error: JobError, delay: timedelta) -> S
         return _end(session, job, Status.FAILED, error=error.model_dump())
     again = {"worker": None, "message": WAITING, "eta_seconds": None, "due_at": now() + delay}
     _move(session, job, Status.QUEUED, **again)
-    add_event(session, job.id, "job.retrying", error=error.model_dump())
+    add_event(session, job.id, JobRetrying(error=error))
     return Status.QUEUED
 
 
@@ -233,7 +245,8 @@ def _end(session: Session, job: Job, target: Status, **values: Any) -> Status:
     ended = {"finished_at": now(), "due_at": None, "eta_seconds": None, "message": target.value}
     _move(session, job, target, **{**ended, **values})
     error = values.get("error")
-    add_event(session, job.id, f"job.{target}", **({"error": error} if error else {}))
+    ending = EVENTS[f"job.{target}"]
+    add_event(session, job.id, ending(error=error) if error else ending())
     return target
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
+from jsonschema import Draft202012Validator
 
 from app.contract.report import (
+    SCHEMA_VERSION,
     BaseModelInfo,
     CorpusSummary,
     Latency,
@@ -18,8 +20,10 @@ from app.contract.report import (
     TaskQuality,
     Tokens,
 )
+from tests.compression.export.reports import sweep_report
 from worker.compression import quality_row, write_model_card, write_report
 
+ROOT = Path(__file__).parents[2]
 REPORT = Report(
     base_model=BaseModelInfo(id="some/model", commit="c0ffee"),
     corpus=CorpusSummary(sha256="a" * 64, documents=1000, held_out=50),
@@ -147,3 +151,17 @@ def test_the_model_card_has_the_task_with_its_spread(tmp_path: Path) -> None:
     assert card.startswith("---\nbase_model:")
     write_report(tmp_path, REPORT)
     assert json.loads((tmp_path / "report.json").read_text())["task"] is None
+
+
+def test_the_report_is_of_the_schema_in_the_openapi_document(tmp_path: Path) -> None:
+    write_report(tmp_path, sweep_report())
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    schema = {"$ref": "#/components/schemas/Report", "components": document["components"]}
+    report = json.loads((tmp_path / "report.json").read_text())
+    validator = Draft202012Validator(schema)
+    validator.validate(report)
+    assert report["schema_version"] == SCHEMA_VERSION
+    broken = {**report, "compressed": {**report["compressed"], "bytes": "many"}}
+    assert [list(error.path) for error in validator.iter_errors(broken)] == [
+        ["compressed", "bytes"]
+    ]

@@ -14,11 +14,11 @@ from sqlalchemy import select
 from app.blobs import Blobs
 from app.broker import QUEUE, Dispatcher
 from app.contract.recipe import Recipe
+from app.contract.states import TERMINAL
 from app.corpora.models import Corpus
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job, JobEvent
-from app.jobs.state import TERMINAL
 from app.settings import Settings
 
 COMMAND = (

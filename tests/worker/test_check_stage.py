@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.blobs import Blobs
+from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.finished import SMALL, stages_started
 from tests.worker.models import texts

@@ -8,9 +8,9 @@ import pytest
 
 from app.blobs import Blobs
 from app.contract.recipe import Recipe
+from app.contract.states import Status
 from app.corpora.models import Corpus
 from app.db import Database
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.in_process import run
 from tests.worker.labelled import labelled, store_task

@@ -6,9 +6,9 @@ import pytest
 
 from app.blobs import Blobs
 from app.contract.recipe import Recipe
+from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.models import texts
 from tests.worker.processes import events, read, store_corpus, submit

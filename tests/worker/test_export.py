@@ -10,8 +10,8 @@ import torch
 from transformers import AutoTokenizer
 
 from app.blobs import Blobs
+from app.contract.states import Status
 from app.db import Database
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.in_process import report_of, run, unpack
 from worker import runner

@@ -7,10 +7,10 @@ import pytest
 
 from app.blobs import Blobs
 from app.broker import Dispatcher
+from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.conftest import local_settings
 from tests.worker.conftest import database

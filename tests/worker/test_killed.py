@@ -2,8 +2,8 @@
 
 from app.blobs import Blobs
 from app.broker import Dispatcher
+from app.contract.states import Status
 from app.db import Database
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.finished import SMALL, STAGES, check_artifact, stages_started
 from tests.worker.models import texts

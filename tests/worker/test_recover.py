@@ -13,10 +13,10 @@ from sqlalchemy import select
 from app.blobs import Blobs
 from app.broker import Dispatcher
 from app.contract.recipe import Recipe
+from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job, JobEvent, StageCheckpoint
-from app.jobs.state import Status
 from app.jobs.transitions import LeaseLostError
 from app.settings import Settings
 from tests.worker.finished import STAGES, check_artifact, stages_started

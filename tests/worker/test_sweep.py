@@ -9,9 +9,9 @@ from transformers import AutoModel, AutoTokenizer
 
 from app.artifacts import service
 from app.blobs import Blobs
+from app.contract.states import Status
 from app.db import Database
 from app.jobs.models import Job
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.in_process import report_of, run, unpack
 from worker import runner

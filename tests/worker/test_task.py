@@ -15,10 +15,10 @@ from app.base_models.checks import MODEL_TYPES, WITHOUT_TOKEN_CLASSIFICATION
 from app.blobs import Blobs
 from app.broker import Dispatcher
 from app.contract.recipe import Metric, Recipe
+from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import tokenizer_pair

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from app.contract.events import RecoveryLoss
 from app.contract.report import LossPoint, Recovery
 from app.contract.results import RecoveryResult
 from worker.compression import (
@@ -87,7 +88,7 @@ def _callbacks(
     context: JobContext, folder: Path, size: int, progress: StageProgress
 ) -> RecoveryCallbacks:
     def on_point(point: LossPoint) -> None:
-        context.tell("recovery.loss", vocab_size=size, **point.model_dump())
+        context.tell(RecoveryLoss(vocab_size=size, **dict(point)))
 
     return RecoveryCallbacks(
         progress=progress,

@@ -13,11 +13,11 @@ from redis import Redis
 from sqlalchemy.exc import OperationalError
 
 from app.broker import Dispatcher
+from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.dispatch import DISPATCHING, dispatch_due_jobs, dispatch_job, dispatch_round
 from app.jobs.models import Job
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.app.jobs.conftest import add_job
 from tests.app.jobs.test_transitions import ENDED, cancel, read

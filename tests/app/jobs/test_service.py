@@ -7,6 +7,7 @@ import pytest
 
 from app.blobs import Blobs
 from app.contract.recipe import Recipe
+from app.contract.states import Status
 from app.corpora.models import Corpus
 from app.db import Database
 from app.errors import NotFoundError
@@ -15,7 +16,6 @@ from app.jobs.events import read_events, read_news
 from app.jobs.models import IdempotencyKey, Job, JobEvent
 from app.jobs.schemas import JobFields, JobQuery
 from app.jobs.service import Key
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.app.jobs.conftest import add_job
 from tests.app.jobs.test_transitions import LEASE

@@ -18,10 +18,10 @@ from hypothesis.stateful import (
 from sqlalchemy import inspect
 
 from app.contract.errors import JobError
+from app.contract.states import TERMINAL, TRANSITIONS, Status
 from app.db import Database, now
 from app.jobs import transitions
 from app.jobs.models import Job
-from app.jobs.state import TERMINAL, TRANSITIONS, Status
 from app.jobs.transitions import HELD, Claim, LeaseLostError
 from tests.app.jobs.conftest import add_job
 from tests.app.jobs.test_transitions import cancel, event_types, read

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from app.contract.errors import JobError
+from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job, JobEvent
-from app.jobs.state import Status
 from app.jobs.transitions import LeaseLostError
 from tests.app.jobs.conftest import add_job
 
