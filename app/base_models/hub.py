@@ -1,4 +1,4 @@
-"""Base models from the Hugging Face hub: configs first, then safe files only, at one commit."""
+"""Fetch base models from the Hugging Face hub: configs first, then safe files, at one commit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 from app.base_models.checks import CONFIGS, check_configs, check_files, check_size
 from app.contract.errors import UserFault
 
-SECONDS = 20
+TIMEOUT_SECONDS = 20
 WEIGHTS = "model*.safetensors"
 FILES = [
     "config.json",
@@ -38,17 +38,20 @@ FILES = [
 
 
 class HubUnreachableError(Exception):
-    """The hub does not answer: not the user's fault, and worth another attempt later."""
+    """Says that the hub does not answer: not the user's fault, and worth another attempt later."""
 
     code = "hub_unreachable"
     retryable = True
 
 
 def fetch(base_model: str, revision: str | None, max_bytes: int) -> tuple[Path, str]:
-    """The folder of a model of the hub, and the commit that `revision` stood for."""
+    """Download a model; returns its folder and the commit that `revision` stood for.
+
+    Raises `UserFault` and `HubUnreachableError`.
+    """
     with _explaining(base_model, revision):
         info = HfApi().model_info(
-            base_model, revision=revision, timeout=SECONDS, files_metadata=True
+            base_model, revision=revision, timeout=TIMEOUT_SECONDS, files_metadata=True
         )
         files = info.siblings or []
         names = {file.rfilename for file in files}

@@ -1,4 +1,4 @@
-"""The list of base models."""
+"""List the base models of this installation."""
 
 from typing import Literal
 
@@ -39,7 +39,7 @@ class BaseModelOut(BaseModel):
 
 @router.get("", operation_id="list_base_models", summary="List base models")
 def list_base_models(settings: SettingsDep) -> Page[BaseModelOut]:
-    """Those on this machine, all on one page; where the hub is allowed, its models work as well."""
+    """List those on this machine, on one page; where the hub is allowed, its models work too."""
     models = [
         BaseModelOut(
             id=folder.id,

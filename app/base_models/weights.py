@@ -1,4 +1,4 @@
-"""The weights of a model folder: safetensors, read by their headers alone."""
+"""Read the weights of a model folder: safetensors, by their headers alone."""
 
 import json
 import struct
@@ -32,7 +32,7 @@ def check_weight_names(names: Iterable[str]) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a model, one or several."""
+    """Return the safetensors files of a model, one or several."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     names = sorted(set(map(str, read_json(folder / INDEX).get("weight_map", {}).values())))
@@ -47,7 +47,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor as a safetensors header describes it."""
+    """Describe a tensor as its safetensors header does."""
 
     dtype: str
     shape: list[int]
@@ -55,17 +55,17 @@ class StoredTensor:
 
 
 def read_tensors(files: Iterable[Path]) -> list[StoredTensor]:
-    """The tensors of a model; refuses files that end before their last tensor does."""
-    return [tensor for file in files for tensor in _tensors(file)]
+    """Return the tensors of a model; refuses files that end before their last tensor does."""
+    return [tensor for file in files for tensor in _read_header(file)]
 
 
 def count_parameters(tensors: Iterable[StoredTensor]) -> int:
-    """The numbers that training can change: those that are not integers."""
+    """Count the numbers that training can change: those that are not integers."""
     return sum(prod(tensor.shape) for tensor in tensors if "F" in tensor.dtype)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of the model."""
+    """Return the JSON object in a file of the model."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -76,7 +76,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def invalid_model(why: str) -> UserFault:
-    """The fault of a folder that is no whole model."""
+    """Make the fault of a folder that is no whole model."""
     return UserFault(
         "invalid_model",
         f"The base model cannot be used: {why}. Save it again with `save_pretrained`, or choose "
@@ -84,7 +84,7 @@ def invalid_model(why: str) -> UserFault:
     )
 
 
-def _tensors(path: Path) -> list[StoredTensor]:
+def _read_header(path: Path) -> list[StoredTensor]:
     try:
         with path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8))

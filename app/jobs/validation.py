@@ -3,7 +3,8 @@
 from sqlalchemy.orm import Session
 
 from app.base_models import catalog
-from app.base_models.checks import WITHOUT_TOKEN_CLASSIFICATION, TrainingFacts
+from app.base_models.checks import TrainingFacts
+from app.contract.architectures import ARCHITECTURES
 from app.contract.recipe import (
     MAX_CHARACTERS,
     MAX_ROWS,
@@ -74,7 +75,7 @@ def _check_export(fields: JobFields, *, encoder_decoder: bool) -> None:
 
 def _check_task(fields: JobFields, model_type: str) -> None:
     is_tagging = isinstance(fields.recipe.evaluation.task, TokenClassification)
-    if not (is_tagging and model_type in WITHOUT_TOKEN_CLASSIFICATION):
+    if not is_tagging or ARCHITECTURES[model_type].has_token_classifier:
         return
     detail = (
         f"transformers has no class for token classification with a {model_type}, which "

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
-from app.base_models.checks import SUPPORTED
+from app.contract.architectures import ARCHITECTURES
 from tests.compression.matrix_models import KINDS, PADDING_ROWS, Kind, every_class
 from tests.compression.matrix_tokenizers import (
     FAMILIES,
@@ -134,4 +134,5 @@ def test_what_is_accepted_at_submit_is_what_is_tested_here() -> None:
     kinds = {"wordpiece": "WordPiece", "byte_bpe": "BPE", "bpe": "BPE", "unigram": "Unigram"}
     tested = {(kind.model_type, kinds[kind.family]) for kind in KINDS}
     tested |= {(kind.model_type, kinds[family]) for kind, family in OTHER_FAMILIES}
-    assert tested == {(name, kind) for name, found in SUPPORTED.items() for kind in found}
+    rows = ARCHITECTURES.values()
+    assert tested == {(row.model_type, model) for row in rows for model in row.tokenizer_models}

@@ -11,9 +11,9 @@ import torch
 from transformers import BertForMaskedLM, BertForSequenceClassification
 from transformers.models.auto import modeling_auto as auto
 
-from app.base_models.checks import MODEL_TYPES, WITHOUT_TOKEN_CLASSIFICATION
 from app.blobs import Blobs
 from app.broker import Dispatcher
+from app.contract.architectures import ARCHITECTURES
 from app.contract.recipe import Metric, Recipe
 from app.contract.states import Status
 from app.db import Database
@@ -236,8 +236,9 @@ def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path) -> N
 def test_the_list_of_models_without_a_head_is_that_of_transformers() -> None:
     tagging = auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES
     labelling = auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
-    assert set(MODEL_TYPES) - set(tagging) == set(WITHOUT_TOKEN_CLASSIFICATION)
-    assert set(MODEL_TYPES) <= set(labelling)
+    without = {row.model_type for row in ARCHITECTURES.values() if not row.has_token_classifier}
+    assert set(ARCHITECTURES) - set(tagging) == without
+    assert set(ARCHITECTURES) <= set(labelling)
 
 
 @pytest.mark.slow

@@ -24,11 +24,15 @@ def facts(folder: Path, config: dict[str, Any], tokenizer: dict[str, Any] | None
 
 
 def test_facts_of_configs(tmp_path: Path) -> None:
-    config: dict[str, Any] = {"architectures": ["GPT2LMHeadModel"], "n_layer": 4}
+    config: dict[str, Any] = {
+        "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
+        "n_layer": 4,
+    }
     assert facts(tmp_path, config, None) == TrainingFacts("GPT2LMHeadModel", 4, None)
-    config = {"encoder_layers": 2, "decoder_layers": 3}
+    config = {"model_type": "bart", "encoder_layers": 2, "decoder_layers": 3}
     assert facts(tmp_path, config, {"mask_token": None}) == TrainingFacts(None, 3, False)
-    config = {"architectures": [], "num_hidden_layers": "many"}
+    config = {"model_type": "bert", "architectures": [], "num_hidden_layers": "many"}
     assert facts(tmp_path, config, {"mask_token": "[MASK]"}) == TrainingFacts(None, None, True)
 
 
