@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := worker,local,dev
 
-.PHONY: setup demo test test-slow test-all check lint types contracts docs-check openapi settings lock clean
+.PHONY: setup demo test test-slow test-all check lint types contracts docs-check openapi settings errors lock clean
 
 setup: $(STAMP)
 
@@ -41,8 +41,8 @@ contracts: setup
 docs-check: setup
 	$(BIN)/python -m app.docs --check
 
-# Writes docs/openapi.json and docs/settings.md from the code; CI fails where they differ.
-openapi settings: setup
+# Writes docs/openapi.json, settings.md and errors.md from the code; CI fails where they differ.
+openapi settings errors: setup
 	$(BIN)/python -m app.docs
 
 # Resolves pyproject.toml anew in an empty environment and pins what it found.

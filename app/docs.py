@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from app.contract.errors import ERRORS, ErrorCode
 from app.main import create_app
 from app.settings import Settings
 
@@ -20,11 +21,21 @@ Read from environment variables, by the API and by the workers. Made by `make se
 | variable | default | meaning |
 | --- | --- | --- |
 """
+ERRORS_HEAD = """# Errors
+
+Every `code` of a problem document (`application/problem+json`) and of a job's `error`. A code \
+with a status refuses a request. One with *job* ends a job as `failed`, through what its user \
+sent (*user*) or through the service (*system*). Some do either, as early as they show. Made by \
+`make errors` from `app/contract/errors.py`.
+
+| code | where | meaning | what to do |
+| --- | --- | --- | --- |
+"""
 
 
 def render() -> dict[str, str]:
-    """The content of each generated document by its name."""
-    return {"openapi.json": _openapi(), "settings.md": _settings()}
+    """Return the content of each generated document by its name."""
+    return {"errors.md": _errors(), "openapi.json": _openapi(), "settings.md": _settings()}
 
 
 def write() -> None:
@@ -35,7 +46,7 @@ def write() -> None:
 
 
 def differences() -> str:
-    """What differs between the documents as they are and as they should be; empty if nothing."""
+    """Return the difference of the documents to what they should be; empty if there is none."""
     return "".join(_difference(name, content) for name, content in render().items())
 
 
@@ -49,6 +60,19 @@ def _difference(name: str, wanted: str) -> str:
 def _openapi() -> str:
     document = create_app(Settings(auth="off")).openapi()
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _errors() -> str:
+    rows = (
+        f"| `{error.code}` | {_where(error)} | {error.meaning} | {error.remedy} |\n"
+        for _, error in sorted(ERRORS.items())
+    )
+    return ERRORS_HEAD + "".join(rows)
+
+
+def _where(error: ErrorCode) -> str:
+    job = f"job ({error.origin})" if error.origin != "request" else ""
+    return ", ".join(filter(None, (str(error.status or ""), job)))
 
 
 def _settings() -> str:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from app.contract.errors import UserFault
+from app.contract.errors import UserFault, codes_said
 
 MEDIA_TYPE = "application/problem+json"
 HTTP_PROBLEMS = {
@@ -35,7 +35,7 @@ class Problem(BaseModel):
     type: str = Field(examples=["/problems/corpus_not_found"])
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
-    code: str = Field(description="Stable, for programs", examples=["corpus_not_found"])
+    code: str = Field(description=codes_said(of_jobs=False), examples=["corpus_not_found"])
     detail: str = Field(description="What is wrong and what to do, for people")
     errors: list[FieldError] | None = None
     request_id: str | None = None
