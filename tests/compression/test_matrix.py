@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from app.contract.architectures import ARCHITECTURES
-from tests.compression.matrix_models import KINDS, PADDING_ROWS, Kind, every_class
+from tests.compression.matrix_models import COUNTS, KINDS, PADDING_ROWS, Kind, every_class
 from tests.compression.matrix_tokenizers import (
     FAMILIES,
     domain_texts,
@@ -136,3 +137,14 @@ def test_what_is_accepted_at_submit_is_what_is_tested_here() -> None:
     tested |= {(kind.model_type, kinds[family]) for kind, family in OTHER_FAMILIES}
     rows = ARCHITECTURES.values()
     assert tested == {(row.model_type, model) for row in rows for model in row.tokenizer_models}
+
+
+def test_the_rows_of_architectures_are_what_transformers_has() -> None:
+    for kind in KINDS:
+        row, config = ARCHITECTURES[kind.model_type], getattr(transformers, kind.config)()
+        assert {*row.layer_counts, *row.decoder_layer_counts} == {
+            name for name in COUNTS if hasattr(config, name)
+        }
+        assert (row.kind == "encoder-decoder") == config.is_encoder_decoder
+        assert (row.kind == "encoder") == ("ForMaskedLM" in kind.heads)
+        assert (row.classifier_pooling == "config") == hasattr(config, "classifier_pooling")
