@@ -12,17 +12,13 @@ from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from app.contract.architectures import ARCHITECTURES
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.vocabulary_tensors import position_origins
 from worker.compression.progress import Progress
 
 Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean"]
 """As sentence-transformers names them."""
-
-_CLASSIFY_BY_FIRST = {
-    *("bert", "distilbert", "roberta", "xlm-roberta", "albert", "electra", "mpnet"),
-    *("deberta", "deberta-v2", "modernbert"),
-}
 
 
 def pooling_of(folder: Path, model: PreTrainedModel) -> Pooling:
@@ -49,10 +45,13 @@ def _pooling_asked(settings: dict[str, Any]) -> Pooling:
 
 
 def _pooling_of_classifier(config: PreTrainedConfig) -> Pooling:
-    if config.model_type in _CLASSIFY_BY_FIRST:
-        pooling: Pooling = getattr(config, "classifier_pooling", "cls")  # ModernBERT has both
-        return pooling
-    return "mean" if config.is_encoder_decoder else "lasttoken"
+    row = ARCHITECTURES.get(config.model_type)
+    if row is None:
+        return "mean" if config.is_encoder_decoder else "lasttoken"
+    pooling: Pooling = (
+        config.classifier_pooling if row.classifier_pooling == "config" else row.classifier_pooling
+    )
+    return pooling
 
 
 def pool_text(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from app.contract.architectures import ARCHITECTURES
 from worker.compression.errors import TooManyLayersError, UnsupportedModelError
-
-_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-_ENCODER, _DECODER = ("encoder_layers", *_COUNTS), ("decoder_layers", "num_decoder_layers")
 
 Kept = dict[str, list[int]]
 """Of each stack, by the name of its module list: the numbers of the layers that stay."""
@@ -72,7 +70,9 @@ def _stacks(model: PreTrainedModel) -> Iterator[tuple[str, nn.ModuleList]]:
 
 def _cut_config(config: PreTrainedConfig, keep: int, kept: list[int]) -> PreTrainedConfig:
     cut, known = copy.deepcopy(config), config.to_dict()
-    names = [name for name in (*_ENCODER, *_DECODER) if hasattr(cut, name)]
+    row = ARCHITECTURES.get(config.model_type)
+    counts = (*row.layer_counts, *row.decoder_layer_counts) if row else ()
+    names = [name for name in counts if hasattr(cut, name)]
     if not names or known.get("num_hidden_groups", 1) != 1:
         raise UnsupportedModelError(
             f"The layers of {config.model_type} models cannot be dropped: leave out "

@@ -15,6 +15,7 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
+from app.contract.architectures import ARCHITECTURES
 from worker.compression.errors import TaskUnsupportedError, within_memory
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress
@@ -135,8 +136,12 @@ _CLASSES = {
     "sequence_classification": MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     "token_classification": MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
 }
-READS_END = ("t5", "mt5", "bart", "mbart")
-"""Model types whose head for sequences reads the end token, of which a text must have one."""
+
+
+def reads_end(model_type: str) -> bool:
+    """Return true if its head for sequences reads the end token, of which a text must have one."""
+    row = ARCHITECTURES.get(model_type)
+    return row is not None and row.classifier_reads_end
 
 
 def check_head(loaded: LoadedModel, task: str) -> None:
@@ -153,8 +158,8 @@ def check_head(loaded: LoadedModel, task: str) -> None:
             f"transformers has no class for {name} with a {config.model_type}: choose another base "
             "model, or another task."
         )
-    reads_end = config.model_type in READS_END and task == "sequence_classification"
-    if reads_end and config.eos_token_id not in loaded.tokenizer("a")["input_ids"]:
+    needs_end = task == "sequence_classification" and reads_end(config.model_type)
+    if needs_end and config.eos_token_id not in loaded.tokenizer("a")["input_ids"]:
         raise TaskUnsupportedError(
             f"The {name} of a {config.model_type} reads an end token, which the base tokenizer "
             "does not add to a text: choose another base model, or another task."

@@ -8,12 +8,12 @@ from transformers import AutoModelForSequenceClassification
 
 from worker.compression.errors import TaskDataError
 from worker.compression.evaluation.tasks.fine_tuning import (
-    READS_END,
     Batch,
     FineTuningConfig,
     fine_tune,
     label_all,
     new_head,
+    reads_end,
 )
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
@@ -98,7 +98,7 @@ def classification_score(  # noqa: PLR0913
 def _with_one_end(encoder: Encoder, inputs: Batch) -> Batch:
     """Mend texts that spell out the end token, where the head reads the place of the only one."""
     config, ids = encoder.model.config, inputs["input_ids"]
-    if config.model_type not in READS_END:
+    if not reads_end(config.model_type):
         return inputs
     ends = ids == config.eos_token_id
     spelled = ends & (ends.cumsum(dim=1) < ends.sum(dim=1, keepdim=True))
