@@ -240,6 +240,13 @@ def deberta() -> PreTrainedTokenizerBase:
     return DebertaV2Tokenizer(vocab=_unigram(["[PAD]", "[CLS]", "[SEP]", "[UNK]"]))
 
 
+def unigram_with_bytes() -> PreTrainedTokenizerBase:
+    pieces = [*_unigram(["<unk>"]), *((octet, -30.0) for octet in OCTETS)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    return fast(tokenizer_object=tokenizer, unk_token="<unk>")
+
+
 BASES: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
     make.__name__: make
     for make in (gpt2, roberta, llama3, clip, llama2, llama_class, gemma, t5, xlmr, albert, deberta)

@@ -14,14 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.tokenizers.bases import BASES, LOSSLESS, domain_texts
+from app.base_models.checks import TOKENIZER_TYPES
+from tests.compression.tokenizers.bases import (
+    BASES,
+    LOSSLESS,
+    OCTETS,
+    domain_texts,
+    unigram_with_bytes,
+)
 from worker.compression import (
     CorpusTooSmallError,
+    MultiwordUnsupportedError,
     VocabSizeBelowFloorError,
+    check_multiword,
     measure_tokens,
     train_tokenizer,
 )
-from worker.compression.tokenizers.families import family_of
+from worker.compression.tokenizers.families import TOKENIZER_FAMILIES, family_of
 from worker.compression.tokenizers.tokenizer_json import Json, backend_json, vocabulary_of
 from worker.compression.tokenizers.words import is_byte_token
 from worker.compression.transfer.partition import partition_vocabulary
@@ -56,6 +65,49 @@ def ordinary_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     content = backend_json(tokenizer)
     added = {token["content"] for token in content["added_tokens"]}
     return [token for token in vocabulary_of(content["model"]) if token not in added]
+
+
+def test_the_service_accepts_the_types_that_the_families_handle() -> None:
+    assert set(TOKENIZER_TYPES) == {family.model_type for family in TOKENIZER_FAMILIES.values()}
+
+
+def test_every_family_of_the_registry_is_tested_here(uncased: PreTrainedTokenizerBase) -> None:
+    tested = [uncased, *(make() for make in BASES.values())]
+    assert {family_of(base).name for base in tested} == TOKENIZER_FAMILIES.keys()
+
+
+@FAMILIES
+def test_one_family_detects_a_tokenizer_and_is_true_to_its_entry(name: str) -> None:
+    base, domain = pair(name)
+    backend = base.backend_tokenizer
+    (entry,) = [family for family in TOKENIZER_FAMILIES.values() if family.detect(backend)]
+    assert TOKENIZER_FAMILIES[entry.name] is entry
+    assert entry.build(backend).name == family_of(domain).name == entry.name
+    assert backend_json(base)["model"]["type"] == entry.model_type
+    byte_tokens = [{t for t in ordinary_tokens(one) if is_byte_token(t)} for one in (base, domain)]
+    assert byte_tokens[0] == byte_tokens[1]
+    assert entry.byte_fallback or not byte_tokens[0]
+
+
+@FAMILIES
+def test_families_without_multiword_tokens_refuse_them(name: str) -> None:
+    assert not TOKENIZER_FAMILIES[family_of(BASES[name]()).name].multiword
+    with pytest.raises(MultiwordUnsupportedError):
+        check_multiword(BASES[name]())
+
+
+def test_wordpiece_takes_multiword_tokens(uncased: PreTrainedTokenizerBase) -> None:
+    assert TOKENIZER_FAMILIES[family_of(uncased).name].multiword
+    check_multiword(uncased)
+
+
+@pytest.mark.parametrize("make", [BASES["llama2"], unigram_with_bytes])
+def test_families_with_byte_fallback_keep_every_byte(make: Any) -> None:
+    base = make()
+    assert TOKENIZER_FAMILIES[family_of(base).name].byte_fallback
+    domain = train_tokenizer(base, domain_texts, len(base) - 80)
+    assert set(OCTETS) <= set(ordinary_tokens(domain))
+    assert domain.tokenize("☃")[-3:] == [f"<0x{byte:02X}>" for byte in "☃".encode()]
 
 
 @FAMILIES

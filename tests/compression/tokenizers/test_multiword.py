@@ -14,8 +14,8 @@ from worker.compression import CorpusTooSmallError, MultiwordUnsupportedError, l
 from worker.compression.tokenizers.multiword import (
     add_multiword,
     check_multiword,
-    keeping,
     multiword_tokens,
+    ngram_pre_tokenizer,
     read_word_runs,
     without_multiword,
 )
@@ -59,7 +59,7 @@ def test_any_text_decodes_to_what_it_does_without_them(
 @given(text=TEXTS)
 def test_words_are_those_of_the_plain_pre_tokenizer_or_whole_groups_of_them(text: str) -> None:
     plain = pre_tokenizers.BertPreTokenizer().pre_tokenize_str(text)
-    split = keeping(PHRASE).pre_tokenize_str(text)
+    split = ngram_pre_tokenizer(PHRASE).pre_tokenize_str(text)
     starts = {start for _, (start, _) in plain}
     ends = {end for _, (_, end) in plain}
     assert {word for word, _ in split} - {word for word, _ in plain} <= set(PHRASE)

@@ -1,1 +1,1 @@
-"""Domain tokenizers: one module a family, behind ``family.Family``."""
+"""Domain tokenizers: training, one module for each family of ``families.TOKENIZER_FAMILIES``."""

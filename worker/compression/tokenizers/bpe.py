@@ -1,4 +1,8 @@
-"""The BPE families: ranked merges of bytes, or of characters with bytes to fall back on."""
+"""The BPE families: ranked merges of bytes, or of characters with bytes to fall back on.
+
+Training keeps the alphabet and the merges that the required tokens need, learns further merges
+from the corpus, and drops the merged tokens that save the fewest pieces.
+"""
 
 import json
 import math
@@ -12,28 +16,110 @@ from worker.compression.tokenizers.merges import (
     MergeRules,
     MergeTable,
     MergeUsage,
-    kept_merges,
-    merge_pairs,
+    learn_merges,
+    merges_for,
     prune_leaves,
 )
 from worker.compression.tokenizers.raw_tokens import RawSplitter, split_by_model, split_one_by_one
 from worker.compression.tokenizers.tokenizer_json import Json
-from worker.compression.tokenizers.words import WORD_START, WordCounts, is_byte_token, known_runs
+from worker.compression.tokenizers.words import (
+    WORD_START,
+    WordCounts,
+    is_byte_token,
+    spellable_runs,
+)
 
+# More change nothing: on ADE 8 % of the tokens at 25 % are only steps on the way to others.
 _CANDIDATES_PER_TOKEN = 1.25
-"""More change nothing: on ADE 8 % of the tokens at 25 % are only steps on the way to others."""
 
-_BYTE_LETTERS = frozenset(pre_tokenizers.ByteLevel.alphabet())
+_REPORT_EVERY = 500
+
+_ASCII = string.ascii_letters + string.digits + string.punctuation
+
+# Byte-level models write each of the 256 bytes as one visible character, a space as "Ġ".
+_BYTE_CHARACTERS = frozenset(pre_tokenizers.ByteLevel.alphabet())
+_BYTE_LEVEL_WORD_START = "\u0120"
 
 
 class BPE:
-    """Byte-Pair Encoding as a base model has it: of bytes or characters, with a suffix or none."""
+    """Byte-Pair Encoding as a base model has it: of bytes or characters, with or without a suffix.
+
+    ``suffix``, such as ``</w>``, ends the last token of a word.
+    """
 
     def __init__(self, *, byte_level: bool, suffix: str) -> None:
         self.name = "byte-level-bpe" if byte_level else "bpe"
         self.byte_level = byte_level
         self.suffix = suffix
-        self.word_start = "\u0120" if byte_level else WORD_START
+        self.word_start = _BYTE_LEVEL_WORD_START if byte_level else WORD_START
+
+    def train(self, task: TrainingTask, progress: Progress) -> Json:
+        """Choose the vocabulary; ids: reserved tokens around the alphabet, then merges by rank.
+
+        Raises:
+            VocabSizeBelowFloorError: the tokens that must be kept alone are more.
+            CorpusTooSmallError: the corpus does not hold as many tokens.
+
+        """
+        tokens = {self.as_token(word): count for word, count in task.words.items()}
+        runs = spellable_runs(tokens, self.spell, task.base_model["vocab"])
+        reserved = set(task.reserved.tokens)
+        spelled = (self.spell(token) for token in task.keep_tokens if token not in reserved)
+        rules = merges_for(_merge_rules(task.base_model), spelled)
+        alphabet = self._alphabet(task, runs)
+        required = {*alphabet, *rules.pairs_into} - reserved
+        check_floor(task.vocab_size, len(reserved) + len(required))
+
+        wanted = task.vocab_size - len(reserved) - len(required)
+        merged = self._learn(task, runs, rules, required, wanted, part(progress, 0, 0.5))
+        check_ceiling(len(required) + wanted, len(required) + len(merged), len(reserved))
+        if len(merged) > wanted:
+            usage = MergeUsage(rules, runs, self.spell, part(progress, 0.5, 0.6))
+            prune_leaves(usage, merged, len(merged) - wanted, part(progress, 0.6, 1))
+
+        by_rank = ("".join(pair) for pair in rules.ranks)
+        ordinary = [t for t in dict.fromkeys([*alphabet, *by_rank]) if t not in reserved]
+        return {
+            **task.base_model,
+            "vocab": {token: i for i, token in enumerate(task.reserved.surround(ordinary))},
+            "merges": [list(pair) for pair in rules.ranks],
+        }
+
+    def _alphabet(self, task: TrainingTask, runs: WordCounts) -> list[str]:
+        """Return single-character tokens: bytes, those of the corpus and of tokens to keep."""
+        base_vocabulary = task.base_model["vocab"]
+        characters = {character for run in runs for character in self.spell(run)}
+        always = _BYTE_CHARACTERS if self.byte_level else {*_ASCII, WORD_START}
+        characters |= {form for char in always for form in (char, char + self.suffix)}
+        of_kept = {character for token in task.keep_tokens for character in self.spell(token)}
+        byte_tokens = [t for t in base_vocabulary if is_byte_token(t) and not self.byte_level]
+        in_base = sorted(character for character in characters if character in base_vocabulary)
+        return list(dict.fromkeys([*byte_tokens, *in_base, *sorted(of_kept)]))
+
+    def _learn(  # noqa: PLR0913, PLR0917
+        self,
+        task: TrainingTask,
+        runs: WordCounts,
+        rules: MergeRules,
+        required: set[str],
+        wanted: int,
+        progress: Progress,
+    ) -> set[str]:
+        """Append merges learned from the corpus to ``rules``, and return the tokens they add."""
+        table = MergeTable(map(self.spell, runs), runs.values())
+        for kept in rules.ranks:
+            table.merge(kept, "".join(kept))
+        share = 1 if task.selection == "frequency" else _CANDIDATES_PER_TOKEN
+        limit = math.ceil(wanted * share)
+        excluded = {*task.reserved.tokens, *filter(is_byte_token, required)}
+        merged: set[str] = set()
+        pairs = learn_merges(table, str.__add__, excluded)
+        while len(merged) < limit and (pair := next(pairs, None)):
+            rules.append(pair)
+            merged |= {"".join(pair)} - required
+            if len(rules.ranks) % _REPORT_EVERY == 0:
+                progress(len(merged) / limit, f"{len(merged)} candidate tokens")
+        return merged
 
     def as_token(self, word: str) -> str:
         return word + self.suffix
@@ -43,8 +129,8 @@ class BPE:
             return [token]
         if not self.suffix or not token.endswith(self.suffix) or token == self.suffix:
             return list(token)
-        letters = list(token.removesuffix(self.suffix))
-        return [*letters[:-1], letters[-1] + self.suffix]
+        characters = list(token.removesuffix(self.suffix))
+        return [*characters[:-1], characters[-1] + self.suffix]
 
     def surface(self, token: str) -> str:
         if not self.byte_level and is_byte_token(token):
@@ -56,7 +142,7 @@ class BPE:
             return split_by_model(backend)
         # The model appends the suffix itself to whatever it is given: it cannot read raw tokens.
         vocabulary = backend.get_vocab(with_added_tokens=False)
-        rules = _rules_of(json.loads(backend.to_str())["model"])
+        rules = _merge_rules(json.loads(backend.to_str())["model"])
 
         def split(token: str) -> list[int]:
             pieces = rules.split(self.spell(token))
@@ -64,80 +150,8 @@ class BPE:
 
         return split_one_by_one(split)
 
-    def train(self, task: TrainingTask, progress: Progress) -> Json:
-        """Choose the vocabulary; ids: reserved tokens around the alphabet, then merges by rank.
 
-        Raises:
-            VocabSizeBelowFloorError: the tokens that must be kept alone are more.
-            CorpusTooSmallError: the corpus does not hold as many tokens.
-
-        """
-        spelled = {self.as_token(word): count for word, count in task.words.items()}
-        runs = known_runs(spelled, self.spell, task.base_model["vocab"])
-        reserved = set(task.layout.tokens)
-        rules = self._kept_rules(task, reserved)
-        alphabet = self._alphabet(task, runs)
-        kept = {*alphabet, *rules.made_by} - reserved
-        check_floor(task.vocab_size, len(reserved) + len(kept))
-        wanted = task.vocab_size - len(reserved) - len(kept)
-        made = self._candidates(task, runs, rules, kept, wanted, part(progress, 0, 0.5))
-        check_ceiling(len(kept) + wanted, len(kept) + len(made), len(reserved))
-        if len(made) > wanted:
-            usage = MergeUsage(rules, runs, self.spell, part(progress, 0.5, 0.6))
-            prune_leaves(usage, made, len(made) - wanted, part(progress, 0.6, 1))
-        merged = dict.fromkeys("".join(pair) for pair in rules.ranks)
-        ordinary = [token for token in dict.fromkeys([*alphabet, *merged]) if token not in reserved]
-        vocabulary = task.layout.around(ordinary)
-        return {
-            **task.base_model,
-            "vocab": {token: i for i, token in enumerate(vocabulary)},
-            "merges": [list(pair) for pair in rules.ranks],
-        }
-
-    def _kept_rules(self, task: TrainingTask, reserved: set[str]) -> MergeRules:
-        base = _rules_of(task.base_model)
-        return kept_merges(base, (self.spell(t) for t in task.kept if t not in reserved))
-
-    def _alphabet(self, task: TrainingTask, runs: WordCounts) -> list[str]:
-        """Return single letters: bytes, those of the corpus, and those of tokens to keep."""
-        known = task.base_model["vocab"]
-        letters = {letter for run in runs for letter in self.spell(run)}
-        plain = _BYTE_LETTERS if self.byte_level else {*_ASCII, WORD_START}
-        letters |= {form for letter in plain for form in (letter, letter + self.suffix)}
-        spelled = {letter for token in task.kept for letter in self.spell(token)}
-        byte_tokens = [token for token in known if is_byte_token(token) and not self.byte_level]
-        ordered = [*byte_tokens, *sorted(letter for letter in letters if letter in known)]
-        return list(dict.fromkeys([*ordered, *sorted(spelled)]))
-
-    def _candidates(  # noqa: PLR0913, PLR0917
-        self,
-        task: TrainingTask,
-        runs: WordCounts,
-        rules: MergeRules,
-        kept: set[str],
-        wanted: int,
-        progress: Progress,
-    ) -> set[str]:
-        """Append the corpus's merges to ``rules``, and return the tokens they make."""
-        table = MergeTable(map(self.spell, runs), runs.values())
-        for pair in rules.ranks:
-            table.merge(pair, "".join(pair))
-        share = 1 if task.selection == "frequency" else _CANDIDATES_PER_TOKEN
-        limit = math.ceil(wanted * share)
-        barred = {*task.layout.tokens, *filter(is_byte_token, kept)}
-        made: set[str] = set()
-        merges = merge_pairs(table, str.__add__, barred)
-        while len(made) < limit and (merge := next(merges, None)):
-            rules.append(merge)
-            made |= {"".join(merge)} - kept
-            if len(rules.ranks) % 500 == 0:
-                progress(len(made) / limit, f"{len(made)} candidate tokens")
-        return made
-
-
-_ASCII = string.ascii_letters + string.digits + string.punctuation
-
-
-def _rules_of(model: Json) -> MergeRules:
+def _merge_rules(model: Json) -> MergeRules:
+    # Older files write a merge as one string with a space, newer ones as a pair.
     merges = model["merges"]
     return MergeRules(tuple(m.split(" ") if isinstance(m, str) else m) for m in merges)

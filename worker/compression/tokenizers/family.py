@@ -1,4 +1,4 @@
-"""What differs between WordPiece, BPE and Unigram, behind one protocol."""
+"""The protocol that every tokenizer family implements, and the task it is given."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ from tokenizers import Tokenizer
 from worker.compression.errors import CorpusTooSmallError, VocabSizeBelowFloorError
 from worker.compression.progress import Progress
 from worker.compression.tokenizers.raw_tokens import RawSplitter
-from worker.compression.tokenizers.tokenizer_json import Json, Layout
+from worker.compression.tokenizers.tokenizer_json import Json, ReservedTokens
 from worker.compression.tokenizers.words import WordCounts
 
+# "usage" chooses the tokens that save the most pieces, "frequency" the first that a trainer makes.
 Selection = Literal["usage", "frequency"]
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What a family needs to train a vocabulary of exactly ``vocab_size`` tokens.
+    """Everything that a family needs to train a vocabulary of exactly ``vocab_size`` tokens.
 
-    ``layout`` holds the reserved tokens and where they stand; ``kept`` are further tokens of the
-    model that must be in the vocabulary.
+    ``base_model`` is the ``model`` section of the base's ``tokenizer.json``. ``keep_tokens`` are
+    raw tokens that must be in the vocabulary beside the reserved ones.
     """
 
     backend: Tokenizer
@@ -28,17 +29,27 @@ class TrainingTask:
     words: WordCounts
     vocab_size: int
     selection: Selection
-    layout: Layout
-    kept: Sequence[str]
+    reserved: ReservedTokens
+    keep_tokens: Sequence[str]
 
 
 class Family(Protocol):
-    """A way to make and split tokens; the tokens are raw, as the vocabulary holds them."""
+    """The way in which one kind of model makes and splits tokens.
+
+    Tokens are raw, as the vocabulary holds them. ``name`` is the key of the family in
+    ``families.TOKENIZER_FAMILIES``.
+    """
 
     name: str
 
     def train(self, task: TrainingTask, progress: Progress) -> Json:
-        """Return the ``model`` section of the domain ``tokenizer.json``."""
+        """Return the ``model`` section of the domain ``tokenizer.json``.
+
+        Raises:
+            VocabSizeBelowFloorError: the tokens that must be kept alone are more.
+            CorpusTooSmallError: the corpus does not hold as many tokens.
+
+        """
 
     def as_token(self, word: str) -> str:
         """Return the raw token that stands for a whole word of the pre-tokenizer."""
@@ -47,9 +58,9 @@ class Family(Protocol):
         """Return the single-character tokens that a raw token is made of."""
 
     def surface(self, token: str) -> str:
-        """Return what a raw token stands for, without position marks, one symbol a unit.
+        """Return the text of a raw token without position marks.
 
-        The units are characters, or bytes where the family is one of bytes.
+        Its length is in characters, or in bytes where the family splits bytes.
         """
 
     def raw_splitter(self, backend: Tokenizer) -> RawSplitter:
@@ -66,7 +77,10 @@ def check_floor(vocab_size: int, floor: int) -> None:
 
 
 def check_ceiling(size: int, candidates: int, reserved: int) -> None:
-    """Refuse a vocabulary of more tokens, ``reserved`` ones apart, than there are candidates."""
+    """Refuse a vocabulary for which there are too few candidates.
+
+    ``size`` and ``candidates`` are numbers of tokens without the ``reserved`` ones.
+    """
     if size > candidates:
         raise CorpusTooSmallError(
             f"The corpus is too small for a vocabulary of {size + reserved} tokens: ask for at "

@@ -1,4 +1,8 @@
-"""The Rust tokenizer behind a transformers tokenizer, and its JSON."""
+"""The Rust tokenizer behind a transformers tokenizer, and its ``tokenizer.json``.
+
+A domain tokenizer is the base's ``tokenizer.json`` with another ``model`` section. Whatever else
+holds token ids (added tokens, post-processor, padding) is moved to the new ids.
+"""
 
 import json
 import tempfile
@@ -16,39 +20,23 @@ from worker.compression.errors import UnsupportedTokenizerError
 
 Json = dict[str, Any]
 
+# Components that stay as they are in the base, whatever the vocabulary.
+_COMPONENTS = ("normalizer", "pre_tokenizer", "decoder", "truncation")
+
+# Keys of the model section that depend on the vocabulary; the other keys are its options.
+_VOCABULARY_KEYS = {"vocab", "merges", "unk_id"}
+
+# Keys under which BertProcessing and RobertaProcessing hold a pair of a token and its id.
+_TOKEN_ID_PAIRS = ("cls", "sep")
+
+# A keep token is matched in the text as the model reads it, wherever it occurs.
+_ADDED_TOKEN_FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True}
+
 
 def backend_of(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """Return the Rust tokenizer itself."""
     backend: Tokenizer = tokenizer.backend_tokenizer
     return backend
-
-
-def backend_json(tokenizer: PreTrainedTokenizerBase) -> Json:
-    """Return the content of the ``tokenizer.json`` that the tokenizer would be saved as."""
-    content: Json = json.loads(backend_of(tokenizer).to_str())
-    return content
-
-
-def vocabulary_of(model: Json) -> dict[str, int]:
-    """Return the ids of a ``model`` section's tokens."""
-    vocabulary = model["vocab"]
-    if isinstance(vocabulary, list):
-        return {token: i for i, (token, _) in enumerate(vocabulary)}
-    return dict(vocabulary)
-
-
-def part_types(part: Normalizer | PreTokenizer | None) -> set[str]:
-    """Return the types of a normalizer or pre-tokenizer and of all parts in it."""
-    return _types_in(json.loads(part.__getstate__())) if part else set()
-
-
-def _types_in(part: Any) -> set[str]:
-    if isinstance(part, list):
-        return {name for item in part for name in _types_in(item)}
-    if not isinstance(part, dict):
-        return set()
-    own = {part["type"]} if isinstance(part.get("type"), str) else set()
-    return own | {name for value in part.values() for name in _types_in(value)}
 
 
 def unbounded(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
@@ -59,64 +47,92 @@ def unbounded(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     return backend
 
 
+def backend_json(tokenizer: PreTrainedTokenizerBase) -> Json:
+    """Return the content of the ``tokenizer.json`` that the tokenizer would be saved as."""
+    content: Json = json.loads(backend_of(tokenizer).to_str())
+    return content
+
+
+def vocabulary_of(model: Json) -> dict[str, int]:
+    """Return the ids of the tokens of a ``model`` section, which Unigram has as a list."""
+    vocabulary = model["vocab"]
+    if isinstance(vocabulary, list):
+        return {token: i for i, (token, _) in enumerate(vocabulary)}
+    return dict(vocabulary)
+
+
+def component_types(component: Normalizer | PreTokenizer | None) -> set[str]:
+    """Return the types of a normalizer or pre-tokenizer and of everything nested in it."""
+    types: set[str] = set()
+    pending: list[Any] = [json.loads(component.__getstate__())] if component else []
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            pending += node.values()
+            if isinstance(node.get("type"), str):
+                types.add(node["type"])
+    return types
+
+
 @dataclass(frozen=True)
-class Layout:
+class ReservedTokens:
     """Special and added tokens, each group in the order of the base's ids.
 
-    Those the base has before an ordinary token come ``first``, where they keep small ids (RoBERTa
-    and MPNet count positions from the pad token's id). Those after all ordinary tokens come
-    ``last`` (T5 counts its sentinels from the end); of these, ``outside`` are no tokens of the
-    model but added after it.
+    ``leading`` tokens have ids before the ordinary tokens, where they keep small ids (RoBERTa and
+    MPNet count positions from the pad token's id). ``trailing`` tokens come after all ordinary
+    ones (T5 counts its sentinels from the end). ``added_only`` tokens come last of all: they are
+    not in the model's vocabulary.
     """
 
-    first: Sequence[str]
-    last: Sequence[str]
-    outside: Sequence[str]
+    leading: Sequence[str]
+    trailing: Sequence[str]
+    added_only: Sequence[str]
 
     @property
     def tokens(self) -> list[str]:
         """Return every reserved token."""
-        return [*self.first, *self.last, *self.outside]
+        return [*self.leading, *self.trailing, *self.added_only]
 
-    def around(self, tokens: Sequence[str]) -> list[str]:
-        """Return the tokens of the model in the order of ids, given the ordinary ones."""
-        return [*self.first, *tokens, *self.last]
+    def surround(self, ordinary: Sequence[str]) -> list[str]:
+        """Return the tokens of the model's vocabulary in the order of ids."""
+        return [*self.leading, *ordinary, *self.trailing]
 
 
-def layout_of(
+def reserved_tokens(
     base_tokenizer: PreTrainedTokenizerBase, base: Json, new_added_tokens: Sequence[str]
-) -> Layout:
-    """Return the layout for a base tokenizer; ``new_added_tokens`` stand after its first ones."""
-    ids, model = base_tokenizer.get_vocab(), vocabulary_of(base["model"])
-    reserved = sorted(_reserved(base_tokenizer, base), key=lambda token: ids[token])
-    ordinary = max((i for token, i in ids.items() if token not in set(reserved)), default=-1)
-    last = [token for token in reserved if ids[token] > ordinary]
-    return Layout(
-        first=[*(token for token in reserved if ids[token] < ordinary), *new_added_tokens],
-        last=[token for token in last if token in model],
-        outside=[token for token in last if token not in model],
+) -> ReservedTokens:
+    """Group the special and added tokens of a base tokenizer by their place.
+
+    ``base`` is its ``tokenizer.json``. ``new_added_tokens`` come after its leading tokens.
+    """
+    model, ids = base["model"], base_tokenizer.get_vocab()
+    tokens = {token["content"] for token in base["added_tokens"]}
+    tokens |= {str(token) for token in base_tokenizer.all_special_tokens}
+    if model.get("unk_id") is not None:
+        tokens.add(model["vocab"][model["unk_id"]][0])
+    if model.get("unk_token"):
+        tokens.add(model["unk_token"])
+
+    reserved = sorted(tokens, key=lambda token: ids[token])
+    last_ordinary_id = max((i for token, i in ids.items() if token not in tokens), default=-1)
+    vocabulary = vocabulary_of(model)
+    behind = [token for token in reserved if ids[token] > last_ordinary_id]
+    return ReservedTokens(
+        leading=[*(t for t in reserved if ids[t] < last_ordinary_id), *new_added_tokens],
+        trailing=[token for token in behind if token in vocabulary],
+        added_only=[token for token in behind if token not in vocabulary],
     )
 
 
-def _reserved(base_tokenizer: PreTrainedTokenizerBase, base: Json) -> set[str]:
-    tokens = {token["content"] for token in base["added_tokens"]}
-    tokens |= {str(token) for token in base_tokenizer.all_special_tokens}
-    model = base["model"]
-    if model.get("unk_id") is not None:
-        tokens.add(model["vocab"][model["unk_id"]][0])
-    return tokens | ({model["unk_token"]} if model.get("unk_token") else set())
-
-
-Ids = Mapping[str, int]
-
-
-def carry_over(
+def rebuild_tokenizer(
     base_tokenizer: PreTrainedTokenizerBase, model: Json, new_added_tokens: Sequence[str]
 ) -> PreTrainedTokenizerBase:
-    """Return a tokenizer of the base's class with another model and everything else carried over.
+    """Return a tokenizer of the base's class with another model and everything else unchanged.
 
     Normalizer, pre-tokenizer, decoder, chat template, sides and lengths stay; every token id in
-    added tokens, post-processor and padding is moved. The tokenizer is made by loading a saved
+    added tokens, post-processor and padding is moved. The tokenizer is loaded from a saved
     folder, so what is measured later is what a user of the artifact loads.
 
     Raises:
@@ -136,60 +152,57 @@ def carry_over(
             padding_side=base_tokenizer.padding_side,
             truncation_side=base_tokenizer.truncation_side,
         )
-    _check(tokenizer, content, base)
+    _check_loaded(tokenizer, content, base)
     return tokenizer
 
 
 def domain_json(base: Json, model: Json, new_added_tokens: Sequence[str]) -> Json:
-    """Return the content of ``tokenizer.json`` for a new model section."""
-    ids = _domain_ids(base, model)
+    """Return the content of the domain ``tokenizer.json``: the base's with another model."""
+    ids = vocabulary_of(model)
+    # Added tokens that the model does not have come after its tokens, in the base's order.
+    for token in sorted(base["added_tokens"], key=lambda token: token["id"]):
+        ids.setdefault(token["content"], len(ids))
     added = [{**token, "id": ids[token["content"]]} for token in base["added_tokens"]]
-    added += [_added_token(content, ids[content]) for content in new_added_tokens]
+    added += [
+        {"id": ids[token], "content": token, "special": False, **_ADDED_TOKEN_FLAGS}
+        for token in new_added_tokens
+    ]
+    padding = base["padding"]
     return {
         **base,
         "model": model,
         "added_tokens": sorted(added, key=lambda token: token["id"]),
-        "post_processor": _moved(base["post_processor"], ids),
-        "padding": _padding(base["padding"], ids),
+        "post_processor": _with_new_ids(base["post_processor"], ids),
+        "padding": padding and {**padding, "pad_id": ids[padding["pad_token"]]},
     }
 
 
-def _domain_ids(base: Json, model: Json) -> dict[str, int]:
-    """Return all ids: added tokens that are no tokens of the model come after it, in order."""
-    ids = vocabulary_of(model)
-    for token in sorted(base["added_tokens"], key=lambda token: token["id"]):
-        ids.setdefault(token["content"], len(ids))
-    return ids
-
-
-def _added_token(content: str, token_id: int) -> Json:
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True}
-    return {"id": token_id, "content": content, "special": False, **flags}
-
-
-def _moved(node: Any, ids: Ids) -> Any:
-    """Return a post-processor with each id moved, at any depth of a ``Sequence``."""
+def _with_new_ids(node: Any, ids: Mapping[str, int]) -> Any:
+    """Return a post-processor with every id replaced, at any depth of a ``Sequence``."""
     if isinstance(node, list):
-        return [_moved(item, ids) for item in node]
+        return [_with_new_ids(item, ids) for item in node]
     if not isinstance(node, dict):
         return node
-    moved = {key: _moved(value, ids) for key, value in node.items()}
+    result = {key: _with_new_ids(value, ids) for key, value in node.items()}
     if "ids" in node and "tokens" in node:
-        moved["ids"] = [ids[token] for token in node["tokens"]]
-    for role in ("cls", "sep"):
+        result["ids"] = [ids[token] for token in node["tokens"]]
+    for role in _TOKEN_ID_PAIRS:
         if role in node:
-            moved[role] = [node[role][0], ids[node[role][0]]]
-    return moved
+            result[role] = [node[role][0], ids[node[role][0]]]
+    return result
 
 
-def _padding(padding: Json | None, ids: Ids) -> Json | None:
-    return padding and {**padding, "pad_id": ids[padding["pad_token"]]}
+def _check_loaded(tokenizer: PreTrainedTokenizerBase, content: Json, base: Json) -> None:
+    """Refuse a tokenizer that does not load as its ``content`` says.
 
-
-def _check(tokenizer: PreTrainedTokenizerBase, content: Json, base: Json) -> None:
-    loaded, vocabulary, ids = backend_json(tokenizer), tokenizer.get_vocab(), _all_ids(content)
-    changed = [part for part in _parts(base) if _parts(loaded).get(part) != _parts(base)[part]]
-    if vocabulary != ids or sorted(ids.values()) != list(range(len(ids))):
+    Some classes build a normalizer or pre-tokenizer of their own, or number tokens anew.
+    """
+    loaded, before = backend_json(tokenizer), _settings(base)
+    after = _settings(loaded)
+    changed = [name for name in before if after.get(name) != before[name]]
+    ids = vocabulary_of(content["model"])
+    ids |= {token["content"]: token["id"] for token in content["added_tokens"]}
+    if tokenizer.get_vocab() != ids or sorted(ids.values()) != list(range(len(ids))):
         changed.append("vocabulary")
     if changed:
         raise UnsupportedTokenizerError(
@@ -203,23 +216,22 @@ def _check(tokenizer: PreTrainedTokenizerBase, content: Json, base: Json) -> Non
         )
 
 
-def _all_ids(content: Json) -> dict[str, int]:
-    added = {token["content"]: token["id"] for token in content["added_tokens"]}
-    return vocabulary_of(content["model"]) | added
-
-
-def _parts(content: Json) -> Json:
-    """Return the parts of a tokenizer that do not depend on its vocabulary."""
-    options = {k: v for k, v in content["model"].items() if k not in {"vocab", "merges", "unk_id"}}
-    carried = ("normalizer", "pre_tokenizer", "decoder", "truncation")
-    unk_id = content["model"].get("unk_id")
-    unk = content["model"]["vocab"][unk_id][0] if unk_id is not None else None
-    return {**{part: content[part] for part in carried}, **options, "unk": unk}
+def _settings(content: Json) -> Json:
+    """Return the settings of a tokenizer that do not depend on its vocabulary."""
+    model = content["model"]
+    options = {key: value for key, value in model.items() if key not in _VOCABULARY_KEYS}
+    # The unknown token of a Unigram model is an id: compare the token, the id may move.
+    unk_id = model.get("unk_id")
+    unk = model["vocab"][unk_id][0] if unk_id is not None else None
+    return {**{name: content[name] for name in _COMPONENTS}, **options, "unk": unk}
 
 
 def _ids_in(node: Any) -> list[int]:
-    if isinstance(node, dict):
-        own = list(node.get("ids", []))
-        own += [node[role][1] for role in ("cls", "sep") if role in node]
-        return own + [i for value in node.values() for i in _ids_in(value)]
-    return [i for item in node for i in _ids_in(item)] if isinstance(node, list) else []
+    """Return every id that a post-processor emits."""
+    if isinstance(node, list):
+        return [i for item in node for i in _ids_in(item)]
+    if not isinstance(node, dict):
+        return []
+    ids = list(node.get("ids", []))
+    ids += [node[role][1] for role in _TOKEN_ID_PAIRS if role in node]
+    return ids + [i for value in node.values() for i in _ids_in(value)]

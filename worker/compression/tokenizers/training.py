@@ -1,4 +1,4 @@
-"""Training the domain tokenizer T_in on the corpus (Gee et al. 2022, section 2)."""
+"""Training of the domain tokenizer T_in on the corpus (Gee et al. 2022, section 2)."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,20 @@ from worker.compression.progress import Progress, part, silent
 from worker.compression.tokenizers.families import family_of
 from worker.compression.tokenizers.family import Family, Selection, TrainingTask
 from worker.compression.tokenizers.multiword import (
-    WordRuns,
     add_multiword,
     read_word_runs,
     without_multiword,
 )
 from worker.compression.tokenizers.tokenizer_json import (
     backend_json,
-    carry_over,
-    layout_of,
+    rebuild_tokenizer,
+    reserved_tokens,
     unbounded,
 )
 from worker.compression.tokenizers.words import WordCounts, count_words, word_splitter
+
+# Unknown tokens that an error names; of the others it gives the number.
+_MOST_NAMED = 10
 
 
 def resolve_vocab_size(wanted: float, base_tokenizer: PreTrainedTokenizerBase) -> int:
@@ -33,13 +35,86 @@ def resolve_vocab_size(wanted: float, base_tokenizer: PreTrainedTokenizerBase) -
     return round(wanted * len(base_tokenizer)) if wanted <= 1 else int(wanted)
 
 
-def check_vocab_size(vocab_size: int, base_tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a vocabulary that is larger than the base's."""
-    if vocab_size > len(base_tokenizer):
-        raise VocabSizeAboveBaseError(
-            f"{vocab_size} tokens are more than the base vocabulary's {len(base_tokenizer)}: "
-            "ask for as many or fewer."
+def resolve_keep_tokens(
+    base_tokenizer: PreTrainedTokenizerBase, wanted: Sequence[str]
+) -> list[str]:
+    """Return the base's tokens that are meant: raw tokens, or texts that are one token there.
+
+    Raises:
+        UnknownKeepTokensError: some are no token of the base, or several; the message names them.
+
+    """
+    vocabulary, backend = base_tokenizer.get_vocab(), unbounded(base_tokenizer)
+    kept: dict[str, None] = {}
+    unknown: list[str] = []
+    for token in wanted:
+        if token in vocabulary:
+            kept[token] = None
+            continue
+        pieces = backend.encode(token, add_special_tokens=False).tokens
+        if len(pieces) == 1 and pieces[0] != base_tokenizer.unk_token:
+            kept[pieces[0]] = None
+        else:
+            unknown.append(f"{token!r} ({' '.join(pieces)})")
+    if unknown:
+        more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
+        raise UnknownKeepTokensError(
+            "`keep_tokens` holds what is not one token of the base vocabulary; beside each is how "
+            f"the base splits it: {', '.join(unknown[:_MOST_NAMED])}{more}. Leave these out: words "
+            "that the corpus uses often become tokens by themselves."
         )
+    return list(kept)
+
+
+def train_tokenizers(  # noqa: PLR0913
+    base_tokenizer: PreTrainedTokenizerBase,
+    texts: Texts,
+    vocab_sizes: Sequence[int],
+    *,
+    selection: Selection = "usage",
+    keep_tokens: Sequence[str] = (),
+    multiword: int = 0,
+    progress: Progress | None = None,
+) -> list[PreTrainedTokenizerBase]:
+    """Train a tokenizer of each size, from one reading of the corpus.
+
+    Each is what ``train_tokenizer`` gives, whatever other sizes are asked for. ``multiword`` of
+    its tokens are groups of words: they are chosen after the others, which are that many fewer.
+    Multi-word tokens of the base itself are left out.
+
+    Raises:
+        MultiwordUnsupportedError: the base tokenizer cannot hold multi-word tokens exactly.
+        CompressionError: as ``train_tokenizer``.
+
+    """
+    progress = progress or silent
+    base = without_multiword(base_tokenizer)
+    _check_vocab_size(max(vocab_sizes), base_tokenizer)
+    if min(vocab_sizes) <= multiword:
+        raise VocabSizeBelowFloorError(
+            f"A vocabulary of {min(vocab_sizes)} tokens has no room for {multiword} multi-word "
+            "tokens: ask for a larger one, or for fewer of them."
+        )
+    words = count_words(unbounded(base), texts, part(progress, 0, 0.2))
+    runs = read_word_runs(base, texts, part(progress, 0.2, 0.3)) if multiword else None
+
+    tokenizers = []
+    for number, size in enumerate(vocab_sizes):
+        start, end = (0.3 + 0.7 * n / len(vocab_sizes) for n in (number, number + 1))
+        size_progress = part(progress, start, end)
+        tokenizer = train_tokenizer(
+            base,
+            texts,
+            size - multiword,
+            selection=selection,
+            keep_tokens=keep_tokens,
+            words=words,
+            progress=part(size_progress, 0, 0.9),
+        )
+        if runs is not None:
+            tokenizer = add_multiword(tokenizer, runs, multiword, part(size_progress, 0.9, 1))
+        tokenizers.append(tokenizer)
+    return tokenizers
 
 
 def train_tokenizer(  # noqa: PLR0913
@@ -54,7 +129,7 @@ def train_tokenizer(  # noqa: PLR0913
 ) -> PreTrainedTokenizerBase:
     """Train a tokenizer of the base's family that has exactly ``vocab_size`` tokens.
 
-    Special and added tokens of the base stand first or last, as in the base. ``keep_tokens`` are
+    Special and added tokens of the base come first or last, as in the base. ``keep_tokens`` are
     tokens of the base to keep, or strings that must stay in one piece: a word becomes a token of
     the model, anything the pre-tokenizer would split an added token. ``selection`` is "usage"
     (the tokens that save most pieces) or "frequency" (the first tokens a greedy trainer makes).
@@ -71,7 +146,7 @@ def train_tokenizer(  # noqa: PLR0913
     """
     progress = progress or silent
     family = family_of(base_tokenizer)
-    check_vocab_size(vocab_size, base_tokenizer)
+    _check_vocab_size(vocab_size, base_tokenizer)
     backend, base = unbounded(base_tokenizer), backend_json(base_tokenizer)
     new_added, kept = _sort_keep_tokens(base_tokenizer, family, keep_tokens)
     task = TrainingTask(
@@ -80,121 +155,34 @@ def train_tokenizer(  # noqa: PLR0913
         words=words or count_words(backend, texts, part(progress, 0, 0.4)),
         vocab_size=vocab_size,
         selection=selection,
-        layout=layout_of(base_tokenizer, base, new_added),
-        kept=kept,
+        reserved=reserved_tokens(base_tokenizer, base, new_added),
+        keep_tokens=kept,
     )
     model = family.train(task, part(progress, 0.4, 1))
-    return carry_over(base_tokenizer, model, new_added)
+    return rebuild_tokenizer(base_tokenizer, model, new_added)
+
+
+def _check_vocab_size(vocab_size: int, base_tokenizer: PreTrainedTokenizerBase) -> None:
+    if vocab_size > len(base_tokenizer):
+        raise VocabSizeAboveBaseError(
+            f"{vocab_size} tokens are more than the base vocabulary's {len(base_tokenizer)}: "
+            "ask for as many or fewer."
+        )
 
 
 def _sort_keep_tokens(
     base_tokenizer: PreTrainedTokenizerBase, family: Family, keep_tokens: Sequence[str]
 ) -> tuple[list[str], list[str]]:
     """Return the keep tokens that must be added tokens, and those that are tokens of the model."""
-    known, words_of = base_tokenizer.get_vocab(), word_splitter(unbounded(base_tokenizer))
+    vocabulary, split = base_tokenizer.get_vocab(), word_splitter(unbounded(base_tokenizer))
     added: dict[str, None] = {}
     kept: dict[str, None] = {}
     for token in keep_tokens:
-        words = list(words_of(token))
-        if token in known:
+        words = list(split(token))
+        if token in vocabulary:
             kept[token] = None
         elif len(words) == 1:
             kept[family.as_token(words[0])] = None
         else:
             added[token] = None
     return list(added), list(kept)
-
-
-def train_tokenizers(  # noqa: PLR0913
-    base_tokenizer: PreTrainedTokenizerBase,
-    texts: Texts,
-    vocab_sizes: Sequence[int],
-    *,
-    selection: Selection = "usage",
-    keep_tokens: Sequence[str] = (),
-    multiword: int = 0,
-    progress: Progress | None = None,
-) -> list[PreTrainedTokenizerBase]:
-    """Train a tokenizer of each size, from one reading of the corpus.
-
-    Each is what ``train_tokenizer`` gives, whatever other sizes are asked for. ``multiword`` of
-    its tokens are groups of words: they are chosen when the others are, and take their places.
-    Those that the base itself has are left behind.
-
-    Raises:
-        MultiwordUnsupportedError: the base tokenizer cannot hold multi-word tokens exactly.
-        CompressionError: as ``train_tokenizer``.
-
-    """
-    progress = progress or silent
-    base = without_multiword(base_tokenizer)
-    check_vocab_size(max(vocab_sizes), base_tokenizer)
-    _check_room(min(vocab_sizes), multiword)
-    words = count_words(unbounded(base), texts, part(progress, 0, 0.2))
-    runs = read_word_runs(base, texts, part(progress, 0.2, 0.3)) if multiword else None
-    tokenizers = []
-    for number, size in enumerate(vocab_sizes):
-        own = part(progress, *(0.3 + 0.7 * n / len(vocab_sizes) for n in (number, number + 1)))
-        plain = train_tokenizer(
-            base,
-            texts,
-            size - multiword,
-            selection=selection,
-            keep_tokens=keep_tokens,
-            words=words,
-            progress=part(own, 0, 0.9),
-        )
-        tokenizers.append(_widened(plain, runs, multiword, part(own, 0.9, 1)))
-    return tokenizers
-
-
-def _check_room(vocab_size: int, multiword: int) -> None:
-    if vocab_size <= multiword:
-        raise VocabSizeBelowFloorError(
-            f"A vocabulary of {vocab_size} tokens has no room for {multiword} multi-word tokens: "
-            "ask for a larger one, or for fewer of them."
-        )
-
-
-def _widened(
-    plain: PreTrainedTokenizerBase, runs: WordRuns | None, multiword: int, progress: Progress
-) -> PreTrainedTokenizerBase:
-    return add_multiword(plain, runs, multiword, progress) if runs else plain
-
-
-_NAMED = 10
-
-
-def resolve_keep_tokens(
-    base_tokenizer: PreTrainedTokenizerBase, wanted: Sequence[str]
-) -> list[str]:
-    """Return the base's tokens that are meant: raw tokens, or texts that are one token there.
-
-    Raises:
-        UnknownKeepTokensError: some are no token of the base, or several; the message names them.
-
-    """
-    known, backend = base_tokenizer.get_vocab(), unbounded(base_tokenizer)
-    kept: dict[str, None] = {}
-    unknown: dict[str, list[str]] = {}
-    for token in wanted:
-        pieces = (
-            [token] if token in known else backend.encode(token, add_special_tokens=False).tokens
-        )
-        if len(pieces) == 1 and (token in known or pieces[0] != base_tokenizer.unk_token):
-            kept[pieces[0]] = None
-        else:
-            unknown[token] = pieces
-    if unknown:
-        raise UnknownKeepTokensError(_message(unknown))
-    return list(kept)
-
-
-def _message(unknown: dict[str, list[str]]) -> str:
-    named = [f"{token!r} ({' '.join(pieces)})" for token, pieces in unknown.items()]
-    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-    return (
-        "`keep_tokens` holds what is not one token of the base vocabulary; beside each is how the "
-        f"base splits it: {', '.join(named[:_NAMED])}{more}. Leave these out: words that the "
-        "corpus uses often become tokens by themselves."
-    )

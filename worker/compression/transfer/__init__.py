@@ -1,1 +1,1 @@
-"""Partition and transfer: the domain vocabulary put in place of the base vocabulary."""
+"""Partition and transfer: the domain vocabulary in place of the base vocabulary."""

@@ -6,22 +6,24 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from worker.compression.errors import NonFiniteWeightsError
 from worker.compression.transfer.partition import Partitions
 
+# The mean of the pieces, random rows, or the mean weighted by the length of the pieces.
 Method = Literal["fvt", "pvt", "wvt"]
 
 
 @dataclass(frozen=True)
 class RowMap:
-    """How each row of a domain table is made of rows of a base table.
+    """A domain table (V_in, width) as weighted sums of the rows of a base table.
 
-    ``ids``, ``weights`` and ``offsets`` are bags as ``torch.nn.functional.embedding_bag`` takes
-    them, one bag a domain token; a bag's weights add up to one.
+    ``ids`` (P,), ``weights`` (P,) and ``offsets`` (V_in,) are bags as
+    ``torch.nn.functional.embedding_bag`` takes them, one bag per domain token; a bag's weights
+    add up to 1. ``copied``, ``random`` and ``empty`` (V_in,) are masks; ``empty`` rows have no
+    piece and get the mean of the ``base_size`` base tokens.
     """
 
     ids: Tensor
@@ -29,7 +31,7 @@ class RowMap:
     offsets: Tensor
     copied: Tensor
     random: Tensor
-    unknown: Tensor
+    empty: Tensor
     base_size: int
 
 
@@ -38,17 +40,23 @@ def row_map(
 ) -> RowMap:
     """Return the map of a partitioned vocabulary.
 
-    Pieces weigh the same, or by ``length_of`` (WVT). ``base_size`` is the number of base tokens,
-    over which tokens without any known piece are averaged.
+    Pieces weigh the same, or by ``length_of`` a base token (WVT). ``base_size`` is the number of
+    base tokens: a base table may have more rows than tokens.
     """
-    bags = partitions.bags
+    base_ids, row_index = partitions.base_ids, partitions.base_ids.row_index
+    if length_of is None:
+        weights = 1 / base_ids.lengths[row_index]
+    else:
+        pieces, inverse = np.unique(base_ids.ids, return_inverse=True)
+        lengths = np.array([length_of(partitions.base_token(int(i))) for i in pieces])[inverse]
+        weights = lengths / np.bincount(row_index, lengths)[row_index]
     return RowMap(
-        ids=torch.from_numpy(bags.ids),
-        weights=torch.from_numpy(_weights(partitions, length_of)).float(),
-        offsets=torch.from_numpy(bags.starts),
+        ids=torch.from_numpy(base_ids.ids),
+        weights=torch.from_numpy(weights).float(),
+        offsets=torch.from_numpy(base_ids.starts),
         copied=torch.from_numpy(partitions.where("copied")),
         random=torch.from_numpy(partitions.where("random")),
-        unknown=torch.from_numpy(partitions.where("fallback") & (bags.lengths == 0)),
+        empty=torch.from_numpy(partitions.where("fallback") & (base_ids.lengths == 0)),
         base_size=base_size,
     )
 
@@ -65,17 +73,23 @@ def map_rows(base: Tensor, rows: RowMap, seed: int) -> Tensor:
     """
     device, base = base.device, base.detach().cpu()
     table = base.float()
-    domain = _bags(table, rows)
-    if rows.unknown.any():
-        domain[rows.unknown] = table[: rows.base_size].mean(dim=0)
+    domain = embedding_bag(
+        rows.ids, table, rows.offsets, mode="sum", per_sample_weights=rows.weights
+    )
+    of_tokens = table[: rows.base_size]
+    if rows.empty.any():
+        domain[rows.empty] = of_tokens.mean(dim=0)
     if rows.random.any():
-        domain[rows.random] = _random(table[: rows.base_size], int(rows.random.sum()), seed)
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(int(rows.random.sum()), table.shape[1], generator=generator)
+        domain[rows.random] = noise * of_tokens.std() + of_tokens.mean()
     # Minimum and maximum are NaN where any value is, and take no table of their own.
     if not torch.isfinite(torch.stack(domain.aminmax())).all():
         raise NonFiniteWeightsError(
             "The base model's embeddings are not all finite numbers: use a sound checkpoint."
         )
     domain = domain.to(base.dtype)
+    # A weighted sum of one row may lose its sign of zero: copies are taken from the base itself.
     domain[rows.copied] = base[rows.ids[rows.offsets[rows.copied]]]
     return domain.to(device)
 
@@ -88,23 +102,3 @@ def pad_rows(table: Tensor, size: int, value: float | None) -> Tensor:
     row = table.float().mean(dim=0, keepdim=True)
     row = row if value is None else torch.full_like(row, value)
     return torch.cat([table, row.to(table.dtype).expand(missing, -1)])
-
-
-def _bags(table: Tensor, rows: RowMap) -> Tensor:
-    return embedding_bag(rows.ids, table, rows.offsets, mode="sum", per_sample_weights=rows.weights)
-
-
-def _random(table: Tensor, count: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(count, table.shape[1], generator=generator)
-    return noise * table.std() + table.mean()
-
-
-def _weights(partitions: Partitions, length_of: Callable[[str], int] | None) -> NDArray[np.float64]:
-    bags, owners = partitions.bags, partitions.bags.owners
-    if length_of is None:
-        return 1 / bags.lengths[owners]
-    pieces, inverse = np.unique(bags.ids, return_inverse=True)
-    lengths = np.array([length_of(partitions.base_token(int(i))) for i in pieces])[inverse]
-    weights: NDArray[np.float64] = lengths / np.bincount(owners, lengths)[owners]
-    return weights

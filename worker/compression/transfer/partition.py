@@ -11,10 +11,10 @@ from tokenizers import Tokenizer, models
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.errors import UnsupportedTokenizerError
-from worker.compression.tokenizers.families import family_of
+from worker.compression.tokenizers.families import TOKENIZER_FAMILIES, family_of
 from worker.compression.tokenizers.family import Family
 from worker.compression.tokenizers.multiword import multiword_tokens
-from worker.compression.tokenizers.raw_tokens import Ints, RaggedIds, interleaved, ragged_ids
+from worker.compression.tokenizers.raw_tokens import Ints, RaggedIds, merge_ragged, ragged_ids
 from worker.compression.tokenizers.tokenizer_json import backend_json, backend_of, unbounded
 
 Source = Literal["copied", "averaged", "fallback", "random"]
@@ -23,11 +23,11 @@ SOURCES: tuple[Source, ...] = ("copied", "averaged", "fallback", "random")
 
 @dataclass(frozen=True)
 class Partition:
-    """A domain token, where its embedding comes from, and the base tokens it is made of.
+    """A domain token, the source of its embedding, and the base tokens it is made of.
 
-    ``fallback`` is an average over the characters or bytes that the base knows, or, where
-    ``base_ids`` is empty, over the whole base vocabulary. ``unk_pieces`` are pieces dropped as
-    unknown.
+    ``copied`` is the base's own embedding of the token, ``averaged`` the mean over its pieces.
+    ``fallback`` is a mean over the characters or bytes that the base has, or, where ``base_ids``
+    is empty, over the whole base vocabulary. ``unk_pieces`` counts pieces dropped as unknown.
     """
 
     id: int
@@ -42,28 +42,30 @@ class Partition:
 class Partitions(Sequence[Partition]):
     """The partition of every domain token in the order of ids, kept as columns.
 
-    ``bags`` are the base ids of each token, ``sources`` (V_in,) indices into ``SOURCES``. A
-    vocabulary has a hundred thousand tokens: columns become embeddings without a step for each.
+    Row i is the domain token with id i, V_in rows in all: ``tokens`` and ``unk_pieces`` (V_in,),
+    ``sources`` (V_in,) as indices into ``SOURCES``, and the base ids of its pieces as a row of
+    ``base_ids``. ``base_token`` returns the base token of an id. A vocabulary has a hundred
+    thousand tokens: columns become embeddings without a step for each.
     """
 
     tokens: Sequence[str]
     sources: NDArray[np.int8]
-    bags: RaggedIds
+    base_ids: RaggedIds
     unk_pieces: Ints
     base_token: Callable[[int], str]
 
     def where(self, source: Source) -> NDArray[np.bool_]:
-        """Return which tokens (V_in,) have their embedding from ``source``."""
+        """Return a mask (V_in,) of the tokens that have their embedding from ``source``."""
         return np.equal(self.sources, SOURCES.index(source))
 
     def without_pieces(self) -> "Partitions":
-        """Return the partitions of the PVT baseline: what is not copied is random."""
+        """Return the partitions of the PVT baseline: tokens that are not copied are random."""
         copied = self.where("copied")
         sources = np.where(copied, self.sources, SOURCES.index("random")).astype(np.int8)
-        lengths = np.where(copied, self.bags.lengths, 0)
-        bags = RaggedIds(self.bags.only(copied).ids, lengths)
-        none = np.zeros_like(self.unk_pieces)
-        return replace(self, sources=sources, bags=bags, unk_pieces=none)
+        lengths = np.where(copied, self.base_ids.lengths, 0)
+        base_ids = RaggedIds(self.base_ids.select(copied).ids, lengths)
+        no_pieces = np.zeros_like(self.unk_pieces)
+        return replace(self, sources=sources, base_ids=base_ids, unk_pieces=no_pieces)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -76,14 +78,14 @@ class Partitions(Sequence[Partition]):
         if isinstance(index, slice):
             return list(self)[index]
         index = range(len(self))[index]
-        return self._partition(index, int(self.bags.starts[index]))
+        return self._row(index, int(self.base_ids.starts[index]))
 
     def __iter__(self) -> Iterator[Partition]:
-        return map(self._partition, range(len(self)), self.bags.starts.tolist())
+        return map(self._row, range(len(self)), self.base_ids.starts.tolist())
 
-    def _partition(self, index: int, start: int) -> Partition:
-        end = start + int(self.bags.lengths[index])
-        ids = tuple(self.bags.ids[start:end].tolist())
+    def _row(self, index: int, start: int) -> Partition:
+        end = start + int(self.base_ids.lengths[index])
+        ids = tuple(self.base_ids.ids[start:end].tolist())
         pieces = tuple(map(self.base_token, ids))
         source, unk_pieces = SOURCES[self.sources[index]], int(self.unk_pieces[index])
         return Partition(index, self.tokens[index], source, pieces, ids, unk_pieces)
@@ -120,25 +122,29 @@ def partition_vocabulary(
         )
     ids = domain_tokenizer.get_vocab()
     tokens = sorted(ids, key=ids.__getitem__)
-    groups = multiword_tokens(domain_tokenizer) if any(" " in token for token in tokens) else {}
-    special = {*domain_tokenizer.get_added_vocab(), *groups, ""}
-    partitioner = _Partitioner(base_tokenizer, family, groups)
-    return partitioner.partition_all(tokens, special)
+    multiword: dict[str, list[str]] = {}
+    if TOKENIZER_FAMILIES[family.name].multiword and any(" " in token for token in tokens):
+        multiword = multiword_tokens(domain_tokenizer)
+    # The model alone cannot split these: added tokens, groups of words, the empty token.
+    special = {*domain_tokenizer.get_added_vocab(), *multiword, ""}
+    return _Partitioner(base_tokenizer, family, multiword).partition_all(tokens, special)
 
 
 class _Partitioner:
+    """The base tokenizer as partitions need it; ``multiword`` maps domain tokens to words."""
+
     def __init__(
         self,
         base_tokenizer: PreTrainedTokenizerBase,
         family: Family,
-        words_of: Mapping[str, Sequence[str]],
+        multiword: Mapping[str, Sequence[str]],
     ) -> None:
         self.base_tokenizer = base_tokenizer
         self.family = family
-        self.words_of = words_of
+        self.multiword = multiword
         self.split_raw = family.raw_splitter(backend_of(base_tokenizer))
-        self.known: dict[str, int] = base_tokenizer.get_vocab()
-        self.tokens = {i: token for token, i in self.known.items()}
+        self.ids: dict[str, int] = base_tokenizer.get_vocab()
+        self.tokens = {i: token for token, i in self.ids.items()}
         self.unk_id = _unk_id(base_tokenizer)
 
     @cached_property
@@ -146,75 +152,83 @@ class _Partitioner:
         return unbounded(self.base_tokenizer)
 
     def partition_all(self, tokens: Sequence[str], special: Container[str]) -> Partitions:
-        """Partition what the model alone can at once, and what needs more one by one."""
-        known = np.array([self.known.get(token, -1) for token in tokens], dtype=np.int64)
-        copied = known >= 0
-        plain = np.array([token not in special for token in tokens]) & ~copied
-        split = self.split_raw([tokens[i] for i in np.flatnonzero(plain).tolist()])
-        whole = self._are_known(split)
-        plain[plain] = whole
-        others = np.flatnonzero(~(copied | plain)).tolist()
-        rest = as_columns(self._partition(i, tokens[i], tokens[i] in special) for i in others)
+        """Partition V_in tokens: in three groups, of which two need no step for each token.
+
+        Copied tokens are looked up, ordinary tokens are split by the model in one call. Only the
+        rest, tokens with unknown pieces and ``special`` ones, is done one by one.
+        """
+        base_id = np.array([self.ids.get(token, -1) for token in tokens], dtype=np.int64)
+        copied = base_id >= 0
+        ordinary = np.array([token not in special for token in tokens]) & ~copied
+        split = self.split_raw([tokens[i] for i in np.flatnonzero(ordinary).tolist()])
+        complete = self._has_no_unknown(split)
+        ordinary[ordinary] = complete
+
+        rest = np.flatnonzero(~(copied | ordinary)).tolist()
+        partitions = as_columns(self._partition(i, tokens[i], tokens[i] in special) for i in rest)
         groups = (
-            (copied, RaggedIds(known[copied], np.ones(int(copied.sum()), dtype=np.int64))),
-            (plain, split.only(whole)),
-            (np.array(others, dtype=np.int64), rest.bags),
+            (copied, RaggedIds(base_id[copied], np.ones(int(copied.sum()), dtype=np.int64))),
+            (ordinary, split.select(complete)),
+            (np.array(rest, dtype=np.int64), partitions.base_ids),
         )
         sources = np.where(copied, SOURCES.index("copied"), SOURCES.index("averaged"))
-        sources[others] = rest.sources
+        sources[rest] = partitions.sources
         unk_pieces = np.zeros(len(tokens), dtype=np.int64)
-        unk_pieces[others] = rest.unk_pieces
-        bags = interleaved(groups, len(tokens))
+        unk_pieces[rest] = partitions.unk_pieces
         return Partitions(
-            tokens, sources.astype(np.int8), bags, unk_pieces, self.tokens.__getitem__
+            tokens,
+            sources.astype(np.int8),
+            merge_ragged(groups, len(tokens)),
+            unk_pieces,
+            self.tokens.__getitem__,
         )
 
-    def _are_known(self, split: RaggedIds) -> NDArray[np.bool_]:
-        """Return which tokens have pieces, and none that is unknown."""
-        known = np.greater(split.lengths, 0)
+    def _has_no_unknown(self, split: RaggedIds) -> NDArray[np.bool_]:
+        """Return a mask (R,) of the rows that have pieces, and none that is unknown."""
+        complete = np.greater(split.lengths, 0)
         if self.unk_id is not None:
-            known[split.owners[split.ids == self.unk_id]] = False
-        return known
+            complete[split.row_index[split.ids == self.unk_id]] = False
+        return complete
 
     def _partition(self, token_id: int, token: str, is_special: bool) -> Partition:
-        split = self._split(token, is_special)
-        ids = self._known(split)
+        if token in self.multiword:
+            split = self._split(self.multiword[token])
+        elif not is_special:
+            split = self._split([token])
+        else:
+            # An added token is text before normalization, and not a part of a word.
+            split = self.backend.encode(token, add_special_tokens=False).ids
+        source: Source = "averaged"
+        ids = self._without_unknown(split)
+        unk_pieces = len(split) - len(ids)
         if not ids:
-            return self._fallback(token_id, token, len(split))
+            source = "fallback"
+            ids = self._characters_or_bytes(token)
+            unk_pieces = len(split)
         pieces = tuple(self.tokens[i] for i in ids)
-        return Partition(token_id, token, "averaged", pieces, ids, len(split) - len(ids))
+        return Partition(token_id, token, source, pieces, ids, unk_pieces)
 
-    def _split(self, token: str, is_special: bool) -> list[int]:
-        if token in self.words_of:
-            return self._ids(self.words_of[token])
-        if not is_special:
-            return self._ids([token])
-        # An added token stands before normalization, not inside a word.
-        ids: list[int] = self.backend.encode(token, add_special_tokens=False).ids
-        return ids
+    def _characters_or_bytes(self, token: str) -> tuple[int, ...]:
+        """Return the ids of the characters that the base has, or else of the bytes it has."""
+        if ids := self._without_unknown(self._split(self.family.spell(token))):
+            return ids
+        text = self.family.surface(token).encode("utf-8", "surrogatepass")
+        byte_tokens = (f"<0x{byte:02X}>" for byte in text)
+        return tuple(self.ids[name] for name in byte_tokens if name in self.ids)
 
-    def _fallback(self, token_id: int, token: str, unk_pieces: int) -> Partition:
-        """Average over the characters that the base knows, or else over the bytes."""
-        ids = self._known(self._ids(self.family.spell(token)))
-        if not ids:
-            text = self.family.surface(token).encode("utf-8", "surrogatepass")
-            names = (f"<0x{byte:02X}>" for byte in text)
-            ids = tuple(self.known[name] for name in names if name in self.known)
-        pieces = tuple(self.tokens[i] for i in ids)
-        return Partition(token_id, token, "fallback", pieces, ids, unk_pieces)
-
-    def _ids(self, tokens: Sequence[str]) -> list[int]:
+    def _split(self, tokens: Sequence[str]) -> list[int]:
         ids: list[int] = self.split_raw(tokens).ids.tolist()
         return ids
 
-    def _known(self, ids: Iterable[int]) -> tuple[int, ...]:
+    def _without_unknown(self, ids: Iterable[int]) -> tuple[int, ...]:
         return tuple(i for i in ids if i != self.unk_id)
 
 
 def _unk_id(base_tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """Return the id of what the model does not know; a Unigram piece's text is not ``<unk>``."""
+    """Return the id that the model gives to what it does not know, None where it has none."""
     model = backend_of(base_tokenizer).model
     if isinstance(model, models.Unigram):
+        # A Unigram model holds no unknown token but its id, and the backend does not show it.
         unk_id: int | None = backend_json(base_tokenizer)["model"]["unk_id"]
         return unk_id
     unk: str | None = model.unk_token

@@ -1,7 +1,7 @@
 """Fast Vocabulary Transfer: a base model with the domain vocabulary in place of its own."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -20,60 +20,14 @@ from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.families import family_of
 from worker.compression.transfer.embeddings import Method, RowMap, map_rows, pad_rows, row_map
 from worker.compression.transfer.partition import SOURCES, Partitions, partition_vocabulary
-from worker.compression.transfer.token_ids import id_map, move_token_ids
+from worker.compression.transfer.token_ids import IdMap, id_map, move_token_ids
 
+# From a base table (V_gen, width) to its domain table (V_in, width). The second argument fills
+# rows without a token; with None they are the mean of the table.
 TableMap = Callable[[Tensor, float | None], Tensor]
-IdMap = Callable[[int], int | None]
 
-NEVER = -1e4
-"""A bias under which a token is never predicted, within the range of float16."""
-
-
-def replace_vocabulary(model: PreTrainedModel, move: TableMap, new_id: IdMap) -> None:
-    """Put ``move(tensor, padding)`` in the place of each vocabulary tensor, wherever it is tied.
-
-    ``move`` takes and returns a table (V, width); biases are handed to it as (V, 1). ``padding``
-    is what rows without a token hold, the mean of the table where it is None: with the mean, the
-    logit of such a row is the mean of the others and never their maximum. Sizes and indices that
-    modules keep (``num_embeddings``, ``out_features``, ``padding_idx``) follow.
-    """
-    found = vocabulary_tensors(model)
-    tables = input_embeddings(model)
-    heads = [h for h in output_embeddings(model) if h.out_features == tables[0].num_embeddings]
-    moved = {id(t): move(t, None) for t in [*found.input_tables, *found.output_tables]}
-    moved |= {id(t): _move_bias(t, move) for t in found.biases}
-    _put_in_place(model, moved)
-    size = tables[0].weight.shape[0]
-    for table in tables:
-        table.num_embeddings = size
-    for head in heads:
-        head.out_features = size
-    for module in _token_readers(model, tables):
-        vars(module)["padding_idx"] = new_id(vars(module)["padding_idx"])
-
-
-def _token_readers(model: PreTrainedModel, tables: Sequence[nn.Module]) -> Iterator[nn.Module]:
-    """Yield the modules that know the pad token's id; a position table's index is a position."""
-    for module in model.modules():
-        is_other_table = isinstance(module, nn.Embedding) and module not in tables
-        if isinstance(vars(module).get("padding_idx"), int) and not is_other_table:
-            yield module
-
-
-def _move_bias(bias: Tensor, move: TableMap) -> Tensor:
-    return move(bias.reshape(-1, 1), NEVER).reshape(*bias.shape[:-1], -1)
-
-
-def _put_in_place(model: PreTrainedModel, moved: dict[int, Tensor]) -> None:
-    parameters: dict[int, nn.Parameter] = {}
-    for module in model.modules():
-        for name, old in list(module._parameters.items()):
-            if old is not None and id(old) in moved:
-                new = nn.Parameter(moved[id(old)], requires_grad=old.requires_grad)
-                setattr(module, name, parameters.setdefault(id(old), new))
-        for name, buffer in list(module._buffers.items()):
-            if buffer is not None and id(buffer) in moved:
-                setattr(module, name, moved[id(buffer)])
+# A bias under which a token is never predicted, within the range of float16.
+NEVER_PREDICTED = -1e4
 
 
 @dataclass(frozen=True)
@@ -120,10 +74,12 @@ def transfer_vocabulary(  # noqa: PLR0913, PLR0917
     family = family_of(base_tokenizer)
     length_of = (lambda piece: len(family.surface(piece))) if method == "wvt" else None
     rows = row_map(partitions, length_of, len(base_tokenizer))
-    size = -(-len(partitions) // pad_to_multiple_of) * pad_to_multiple_of
+    size = -(-len(partitions) // pad_to_multiple_of) * pad_to_multiple_of  # rounded up
     student = transplant(model, base_tokenizer, domain_tokenizer, rows, size, seed)
     progress(1.0, "vocabulary transferred")
-    return Transfer(student, partitions, count_sources(partitions))
+    counts = {source: int(partitions.where(source).sum()) for source in SOURCES}
+    unk_pieces = int(partitions.unk_pieces.sum())
+    return Transfer(student, partitions, TransferCounts(**counts, unk_pieces=unk_pieces))
 
 
 def transplant(  # noqa: PLR0913, PLR0917
@@ -134,30 +90,14 @@ def transplant(  # noqa: PLR0913, PLR0917
     size: int,
     seed: int,
 ) -> PreTrainedModel:
-    """Return a copy of ``model`` with vocabulary tensors of ``size`` rows made by a row map."""
-    _check_positions(model, base_tokenizer, domain_tokenizer)
+    """Return a copy of ``model`` with vocabulary tensors of ``size`` rows made by a row map.
 
-    def move(base: Tensor, padding: float | None) -> Tensor:
-        return pad_rows(map_rows(base, rows, seed), size, padding)
+    Raises:
+        UnsupportedModelError: the model keeps its vocabulary in a way that is not understood, or
+            counts positions from a token that has another id in the domain.
+        NonFiniteWeightsError: the base embeddings are not all finite numbers.
 
-    student = copy.deepcopy(model)
-    replace_vocabulary(student, move, id_map(base_tokenizer, domain_tokenizer))
-    move_token_ids(student, base_tokenizer, domain_tokenizer, size)
-    return student
-
-
-def count_sources(partitions: Partitions) -> TransferCounts:
-    """Count the partitions by source."""
-    counts = {source: int(partitions.where(source).sum()) for source in SOURCES}
-    return TransferCounts(**counts, unk_pieces=int(partitions.unk_pieces.sum()))
-
-
-def _check_positions(
-    model: PreTrainedModel,
-    base_tokenizer: PreTrainedTokenizerBase,
-    domain_tokenizer: PreTrainedTokenizerBase,
-) -> None:
-    """Refuse to move a token that the model finds by a fixed id to count positions."""
+    """
     for origin in position_origins(model):
         token = base_tokenizer.convert_ids_to_tokens(origin)
         if domain_tokenizer.convert_ids_to_tokens(origin) != token:
@@ -165,3 +105,57 @@ def _check_positions(
                 f"The model counts positions from {token}, id {origin}, which the domain "
                 "tokenizer has elsewhere: it has to come as early among the special tokens."
             )
+
+    def map_table(base: Tensor, padding: float | None) -> Tensor:
+        return pad_rows(map_rows(base, rows, seed), size, padding)
+
+    student = copy.deepcopy(model)
+    replace_vocabulary(student, map_table, id_map(base_tokenizer, domain_tokenizer))
+    move_token_ids(student, base_tokenizer, domain_tokenizer, size)
+    return student
+
+
+def replace_vocabulary(model: PreTrainedModel, map_table: TableMap, new_id: IdMap) -> None:
+    """Put the mapped tensor in the place of each vocabulary tensor, wherever it is tied.
+
+    ``map_table`` gets biases as (V, 1). Its padding is the mean of the table for tables, so that
+    the logit of a row without a token is the mean of the others and never their maximum, and
+    ``NEVER_PREDICTED`` for biases. Sizes and indices that modules keep (``num_embeddings``,
+    ``out_features``, ``padding_idx``) follow.
+    """
+    tensors = vocabulary_tensors(model)
+    tables = input_embeddings(model)
+    heads = [h for h in output_embeddings(model) if h.out_features == tables[0].num_embeddings]
+    new_tensors = {
+        id(table): map_table(table, None)
+        for table in [*tensors.input_tables, *tensors.output_tables]
+    }
+    for bias in tensors.biases:
+        column = map_table(bias.reshape(-1, 1), NEVER_PREDICTED)
+        new_tensors[id(bias)] = column.reshape(*bias.shape[:-1], -1)
+    _replace_tensors(model, new_tensors)
+
+    size = tables[0].weight.shape[0]
+    for table in tables:
+        table.num_embeddings = size
+    for head in heads:
+        head.out_features = size
+    for module in model.modules():
+        # The padding index of another table, such as the position table, is no token id.
+        is_other_table = isinstance(module, nn.Embedding) and module not in tables
+        padding_id = vars(module).get("padding_idx")
+        if isinstance(padding_id, int) and not is_other_table:
+            vars(module)["padding_idx"] = new_id(padding_id)
+
+
+def _replace_tensors(model: PreTrainedModel, new_tensors: dict[int, Tensor]) -> None:
+    """Replace parameters and buffers by their ``id``; tied parameters stay tied."""
+    parameters: dict[int, nn.Parameter] = {}
+    for module in model.modules():
+        for name, old in list(module._parameters.items()):
+            if old is not None and id(old) in new_tensors:
+                new = nn.Parameter(new_tensors[id(old)], requires_grad=old.requires_grad)
+                setattr(module, name, parameters.setdefault(id(old), new))
+        for name, buffer in list(module._buffers.items()):
+            if buffer is not None and id(buffer) in new_tensors:
+                setattr(module, name, new_tensors[id(buffer)])

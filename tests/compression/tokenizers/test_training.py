@@ -10,12 +10,15 @@ from tests.compression.conftest import domain_documents
 from worker.compression import (
     CorpusTooSmallError,
     LoadedModel,
+    UnknownKeepTokensError,
     VocabSizeAboveBaseError,
     VocabSizeBelowFloorError,
     load_tokenizer,
     measure_tokens,
+    resolve_keep_tokens,
     resolve_vocab_size,
     train_tokenizer,
+    train_tokenizers,
 )
 from worker.compression.tokenizers.tokenizer_json import backend_json
 
@@ -211,3 +214,77 @@ def test_training_can_be_aborted_in_every_phase(
 
         with pytest.raises(InterruptedError):
             train_tokenizer(uncased, lambda: documents, SIZE, progress=abort)
+
+
+def test_each_size_is_what_it_is_alone_from_one_reading(
+    uncased: PreTrainedTokenizerBase, documents: list[str]
+) -> None:
+    readings: list[int] = []
+
+    def texts() -> list[str]:
+        readings.append(1)
+        return documents
+
+    sizes = [140, 130, 150]
+    found = train_tokenizers(uncased, texts, sizes, keep_tokens=["##ing"])
+    assert len(readings) == 1
+    for size, tokenizer in zip(sizes, found, strict=True):
+        alone = train_tokenizer(uncased, lambda: documents, size, keep_tokens=["##ing"])
+        assert backend_json(tokenizer) == backend_json(alone)
+
+
+def test_multiword_tokens_take_their_places_from_the_others(
+    uncased: PreTrainedTokenizerBase, documents: list[str]
+) -> None:
+    found = train_tokenizers(uncased, lambda: documents, [140, 150], multiword=5)
+    assert [len(tokenizer) for tokenizer in found] == [140, 150]
+    for tokenizer in found:
+        tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+        assert [" " in token for token in tokens[-6:]] == [False] + [True] * 5
+        plain = train_tokenizer(uncased, lambda: documents, len(tokenizer) - 5)
+        assert tokens[:-5] == plain.convert_ids_to_tokens(list(range(len(plain))))
+
+
+def test_sizes_that_cannot_be(uncased: PreTrainedTokenizerBase, documents: list[str]) -> None:
+    with pytest.raises(VocabSizeAboveBaseError):
+        train_tokenizers(uncased, lambda: documents, [140, len(uncased) + 1], multiword=5)
+    with pytest.raises(VocabSizeBelowFloorError, match="no room"):
+        train_tokenizers(uncased, lambda: documents, [140, 5], multiword=5)
+
+
+def test_progress_goes_forward_only(uncased: PreTrainedTokenizerBase, documents: list[str]) -> None:
+    seen: list[float] = []
+    train_tokenizers(
+        uncased, lambda: documents, [140, 150], multiword=5, progress=lambda f, _: seen.append(f)
+    )
+    assert seen == sorted(seen)
+    assert 0 <= seen[0] < seen[-1] <= 1
+
+
+def test_tokens_are_meant_as_they_are_or_as_text(uncased: PreTrainedTokenizerBase) -> None:
+    wanted = ["##icity", "Patient", "[unused2]", "patient", "[UNK]"]
+    assert resolve_keep_tokens(uncased, wanted) == ["##icity", "patient", "[unused2]", "[UNK]"]
+    assert resolve_keep_tokens(uncased, []) == []
+
+
+def test_they_are_kept_whatever_the_corpus_says(
+    uncased: PreTrainedTokenizerBase, documents: list[str]
+) -> None:
+    kept = resolve_keep_tokens(uncased, ["##icity", "[unused7]"])
+    domain = train_tokenizer(uncased, lambda: documents, 140, keep_tokens=kept)
+    assert {"##icity", "[unused7]"} <= set(domain.get_vocab())
+    assert "[unused8]" not in domain.get_vocab()
+
+
+def test_all_others_are_named_with_their_pieces(uncased: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(UnknownKeepTokensError) as error:
+        resolve_keep_tokens(uncased, ["patient", "patients", "☃", "is in"])
+    assert error.value.code == "unknown_keep_tokens"
+    for part in ("'patients' (patient ##s)", "'☃' ([UNK])", "'is in' (is in)"):
+        assert part in str(error.value)
+    assert "'patient'" not in str(error.value)
+
+
+def test_a_long_list_is_cut(uncased: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(UnknownKeepTokensError, match="and 40 more"):
+        resolve_keep_tokens(uncased, [f"q{number:02}" for number in range(50)])

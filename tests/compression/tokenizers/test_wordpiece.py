@@ -4,8 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.compression.progress import silent
-from worker.compression.tokenizers.selection import LongestMatch, Usage, prune
-from worker.compression.tokenizers.words import ExpectedWord, expected_words, unseen_words
+from worker.compression.tokenizers.wordpiece import (
+    ExpectedWord,
+    LongestMatch,
+    Usage,
+    expected_words,
+    prune,
+    unseen_words,
+)
 
 ALPHABET = {"a", "b", "c", "##a", "##b", "##c"}
 RAW = st.sampled_from(["", "##"]).flatmap(
@@ -33,7 +39,7 @@ def pieces_of(expected: ExpectedWord, vocabulary: set[str]) -> int:
 
 
 def total(words: Sequence[ExpectedWord], vocabulary: set[str]) -> float:
-    return sum(word.number * pieces_of(word, vocabulary) for word in words)
+    return sum(word.frequency * pieces_of(word, vocabulary) for word in words)
 
 
 @given(EXPECTED, CANDIDATES)
@@ -70,11 +76,11 @@ def test_the_token_that_saves_fewest_pieces_goes_first() -> None:
 def test_rare_words_count_as_good_and_turing_expect() -> None:
     words = {"once": 1, "ones": 1, "only": 1, "a": 1, "twice": 2, "pair": 2, "often": 9}
     expected = expected_words(words)
-    seen = {word.word: word.number for word in expected if word.whole}
+    seen = {word.word: word.frequency for word in expected if word.whole}
     assert seen["once"] == 2 * 2 / 4
     assert seen["twice"] == 2
     assert seen["often"] == 9
-    assert [(w.word, w.number) for w in expected if not w.whole] == [
+    assert [(w.word, w.frequency) for w in expected if not w.whole] == [
         ("once", 1.0),
         ("ones", 1.0),
         ("only", 1.0),
@@ -87,7 +93,7 @@ def test_unseen_words_of_the_base_count_as_good_and_turing_expect() -> None:
     base_words = ["once", "ones", "often", "twice", *unseen, "rarer", "rare", "rarest"]
     found = unseen_words(words, base_words)
     # Of the first thousand words two were seen once and 996 never; of the others none.
-    assert {word: number for word, number, _ in found} == dict.fromkeys([*unseen, "rarer"], 2 / 996)
+    assert {word: count for word, count, _ in found} == dict.fromkeys([*unseen, "rarer"], 2 / 996)
     assert [w.word for w in expected_words(words, base_words) if not w.whole] == ["only"]
 
 

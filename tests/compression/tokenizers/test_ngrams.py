@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.compression.progress import silent
-from worker.compression.tokenizers.multiword import (
+from worker.compression.tokenizers.ngrams import (
     LONGEST,
     choose_ngrams,
     read_runs,
