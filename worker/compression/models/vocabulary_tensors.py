@@ -65,7 +65,7 @@ def input_embeddings(model: PreTrainedModel) -> list[nn.Embedding]:
         try:
             modules.append(inner.get_input_embeddings())
         except NotImplementedError:
-            # Heads that are models themselves may have no embeddings of their own.
+            # Models without token embeddings, such as those of images, raise.
             continue
     distinct = _distinct(modules)
     tables = [module for module in distinct if isinstance(module, nn.Embedding)]

@@ -31,7 +31,7 @@ _REPORT_EVERY_CHOICES = 100
 # Ends a run of words, so that no n-gram goes beyond it.
 _BREAK = -1
 
-# From a text to its runs: the words that stand one space apart, with nothing else between.
+# From a text to its runs: words with one space, and nothing else, between them.
 SplitRuns = Callable[[str], Iterable[list[str]]]
 
 
@@ -108,7 +108,7 @@ def repeated_ngrams(runs: WordRuns) -> Iterator[NGrams]:
         ngram_at = np.full(len(ngram_at) - 1, _BREAK)
         ngram_at[starts] = renumbered[key_index]
 
-        # Sorted by number, breaks first: the places of one n-gram stand together, in order.
+        # Sorted by number, breaks first: the places of one n-gram are neighbours, in order.
         places = np.argsort(ngram_at, kind="stable")[np.count_nonzero(ngram_at == _BREAK) :]
         bounds = np.concatenate([[0], np.cumsum(counts[repeated])])
         words = ids[starts[first[repeated]][:, None] + np.arange(length)]
@@ -123,7 +123,7 @@ class Segmentation:
     """
 
     def __init__(self, ids: Ints, pieces: Ints) -> None:
-        # A break is -1, which stands for the zero at the end.
+        # The id of a break, -1, indexes the zero appended at the end.
         self._tokens = np.append(pieces, 0)[ids]
         self._begins = np.ones(len(ids), dtype=bool)
 

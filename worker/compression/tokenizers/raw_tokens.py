@@ -14,10 +14,10 @@ from tokenizers import Tokenizer
 
 Ints = NDArray[np.int64]
 
-# Characters that stand for nothing: one that no token uses can separate tokens.
+# Characters without a meaning: one that no token uses can separate tokens.
 _PRIVATE_USE = range(0xE000, 0x110000)
 
-# Tokens per text that is encoded: long texts cost memory, short ones a call each.
+# Tokens joined into one text: several texts are encoded in parallel.
 _TOKENS_PER_TEXT = 2000
 
 _NO_IDS: Ints = np.empty(0, dtype=np.int64)

@@ -144,7 +144,7 @@ def _character_counts(words: WordCounts) -> Counter[str]:
 
 
 class UnigramTrainer:
-    """K pieces with their log-probabilities, of which the corpus keeps the ones it needs.
+    """K pieces with their log-probabilities, dropped until as many are left as are wanted.
 
     ``scores`` (K,) are log-probabilities, ``alive`` (K,) marks the pieces that are left and
     ``required`` (K,) those that are never dropped. ``counts`` (W,) are those of the W words.

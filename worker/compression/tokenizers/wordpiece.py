@@ -295,7 +295,7 @@ class Usage:
     def _extra_pieces(self, index: int, token: str) -> float:
         word, frequency, whole = self.words[index]
         pieces = self.pieces[index]
-        # Longest match goes from the left: what stands before the token stays as it is.
+        # Longest match goes from the left: pieces before the token stay as they are.
         before = pieces.index(token)
         start = sum(self.matcher.length(piece, i) for i, piece in enumerate(pieces[:before]))
         if start == 0 and not whole:
