@@ -75,8 +75,15 @@ class Module:
 
 
 def read_modules(root: Path) -> list[Module]:
-    """Read every module of the project's packages, in the order of their paths."""
+    """Read every module of the project's packages, in the order of their paths.
+
+    Raises:
+        SystemExit: there is none.
+
+    """
     paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    if not paths:
+        raise SystemExit(f"{root} has no modules in {' or '.join(PACKAGES)}: name a checkout.")
     return [_module(path, root) for path in paths]
 
 

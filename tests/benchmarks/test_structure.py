@@ -172,3 +172,8 @@ def test_it_runs_on_several_checkouts(root: Path) -> None:
     assert f"| engine | {root} | {root} |" in printed
     assert printed.count("- folders: app.jobs and app.store") == 2
     assert printed.count("- cycle: app.jobs.names, app.store.table") == 2
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="name a checkout"):
+        measure(tmp_path)
