@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from app.base_models.checks import TOKENIZER_TYPES
+from app.contract.architectures import TOKENIZER_MODELS
 from tests.compression.tokenizers.bases import (
     BASES,
     LOSSLESS,
@@ -68,7 +68,7 @@ def ordinary_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 
 
 def test_the_service_accepts_the_types_that_the_families_handle() -> None:
-    assert set(TOKENIZER_TYPES) == {family.model_type for family in TOKENIZER_FAMILIES.values()}
+    assert set(TOKENIZER_MODELS) == {family.model_type for family in TOKENIZER_FAMILIES.values()}
 
 
 def test_every_family_of_the_registry_is_tested_here(uncased: PreTrainedTokenizerBase) -> None:
