@@ -1,11 +1,11 @@
-"""Documents out of an uploaded file: text, JSONL, CSV/TSV, Parquet, records, maybe compressed."""
+"""Read the documents of an uploaded file, whatever its format and compression."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from app.contract.errors import UserFault
-from app.corpora.formats.blocks import Limits, read_blocks
+from app.corpora.formats.compression import Limits, read_blocks
+from app.corpora.formats.delimited import read_delimited
 from app.corpora.formats.jsonl import Row, read_jsonl, read_records
 from app.corpora.formats.jsonl import read_rows as rows_of
 from app.corpora.formats.layout import (
@@ -15,8 +15,8 @@ from app.corpora.formats.layout import (
     Layout,
 )
 from app.corpora.formats.parquet import read_parquet
-from app.corpora.formats.separated import read_separated
 from app.corpora.formats.text import read_text
+from app.contract.errors import UserFault
 
 __all__ = [
     "Compression",
@@ -34,7 +34,7 @@ ROW_FORMATS = ("records", "jsonl")
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a corpus file holds."""
+    """Say what a corpus file holds."""
 
     layout: Layout
     documents: int
@@ -42,7 +42,7 @@ class Inspection:
 
 
 def read_documents(file: BinaryIO, layout: Layout, limits: Limits | None = None) -> Iterator[str]:
-    """Each document in turn; never more than a chunk of the file is held.
+    """Yield each document in turn; never more than a chunk of the file is held.
 
     In `text`, a document is a line that is not blank, in `records` a line with an object; elsewhere
     it is a row's text field.
@@ -53,7 +53,7 @@ def read_documents(file: BinaryIO, layout: Layout, limits: Limits | None = None)
 
 
 def read_rows(file: BinaryIO, layout: Layout) -> Iterator[tuple[int, Row]]:
-    """Each object of a file of one of `ROW_FORMATS`, with the number of its line."""
+    """Yield each object of a file of one of `ROW_FORMATS`, with the number of its line."""
     return rows_of(read_blocks(file, layout.compression, None))
 
 
@@ -91,5 +91,5 @@ def _open(file: BinaryIO, layout: Layout, limits: Limits | None) -> tuple[Layout
             field = layout.text_field or DEFAULT_TEXT_FIELD
             documents = read_jsonl(blocks, field)
         else:
-            field, documents = read_separated(blocks, layout.format, layout.text_field)
+            field, documents = read_delimited(blocks, layout.format, layout.text_field)
     return replace(layout, text_field=field), filter(str.strip, documents)

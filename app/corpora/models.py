@@ -1,4 +1,4 @@
-"""The table of uploaded corpora."""
+"""Define the table of uploaded corpora."""
 
 from datetime import datetime
 from typing import cast
@@ -12,7 +12,7 @@ from app.ids import new_id
 
 
 class Corpus(Base):
-    """An uploaded corpus; its bytes lie, as sent, in blob storage under `blob_key`."""
+    """Keep an uploaded corpus; its bytes lie, as sent, in blob storage under `blob_key`."""
 
     __tablename__ = "corpora"
 
@@ -29,7 +29,7 @@ class Corpus(Base):
 
     @property
     def layout(self) -> Layout:
-        """How to read the file."""
+        """Say how to read the file."""
         return Layout(
             cast(Format, self.format), cast(Compression | None, self.compression), self.text_field
         )

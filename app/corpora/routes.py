@@ -1,4 +1,4 @@
-"""The calls on corpora."""
+"""Answer the calls on corpora."""
 
 from typing import Annotated, Any
 
@@ -67,7 +67,7 @@ async def create(  # noqa: PLR0913, PLR0917
 
 @router.get("", operation_id="list_corpora", summary="List corpora", responses=problems(400))
 def list_corpora(db: DatabaseDep, page: PageDep) -> Page[CorpusOut]:
-    """Newest first."""
+    """List the newest first."""
     with db.read() as session:
         rows, has_more = service.list_page(session, page)
     return Page(data=[CorpusOut.model_validate(row) for row in rows], has_more=has_more)
@@ -81,7 +81,7 @@ def list_corpora(db: DatabaseDep, page: PageDep) -> Page[CorpusOut]:
     responses=problems(404),
 )
 def get(db: DatabaseDep, corpus_id: CorpusId) -> Corpus:
-    """What is known of the file; the file itself cannot be read back."""
+    """Show what is known of the file; the file itself cannot be read back."""
     with db.read() as session:
         return service.find(session, corpus_id)
 
@@ -94,7 +94,7 @@ def get(db: DatabaseDep, corpus_id: CorpusId) -> Corpus:
     responses=problems(404, 409),
 )
 def delete(db: DatabaseDep, blobs: BlobsDep, corpus_id: CorpusId) -> None:
-    """Refused while a job that is not over reads it; results of jobs stay."""
+    """Delete it, unless a job that is not over reads it; results of jobs stay."""
     with db.write() as session:
         corpus = service.delete(session, corpus_id)
     blobs.delete_all(corpus.blob_prefix)

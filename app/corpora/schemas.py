@@ -1,4 +1,4 @@
-"""Corpora as clients see them."""
+"""Describe corpora as clients see them."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,7 +10,7 @@ from app.ids import PRINTABLE
 
 
 class CorpusOptions(BaseModel):
-    """What may be said about an upload, as form fields or query parameters."""
+    """Say how an upload is to be read, as form fields or query parameters."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,7 @@ class CorpusOptions(BaseModel):
 
 
 class CorpusOut(BaseModel):
-    """An uploaded corpus."""
+    """Describe an uploaded corpus."""
 
     model_config = ConfigDict(
         from_attributes=True,

@@ -1,4 +1,4 @@
-"""Corpora: taking one in, finding, listing and deleting them."""
+"""Take in corpora, find, list and delete them."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, closing
@@ -14,13 +14,12 @@ from starlette.concurrency import run_in_threadpool
 from app.blobs import Blobs
 from app.contract.states import ACTIVE
 from app.corpora.documents import Inspection, Layout, checked, inspect
-from app.corpora.formats.blocks import Limits
-from app.corpora.formats.layout import HEAD, detect_layout
+from app.corpora.formats.compression import Limits
+from app.corpora.formats.layout import detect_layout
 from app.corpora.formats.text import TextCounter
 from app.corpora.models import Corpus
-from app.corpora.multipart import FormShape
 from app.corpora.schemas import CorpusOptions
-from app.corpora.uploads import Upload, receive_upload
+from app.corpora.uploads import FormShape, Upload, receive_upload
 from app.errors import ConflictError, NotFoundError, UnprocessableError, field_errors
 from app.ids import new_id
 from app.jobs.models import Job, reads
@@ -30,7 +29,7 @@ from app.settings import Settings
 
 @dataclass(frozen=True)
 class ReceivedCorpus:
-    """A corpus whose file lies in blob storage; `row` is still to be added to the database."""
+    """Hold a corpus whose file lies in blob storage; `row` is still to be added to the database."""
 
     row: Corpus
     fields: dict[str, str]
@@ -64,10 +63,9 @@ async def received_corpus(  # noqa: PLR0913
             observe=counter.feed,
         )
         options = _options(options or CorpusOptions(), upload.fields)
-        head = await run_in_threadpool(_head, blobs, row)
-        layout = detect_layout(head, options.format, options.text_field, upload.filename)
+        layout = detect_layout(upload.head, options.format, options.text_field, upload.filename)
         if layout == Layout("text"):
-            held = await run_in_threadpool(_counted, counter, upload.bytes, limits)
+            held = await run_in_threadpool(_counted, counter, upload.size, limits)
         else:
             held = await run_in_threadpool(_inspected, blobs, row, layout, limits)
         _fill(row, options.name, upload, held)
@@ -79,7 +77,7 @@ async def received_corpus(  # noqa: PLR0913
 
 
 def find(session: Session, corpus_id: str, *, lock: bool = False) -> Corpus:
-    """The corpus of this id; raises a 404 problem. Locked, no job can be submitted on it."""
+    """Find the corpus of this id, or raise a 404 problem. Locked, it takes no new job."""
     corpus = session.get(Corpus, corpus_id, with_for_update=lock)
     if corpus is None:
         raise NotFoundError(
@@ -90,7 +88,7 @@ def find(session: Session, corpus_id: str, *, lock: bool = False) -> Corpus:
 
 
 def list_page(session: Session, page: PageQuery) -> tuple[Sequence[Corpus], bool]:
-    """A page of the corpora, newest first, and whether more follow."""
+    """Return a page of the corpora, newest first, and whether more follow."""
     return fetch_page(session, select(Corpus), Corpus.id, page)
 
 
@@ -117,25 +115,20 @@ def _options(options: CorpusOptions, fields: dict[str, str]) -> CorpusOptions:
         raise UnprocessableError("invalid_request", detail, errors=errors) from error
 
 
-def _head(blobs: Blobs, row: Corpus) -> bytes:
-    with closing(blobs.reader(row.blob_key)) as file:
-        return bytes(file.read(HEAD))
-
-
 def _inspected(blobs: Blobs, row: Corpus, layout: Layout, limits: Limits) -> Inspection:
     with closing(blobs.reader(row.blob_key)) as file:
         return inspect(file, layout, limits)
 
 
 def _counted(counter: TextCounter, size: int, limits: Limits) -> Inspection:
-    """What was counted while plain text arrived, so that it is not read again."""
+    """Return what was counted while plain text arrived, so that it is not read again."""
     limits.check(size, size)
     counter.finish()
     return checked(Inspection(Layout("text"), counter.documents, counter.characters))
 
 
 def _fill(row: Corpus, name: str | None, upload: Upload, held: Inspection) -> None:
-    row.name, row.bytes, row.sha256 = name, upload.bytes, upload.sha256
+    row.name, row.bytes, row.sha256 = name, upload.size, upload.sha256
     row.format, row.compression = held.layout.format, held.layout.compression
     row.text_field = held.layout.text_field
     row.documents, row.characters = held.documents, held.characters

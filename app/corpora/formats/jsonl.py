@@ -1,18 +1,18 @@
-"""JSON lines: an object a line, of which a document is the text field or the whole."""
+"""Read JSON lines: an object a line, of which a document is the text field or the whole."""
 
 from collections.abc import Iterable, Iterator
 
 import orjson
 
-from app.contract.errors import UserFault
 from app.corpora.formats.layout import DEFAULT_TEXT_FIELD, missing_text_field
-from app.corpora.formats.lines import read_lines
+from app.corpora.formats.text import read_lines
+from app.contract.errors import UserFault
 
 Row = dict[str, object]
 
 
 def read_jsonl(blocks: Iterable[bytes], text_field: str | None) -> Iterator[str]:
-    """Each object's text; blank lines and nulls are passed over."""
+    """Yield each object's text; blank lines and nulls are passed over."""
     wanted = text_field or DEFAULT_TEXT_FIELD
     for number, row in read_rows(blocks):
         text = _text_of(row, number, wanted)
@@ -21,14 +21,14 @@ def read_jsonl(blocks: Iterable[bytes], text_field: str | None) -> Iterator[str]
 
 
 def read_records(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Each line that holds an object, whatever its fields; blank lines are passed over."""
+    """Yield each line that holds an object, whatever its fields; blank lines are passed over."""
     for number, line in _lines(blocks):
         _parse(line, number)
         yield line.strip()
 
 
 def read_rows(blocks: Iterable[bytes]) -> Iterator[tuple[int, Row]]:
-    """Each object with the number of its line, from 1; blank lines are passed over."""
+    """Yield each object with the number of its line, from 1; blank lines are passed over."""
     return ((number, _parse(line, number)) for number, line in _lines(blocks))
 
 

@@ -1,4 +1,4 @@
-"""How a corpus file is to be read, and how to tell it from the file."""
+"""Tell how a corpus file is to be read."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -30,7 +30,7 @@ WITHOUT_TEXT_FIELD = {
 
 @dataclass(frozen=True)
 class Layout:
-    """How to read a corpus file."""
+    """Say how to read a corpus file."""
 
     format: Format
     compression: Compression | None = None
@@ -62,7 +62,7 @@ def detect_layout(
 
 
 def choose_text_field(columns: list[str], text_field: str | None) -> str:
-    """The column to read: the one asked for, else `text`, else the only one."""
+    """Choose the column to read: the one asked for, else `text`, else the only one."""
     wanted = text_field or DEFAULT_TEXT_FIELD
     if text_field is None and len(columns) == 1:
         wanted = columns[0]
@@ -72,7 +72,7 @@ def choose_text_field(columns: list[str], text_field: str | None) -> str:
 
 
 def missing_text_field(wanted: str, names: list[str], where: str) -> UserFault:
-    """The fault of a column or key that is not there, naming those that are."""
+    """Make the fault of a column or key that is not there, naming those that are."""
     shown = ", ".join(repr(name[:80]) for name in names[:20]) or "none"
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return UserFault(

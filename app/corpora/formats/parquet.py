@@ -1,4 +1,4 @@
-"""Parquet: a document is the text column of a row, read a batch at a time."""
+"""Read Parquet: a document is the text column of a row, read a batch at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from app.contract.errors import UserFault
-from app.corpora.formats.blocks import BLOCK, CountingFile, Limits
+from app.corpora.formats.compression import BLOCK, CountingFile, Limits
 from app.corpora.formats.layout import choose_text_field
+from app.contract.errors import UserFault
 
 BATCH_ROWS = 16
 """Few: a dictionary may unfold a few bytes into a long text in each row."""
@@ -19,7 +19,7 @@ BATCH_ROWS = 16
 def read_parquet(
     file: BinaryIO, text_field: str | None, limits: Limits | None
 ) -> tuple[str, Iterator[str]]:
-    """The column that is read, and its values."""
+    """Return the column that is read, and its values."""
     source = CountingFile(file)
     with _refusing(source):
         table = pq.ParquetFile(source, buffer_size=BLOCK)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.contract.errors import UserFault
 from app.corpora.documents import Compression, Format, Layout, inspect, read_documents, read_rows
-from app.corpora.formats.blocks import Limits
+from app.corpora.formats.compression import Limits
 from app.corpora.formats.text import TextCounter, read_text
 from tests.app.corpora.encodings import BitsFile, compress, encode
 

@@ -1,4 +1,4 @@
-"""A corpus file as blocks of decompressed bytes, within limits."""
+"""Read a corpus file as blocks of decompressed bytes, within limits."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """What a corpus may decompress to."""
+    """Bound what a corpus may decompress to."""
 
     max_bytes: int
     max_ratio: int
@@ -41,7 +41,7 @@ class Limits:
 
 
 class CountingFile:
-    """A file for Arrow to read: counts what was read, and tells its own failures from bad data."""
+    """Count what Arrow reads of a file, and tell the file's own failures from bad data."""
 
     closed = False
 
@@ -78,7 +78,7 @@ class CountingFile:
 def read_blocks(
     file: BinaryIO, compression: Compression | None, limits: Limits | None
 ) -> Iterator[bytes]:
-    """The decompressed bytes; a broken archive raises `UserFault`."""
+    """Yield the decompressed bytes; a broken archive raises `UserFault`."""
     source = CountingFile(file)
     blocks = _plain(source) if compression is None else _decompress(source, compression)
     decompressed = 0

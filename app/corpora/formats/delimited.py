@@ -1,22 +1,22 @@
-"""CSV and TSV with a header row: a document is the text column of a row."""
+"""Read CSV and TSV with a header row: a document is the text column of a row."""
 
 import csv
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from app.contract.errors import UserFault
 from app.corpora.formats.layout import choose_text_field
-from app.corpora.formats.lines import MAX_LINE_BYTES, read_lines
+from app.corpora.formats.text import MAX_LINE_BYTES, read_lines
+from app.contract.errors import UserFault
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 csv.field_size_limit(MAX_LINE_BYTES)
 
 
-def read_separated(
+def read_delimited(
     blocks: Iterable[bytes], kind: Literal["csv", "tsv"], text_field: str | None
 ) -> tuple[str, Iterator[str]]:
-    """The column that is read, and its values."""
+    """Return the column that is read, and its values."""
     rows = _rows(read_lines(blocks), kind)
     _, header = next(rows, (0, []))
     column = choose_text_field(header, text_field) if header else text_field or ""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.corpora.multipart import FileForm, FormShape
+from app.corpora.uploads import FileForm, FormShape
 from app.errors import ProblemError
 
 SHAPE = FormShape("file", frozenset({"name", "format"}))
