@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     max_compression_ratio: int = Field(
         200, gt=1, description="Decompressed over compressed size above which a corpus is refused."
     )
+    max_skipped_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the rows of a corpus that may lack text; with more of them it is "
+        "refused, since then another field is meant.",
+    )
 
     lease_seconds: float = Field(
         60, gt=0, description="How long a claimed job stays its worker's without a heartbeat."
