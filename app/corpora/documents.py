@@ -1,21 +1,26 @@
 """Read the documents of an uploaded file, whatever its format and compression."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import BinaryIO
 
-from app.corpora.formats.compression import Limits, read_blocks
-from app.corpora.formats.delimited import read_delimited
-from app.corpora.formats.jsonl import Row, read_jsonl, read_records
-from app.corpora.formats.jsonl import read_rows as rows_of
-from app.corpora.formats.layout import (
-    DEFAULT_TEXT_FIELD,
-    Compression,
-    Format,
-    Layout,
+from app.corpora.formats.compression import Compression, Limits, read_blocks
+from app.corpora.formats.delimited import Shape, find_delimiter, find_quoting, read_delimited
+from app.corpora.formats.jsonl import (
+    Row,
+    find_text_field,
+    is_json_lines,
+    read_json_texts,
+    read_records,
 )
+from app.corpora.formats.jsonl import (
+    read_rows as rows_of,
+)
+from app.corpora.formats.layout import Format, Layout, Quoting
 from app.corpora.formats.parquet import read_parquet
-from app.corpora.formats.text import read_text
+from app.corpora.formats.skipped import Skipped
+from app.corpora.formats.text import encoding_of, read_lines, read_text
 from app.contract.errors import UserFault
 
 __all__ = [
@@ -23,48 +28,55 @@ __all__ = [
     "Format",
     "Inspection",
     "Layout",
+    "Quoting",
     "Row",
     "inspect",
     "read_documents",
     "read_rows",
 ]
 
-ROW_FORMATS = ("records", "jsonl")
+ROW_FORMATS = ("records", "jsonl", "json")
+PREVIEWED = 3
+PREVIEW_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """Say what a corpus file holds."""
+    """Say what a corpus file holds, and how it was read."""
 
     layout: Layout
     documents: int
     characters: int
+    encoding: str | None = None
+    """None of Parquet, which is no text."""
+    skipped: int = 0
+    skipped_lines: list[int] = field(default_factory=list)
+    """The first ones: numbers of lines, of rows in Parquet, of entries in a JSON array."""
+    preview: list[str] = field(default_factory=list)
 
 
 def read_documents(file: BinaryIO, layout: Layout, limits: Limits | None = None) -> Iterator[str]:
     """Yield each document in turn; never more than a chunk of the file is held.
 
-    In `text`, a document is a line that is not blank, in `records` a line with an object; elsewhere
-    it is a row's text field.
-    Raises `UserFault` where the file is not what the layout says.
+    In `text`, a document is a line that is not blank, in `records` an object; elsewhere it is a
+    row's text field, and rows without text are passed over. Raises `UserFault` where the file is
+    not what the layout says.
     """
-    _, documents = _open(file, layout, limits)
-    return documents
+    if layout.format in {"csv", "tsv"} and not (layout.delimiter and layout.quoting):
+        layout = _inspect_table(file, layout, limits).layout
+    return _open(file, _completed(file, layout), limits, Skipped())[1]
 
 
 def read_rows(file: BinaryIO, layout: Layout) -> Iterator[tuple[int, Row]]:
-    """Yield each object of a file of one of `ROW_FORMATS`, with the number of its line."""
+    """Yield each object of a file of one of `ROW_FORMATS`, with its number."""
     return rows_of(read_blocks(file, layout.compression, None))
 
 
 def inspect(file: BinaryIO, layout: Layout, limits: Limits) -> Inspection:
-    """Read a whole corpus once, to refuse a bad one and to count a good one."""
-    layout, documents = _open(file, layout, limits)
-    count = characters = 0
-    for document in documents:
-        count += 1
-        characters += len(document)
-    return checked(Inspection(layout, count, characters))
+    """Read a whole corpus, to refuse a bad one and to describe a good one."""
+    if layout.format in {"csv", "tsv"} and not (layout.delimiter and layout.quoting):
+        return checked(_inspect_table(file, layout, limits))
+    return checked(_measure(file, _completed(file, layout), limits))
 
 
 def checked(inspection: Inspection) -> Inspection:
@@ -77,19 +89,88 @@ def checked(inspection: Inspection) -> Inspection:
     return inspection
 
 
-def _open(file: BinaryIO, layout: Layout, limits: Limits | None) -> tuple[Layout, Iterator[str]]:
-    field: str | None
+def preview_of_text(head: bytes) -> list[str]:
+    """Return the first documents of plain text, cut short, by the first bytes of the file."""
+    try:
+        return [shortened(line) for line in islice(read_text([head]), PREVIEWED)]
+    except UserFault:  # the first line is longer than the head, and cut within a character
+        return [shortened(head[: 2 * PREVIEW_CHARACTERS].decode("utf-8", "ignore").lstrip())]
+
+
+def shortened(document: str) -> str:
+    """Cut a document short; a NUL, which not every database takes, is shown as U+FFFD."""
+    shown = document[:PREVIEW_CHARACTERS].replace("\0", "\ufffd")
+    return shown + "…" if len(document) > PREVIEW_CHARACTERS else shown
+
+
+def _completed(file: BinaryIO, layout: Layout) -> Layout:
+    """Find out of JSON what its layout leaves open."""
+    if layout.format not in {"jsonl", "json"}:
+        return layout
+    is_lines = is_json_lines(_blocks(file, layout, None))
+    layout = replace(layout, format="jsonl" if is_lines else "json")
+    if layout.text_field is None:
+        layout = replace(layout, text_field=find_text_field(_blocks(file, layout, None)))
+    return layout
+
+
+def _inspect_table(file: BinaryIO, layout: Layout, limits: Limits | None) -> Inspection:
+    """Find the delimiter and the quoting of a table, and what it holds when read so."""
+
+    def lines() -> Iterator[str]:
+        return read_lines(_blocks(file, layout, limits))
+
+    def measure(layout: Layout, shape: Shape) -> Inspection:
+        return _measure(file, layout, limits, shape)
+
+    if layout.delimiter is None:
+        layout = replace(layout, delimiter=find_delimiter(lines(), layout))
+    return find_quoting(lines, layout, measure)
+
+
+def _measure(
+    file: BinaryIO, layout: Layout, limits: Limits | None, shape: Shape | None = None
+) -> Inspection:
+    skipped = Skipped()
+    layout, documents = _open(file, layout, limits, skipped, shape)
+    count = characters = 0
+    preview = []
+    for document in documents:
+        if count < PREVIEWED:
+            preview.append(shortened(document))
+        count += 1
+        characters += len(document)
+    if limits:
+        skipped.check(count, layout.text_field, limits.max_skipped_share)
+    encoding = None
+    if layout.format != "parquet":
+        encoding = encoding_of(_blocks(file, layout, None))
+    return Inspection(layout, count, characters, encoding, skipped.count, skipped.first, preview)
+
+
+def _open(
+    file: BinaryIO,
+    layout: Layout,
+    limits: Limits | None,
+    skipped: Skipped,
+    shape: Shape | None = None,
+) -> tuple[Layout, Iterator[str]]:
+    name: str | None
     if layout.format == "parquet":
-        field, documents = read_parquet(file, layout.text_field, limits)
-    else:
-        blocks = read_blocks(file, layout.compression, limits)
-        if layout.format == "text":
-            return layout, read_text(blocks)
-        if layout.format == "records":
-            return layout, read_records(blocks)
-        if layout.format == "jsonl":
-            field = layout.text_field or DEFAULT_TEXT_FIELD
-            documents = read_jsonl(blocks, field)
-        else:
-            field, documents = read_delimited(blocks, layout.format, layout.text_field)
-    return replace(layout, text_field=field), filter(str.strip, documents)
+        file.seek(0)
+        name, documents = read_parquet(file, layout.text_field, limits, skipped)
+        return replace(layout, text_field=name), documents
+    blocks = _blocks(file, layout, limits)
+    if layout.format == "text":
+        return layout, read_text(blocks)
+    if layout.format == "records":
+        return layout, read_records(blocks)
+    if layout.format in {"jsonl", "json"}:
+        return layout, read_json_texts(blocks, layout.text_field, skipped)
+    name, documents = read_delimited(read_lines(blocks), layout, skipped, shape)
+    return replace(layout, text_field=name), documents
+
+
+def _blocks(file: BinaryIO, layout: Layout, limits: Limits | None) -> Iterator[bytes]:
+    file.seek(0)
+    return read_blocks(file, layout.compression, limits)

@@ -1,12 +1,13 @@
 """Define the table of uploaded corpora."""
 
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.corpora.formats.layout import Compression, Format, Layout
+from app.corpora.formats.compression import Compression
+from app.corpora.formats.layout import Format, Layout, Quoting
 from app.db import Base, now
 from app.ids import new_id
 
@@ -21,17 +22,27 @@ class Corpus(Base):
     format: Mapped[str]
     compression: Mapped[str | None]
     text_field: Mapped[str | None]
+    delimiter: Mapped[str | None]
+    quoting: Mapped[str | None]
+    encoding: Mapped[str | None]
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
     documents: Mapped[int] = mapped_column(BigInteger)
     characters: Mapped[int] = mapped_column(BigInteger)
+    skipped: Mapped[int] = mapped_column(BigInteger, default=0)
+    skipped_lines: Mapped[list[Any]] = mapped_column(default=list)
+    preview: Mapped[list[Any]] = mapped_column(default=list)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     @property
     def layout(self) -> Layout:
         """Say how to read the file."""
         return Layout(
-            cast(Format, self.format), cast(Compression | None, self.compression), self.text_field
+            cast(Format, self.format),
+            cast(Compression | None, self.compression),
+            self.text_field,
+            self.delimiter,
+            cast(Quoting | None, self.quoting),
         )
 
     @property

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.corpora import service
+from app.corpora.formats.layout import FORMAT_MEDIA_TYPES
 from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOptions, CorpusOut
 from app.db import Database
@@ -30,7 +31,10 @@ UPLOAD_BODY: dict[str, Any] = {
                     "properties": {"file": FILE, **OPTIONS},
                 }
             },
-            "application/octet-stream": {"schema": FILE},
+            **{
+                type_: {"schema": FILE}
+                for type_ in ("application/octet-stream", *FORMAT_MEDIA_TYPES)
+            },
         },
     }
 }
@@ -55,9 +59,10 @@ async def create(  # noqa: PLR0913, PLR0917
 ) -> Corpus:
     """Send the file as the field `file` of a form, or as the raw body with query parameters.
 
-    Text (a document a line), JSON lines, CSV or TSV with a header row, or Parquet; plain or
-    compressed with gzip or zstd. Labelled data for `evaluation.task` are `records`, JSON objects of
-    any fields, a line each. The whole file is checked before it is accepted.
+    Text (a document a line), JSON lines, a JSON array, CSV or TSV with a header row, or Parquet;
+    plain or compressed with gzip or zstd. Labelled data for `evaluation.task` are `records`, JSON
+    objects of any fields, a line each. The whole file is checked before it is accepted; the answer
+    says how it was read and shows the first documents.
     """
     async with service.received_corpus(request, blobs, settings, options=options) as received:
         await run_in_threadpool(_save, db, received.row)

@@ -12,17 +12,17 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from app.blobs import Blobs
-from app.contract.states import ACTIVE
-from app.corpora.documents import Inspection, Layout, checked, inspect
+from app.corpora.documents import Inspection, Layout, checked, inspect, preview_of_text
 from app.corpora.formats.compression import Limits
-from app.corpora.formats.layout import detect_layout
+from app.corpora.formats.layout import Hints, detect_layout
 from app.corpora.formats.text import TextCounter
 from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOptions
 from app.corpora.uploads import FormShape, Upload, receive_upload
 from app.errors import ConflictError, NotFoundError, UnprocessableError, field_errors
-from app.ids import new_id
+from app.ids import is_id, new_id
 from app.jobs.models import Job, reads
+from app.contract.states import ACTIVE
 from app.pagination import PageQuery, fetch_page
 from app.settings import Settings
 
@@ -63,9 +63,11 @@ async def received_corpus(  # noqa: PLR0913
             observe=counter.feed,
         )
         options = _options(options or CorpusOptions(), upload.fields)
-        layout = detect_layout(upload.head, options.format, options.text_field, upload.filename)
+        hints = Hints(options.format, options.text_field, upload.filename, upload.media_type)
+        whole = upload.size == len(upload.head)
+        layout = await run_in_threadpool(detect_layout, upload.head, whole, hints)
         if layout == Layout("text"):
-            held = await run_in_threadpool(_counted, counter, upload.size, limits)
+            held = await run_in_threadpool(_counted, counter, upload, limits)
         else:
             held = await run_in_threadpool(_inspected, blobs, row, layout, limits)
         _fill(row, options.name, upload, held)
@@ -78,7 +80,7 @@ async def received_corpus(  # noqa: PLR0913
 
 def find(session: Session, corpus_id: str, *, lock: bool = False) -> Corpus:
     """Find the corpus of this id, or raise a 404 problem. Locked, it takes no new job."""
-    corpus = session.get(Corpus, corpus_id, with_for_update=lock)
+    corpus = session.get(Corpus, corpus_id, with_for_update=lock) if is_id(corpus_id) else None
     if corpus is None:
         raise NotFoundError(
             "corpus_not_found",
@@ -120,15 +122,26 @@ def _inspected(blobs: Blobs, row: Corpus, layout: Layout, limits: Limits) -> Ins
         return inspect(file, layout, limits)
 
 
-def _counted(counter: TextCounter, size: int, limits: Limits) -> Inspection:
+def _counted(counter: TextCounter, upload: Upload, limits: Limits) -> Inspection:
     """Return what was counted while plain text arrived, so that it is not read again."""
-    limits.check(size, size)
+    limits.check(upload.size, upload.size)
     counter.finish()
-    return checked(Inspection(Layout("text"), counter.documents, counter.characters))
+    return checked(
+        Inspection(
+            Layout("text"),
+            counter.documents,
+            counter.characters,
+            counter.encoding,
+            preview=preview_of_text(upload.head),
+        )
+    )
 
 
 def _fill(row: Corpus, name: str | None, upload: Upload, held: Inspection) -> None:
     row.name, row.bytes, row.sha256 = name, upload.size, upload.sha256
     row.format, row.compression = held.layout.format, held.layout.compression
     row.text_field = held.layout.text_field
+    row.delimiter, row.quoting = held.layout.delimiter, held.layout.quoting
+    row.encoding, row.preview = held.encoding, held.preview
+    row.skipped, row.skipped_lines = held.skipped, held.skipped_lines
     row.documents, row.characters = held.documents, held.characters

@@ -47,6 +47,7 @@ class Upload:
     head: bytes
     """The first `HEAD` bytes."""
     filename: str | None = None
+    media_type: str = ""
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,7 +72,7 @@ async def receive_upload(
             return await _receive_form(request, form, sink)
         async for chunk in _body(request):
             await sink.add([chunk])
-        return Upload(*await sink.close())
+        return Upload(*await sink.close(), media_type=media_type_of(request))
     finally:
         await sink.settle()
 
@@ -81,7 +82,7 @@ async def _receive_form(request: Request, shape: FormShape, sink: "_Sink") -> Up
     async for chunk in _body(request):
         await sink.add(form.feed(chunk))
     form.finish()
-    return Upload(*await sink.close(), form.filename, form.fields)
+    return Upload(*await sink.close(), form.filename, form.media_type, form.fields)
 
 
 def _refuse_early(request: Request, max_bytes: int) -> None:
@@ -101,8 +102,16 @@ def _too_large(max_bytes: int) -> TooLargeError:
 
 def is_multipart(request: Request) -> bool:
     """Tell a form from a body that is the file itself."""
-    content_type = request.headers.get("content-type", "")
-    return content_type.partition(";")[0].strip().lower() == "multipart/form-data"
+    return media_type_of(request) == "multipart/form-data"
+
+
+def media_type_of(request: Request) -> str:
+    """Return the media type of the body, without its parameters."""
+    return _bare(request.headers.get("content-type", ""))
+
+
+def _bare(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:
@@ -173,6 +182,7 @@ class FileForm:
     def __init__(self, content_type: str, shape: FormShape) -> None:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
+        self.media_type = ""
         self.has_file = False
         self._shape = shape
         self._fields_bytes = 0
@@ -240,6 +250,7 @@ class FileForm:
         if name == self._shape.file_field:
             self._part.is_file = self.has_file = True
             self.filename = filename
+            self.media_type = self._part.media_type
         elif name not in self._shape.other_fields or name in self.fields:
             known = ", ".join(f"`{field}`" for field in sorted(self._shape.other_fields))
             raise UnprocessableError(
@@ -287,6 +298,10 @@ class _Part:
         self._headers[self.header.decode("latin-1").lower()] = self.value.decode("utf-8", "replace")
         self.header.clear()
         self.value.clear()
+
+    @property
+    def media_type(self) -> str:
+        return _bare(self._headers.get("content-type", ""))
 
     def name_and_filename(self) -> tuple[str, str | None]:
         if self._headers.get("content-transfer-encoding", "").lower() not in PLAIN_ENCODINGS:

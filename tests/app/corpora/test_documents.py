@@ -134,7 +134,7 @@ ZSTD = compress(b"some text\n" * 50, "zstd")
         (b"ok\nbad \xff\n", Layout("text"), "not_utf8", "0xff, is on line 2 at byte offset 7"),
         (b"\xef\xbb\xbfok\n\xc3", Layout("text"), "not_utf8", "line 2 at byte offset 6"),
         (b"a\nb\0c\n", Layout("text"), "binary_corpus", "line 2, byte 3"),
-        ("hi\n".encode("utf-16"), Layout("text"), "binary_corpus", "UTF-16"),
+        ("hi\n".encode("utf-16-le"), Layout("text"), "binary_corpus", "UTF-16"),
         (b"PK\x03\x04\x14\xff", Layout("text"), "binary_corpus", "zip"),
         (GZIP[:-20], Layout("text", "gzip"), "broken_gzip", "truncated or damaged"),
         (GZIP[:-8] + b"\0" * 8, Layout("text", "gzip"), "broken_gzip", "damaged"),
@@ -142,11 +142,12 @@ ZSTD = compress(b"some text\n" * 50, "zstd")
         (ZSTD[:-5], Layout("text", "zstd"), "broken_zstd", "truncated or damaged"),
         (ZSTD + b"garbage", Layout("text", "zstd"), "broken_zstd", "damaged"),
         (b"not gzip", Layout("text", "gzip"), "broken_gzip", "damaged"),
-        (b'{"body": "a"}\n', Layout("jsonl"), "missing_text_field", "'body'"),
+        (b'{"body": "a", "b": "c"}\n', Layout("jsonl"), "missing_text_field", "'body'"),
+        (b'{"body": "a"}\n', Layout("jsonl", None, "x"), "missing_text_field", "'body'"),
         (b"id,body\n1,a\n", Layout("csv"), "missing_text_field", "'id', 'body'"),
         (b"id,body\n1,a\n", Layout("csv", None, "x"), "missing_text_field", "'x'"),
         (PARQUET, Layout("parquet", None, "x"), "missing_text_field", "'id', 'text'"),
-        (b'{"text":"a"}\n{"text":5}', Layout("jsonl"), "text_field_not_string", "line 2"),
+        (b'\n{"text":5}\n{"text":[]}', Layout("jsonl"), "text_field_not_string", "line 2"),
         (PARQUET, Layout("parquet", None, "id"), "text_field_not_string", "int64"),
         (b'{"text":"a"}\n\n{"text"', Layout("jsonl"), "invalid_jsonl", "Line 3"),
         (b"[1]\n", Layout("jsonl"), "invalid_jsonl", "list"),
@@ -188,7 +189,7 @@ def test_a_parquet_file_that_unfolds_too_far_is_refused() -> None:
 def test_a_parquet_column_must_hold_utf8_strings() -> None:
     offsets = pa.py_buffer(struct.pack("<2i", 0, 2))
     broken = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(b"a\xff")])
-    for column, code in ((broken, "not_utf8"), (broken.view("binary"), "text_field_not_string")):
+    for column, code in ((broken, "not_utf8"), (broken.view("binary"), "not_utf8")):
         sink = io.BytesIO()
         pq.write_table(pa.table({"text": column}), sink)
         assert fault_of(sink.getvalue(), Layout("parquet")).code == code

@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import pytest
 
 from app.ids import new_id
 from tests.app.corpora.encodings import encode
+from tests.app.postgres import fresh_database
 from tests.app.serving import MODEL, Service, serving
 
 MIB = 1 << 20
@@ -58,8 +60,14 @@ def test_upload_as_a_form(service: Service) -> None:
         "text_field": None,
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
+        "delimiter": None,
+        "quoting": None,
+        "encoding": "utf-8",
         "documents": 2,
         "characters": 14,
+        "skipped": 0,
+        "skipped_lines": [],
+        "preview": ["eins", "zwei Äpfel"],
     }
     assert bytes(service.blobs.reader(f"corpora/{corpus['id']}/data").read()) == data
 
@@ -111,6 +119,96 @@ def test_the_format_is_told(service: Service, filename: str, data: bytes, format
     answer = upload(service, data, filename)
     assert answer.status_code == 201, answer.text
     assert answer.json()["format"] == format_
+
+
+@pytest.mark.parametrize(
+    "type_", ["application/x-ndjson", "application/jsonl", "application/x-www-form-urlencoded", ""]
+)
+def test_json_lines_sent_raw_are_told(service: Service, type_: str) -> None:
+    data = b'{"id": 1, "body": "a b"}\n{"id": 2}\n{"id": 3, "body": "c"}\n'
+    answer = service.http.post("/v1/corpora", content=data, headers={"content-type": type_})
+    corpus = answer.json()
+    expected = {"format": "jsonl", "text_field": "body", "documents": 2, "encoding": "utf-8"}
+    expected |= {"skipped": 1, "skipped_lines": [2], "preview": ["a b", "c"]}
+    assert corpus.items() >= expected.items()
+    assert service.http.get(f"/v1/corpora/{corpus['id']}").json() == corpus
+
+
+def test_the_answer_shows_how_a_table_was_read(service: Service) -> None:
+    corpus = upload(service, b'id;text\n1;"a; b"\n2;"' + b"x" * 999 + b'"\n', "a.csv").json()
+    expected = {"delimiter": ";", "quoting": "doubled", "text_field": "text"}
+    assert corpus.items() >= {**expected, "preview": ["a; b", "x" * 200 + "…"]}.items()
+    part = {"file": ("data", b'id\ttext\n1\t"a\n2\tb\n', "text/tab-separated-values")}
+    corpus = service.http.post("/v1/corpora", files=part).json()
+    expected = {"delimiter": "\t", "quoting": "none", "format": "tsv"}
+    assert corpus.items() >= {**expected, "preview": ['"a', "b"]}.items()
+
+
+@pytest.mark.parametrize(
+    ("data", "preview"),
+    [
+        (b"\n\none\r\ntwo\nthree\nfour", ["one", "two", "three"]),
+        ("eins\rzwei".encode("utf-16"), ["eins", "zwei"]),
+        ("é".encode() * MIB + b"\ntwo\n", ["é" * 200 + "…"]),
+    ],
+)
+def test_plain_text_is_shown_too(service: Service, data: bytes, preview: list[str]) -> None:
+    assert upload(service, data).json()["preview"] == preview
+
+
+@pytest.fixture(scope="module")
+def on_postgres(
+    tmp_path_factory: pytest.TempPathFactory, valkey: str, postgres: str
+) -> Iterator[Service]:
+    with (
+        fresh_database(postgres) as url,
+        serving(tmp_path_factory.mktemp("pg"), valkey, database_url=url) as running,
+    ):
+        yield running
+
+
+NULS: list[tuple[bytes, str, dict[str, str], int]] = [
+    (b'{"text": "a\\u0000b"}\n', "a.jsonl", {}, 201),
+    (b'["a\\u0000b", "c"]', "a.json", {}, 201),
+    (b'{"s\\u0000": "x\\u0000", "text": "a"}\n', "a.jsonl", {}, 201),
+    (b'{"te\\u0000xt": "a"}\n', "a.jsonl", {}, 422),
+    (b'{"\\ud83d": "a"}\n', "a.jsonl", {}, 201),
+    (b"te\0xt;b\na;b\n", "a.csv", {}, 422),
+    (b"a\0b\n", "a.txt", {}, 422),
+    (b"a\n", "a.txt", {"name": "a\0b"}, 422),
+    (b'{"a": "b"}\n', "a.jsonl", {"text_field": "a\0b"}, 422),
+    (b"a\n", "a\0.txt", {}, 201),
+    (b"a\n", "a.txt", {"format": "te\0xt"}, 422),
+]
+
+
+@pytest.mark.parametrize("database", ["service", "on_postgres"])
+def test_nul_characters_are_answered_on_every_database(
+    request: pytest.FixtureRequest, database: str
+) -> None:
+    service: Service = request.getfixturevalue(database)
+    for data, filename, fields, status in NULS:
+        answer = upload(service, data, filename, **fields)
+        assert answer.status_code == status, (data, answer.text)
+        if status == 201:
+            assert service.http.get(f"/v1/corpora/{answer.json()['id']}").json() == answer.json()
+            assert "\0" not in str(answer.json()["preview"])
+    for call in (service.http.get, service.http.delete):
+        answer = call("/v1/corpora/a%00b")
+        assert (answer.status_code, answer.json()["code"]) == (404, "corpus_not_found")
+    assert service.http.get("/v1/corpora", params={"after": "a\0b"}).status_code == 400
+
+
+def test_how_many_rows_may_lack_text_is_a_setting(
+    tmp_path: Path, valkey: str, service: Service
+) -> None:
+    data = b'{"text": "a"}\n' * 3 + b"{}\n"
+    assert upload(service, data).json()["skipped"] == 1
+    with serving(tmp_path, valkey, max_skipped_share=0.2) as strict:
+        problem = upload(strict, data).json()
+        assert (problem["code"], problem["status"]) == ("too_many_rows_without_text", 422)
+        assert "first on lines 4;" in problem["detail"]
+        eventually_as_before(strict, [])
 
 
 def test_a_large_upload_in_chunks_is_stored_whole(service: Service) -> None:
