@@ -49,15 +49,15 @@ class Shape:
     """Keep what a pass over a table shows of whether it is quoted."""
 
     even: bool = True
-    """Whether each line by itself has as many delimiters as the header."""
+    """Each line by itself has as many delimiters as the header."""
     spans: bool = False
-    """Whether a row took several lines."""
+    """Some row took several lines."""
     marks: bool = False
-    """Whether there is a quotation mark at all."""
+    """There is a quotation mark at all."""
     delimiters: int = 0
-    """How many the header has."""
+    """Delimiters of the header."""
     backslashed: bool = False
-    """Whether one follows a backslash."""
+    """Some quotation mark follows a backslash."""
 
 
 def find_delimiter(lines: Lines, layout: Layout) -> str:
@@ -101,7 +101,7 @@ class _Guess:
     """Of the rows, those as wide as the header."""
     rows: int
     named: bool
-    """Whether the header has the wanted column."""
+    """The header has the wanted column."""
     usual: bool
 
     @classmethod
@@ -214,7 +214,7 @@ def _values(
                 text = row[place]
                 if text and not text.isspace():
                     yield text
-                else:
+                elif any(map(str.strip, row)):  # else it is as a blank line
                     skipped.add(table.before + reader.line_num, "blank")
             elif row:
                 raise _invalid(

@@ -19,7 +19,7 @@ from app.contract.errors import UserFault
 
 Format = Literal["text", "jsonl", "json", "csv", "tsv", "parquet", "records"]
 Quoting = Literal["doubled", "backslash", "none"]
-"""How a table writes a quotation mark in a quoted field; `none` where fields are not quoted."""
+"""Names how a quoted field writes a quotation mark; `none` where fields are not quoted."""
 
 HEAD = BLOCK
 PARQUET_MAGICS = (b"PAR1", b"PARE")

@@ -239,7 +239,7 @@ def read_text(blocks: Iterable[bytes]) -> Iterator[str]:
 
 
 class TextCounter:
-    """Counts the documents of plain text as it comes, as many as `read_text` would give.
+    """Count the documents of plain text as it comes, as many as `read_text` would give.
 
     Four times as fast as making each document: no line becomes an object of its own.
     """

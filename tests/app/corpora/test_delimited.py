@@ -130,6 +130,14 @@ def test_marks_after_backslashes_are_read(row: str, text: str) -> None:
     assert documents_of(data, "a.csv") == [text, 'x "y", z']
 
 
+def test_rows_without_text_are_counted_and_empty_rows_are_not() -> None:
+    data = b"id;text\n1;a\n2;\n3; \n4;b\n5;c\n" + b";\n" * 50
+    inspection, documents = read(data, "a.csv")
+    assert documents == ["a", "b", "c"]
+    assert (inspection.skipped, inspection.skipped_lines) == (2, [3, 4])
+    assert refusal(b"id;text\n1;a\n2;\n3;\n", "a.csv").code == "too_many_rows_without_text"
+
+
 def test_one_column_without_a_header_loses_no_row() -> None:
     inspection, documents = read(b"Fever since yesterday.\nNo rash was seen.\n", "a.csv")
     assert documents == ["Fever since yesterday.", "No rash was seen."]

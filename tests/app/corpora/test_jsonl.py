@@ -81,7 +81,7 @@ def test_what_is_asked_for_goes_first() -> None:
 
 
 def test_a_line_longer_than_what_is_looked_at_is_told_as_well() -> None:
-    text = "word " * 500_000
+    text = "word " * 250_000
     assert documents_of(json.dumps({"text": text}).encode() + b"\n") == [text]
     assert documents_of(json.dumps([{"text": text}, {"text": "b"}]).encode()) == [text, "b"]
 
@@ -222,7 +222,7 @@ def test_what_is_wrong_is_said(data: bytes, code: str, says: str) -> None:
     assert (fault.code, says in fault.message) == (code, True), fault.message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=4), min_size=1, max_size=5),
     indent=st.sampled_from([None, None, 1]),
@@ -255,6 +255,15 @@ def test_rows_read_back_as_python_reads_them(
 def test_no_json_breaks_the_reader(data: bytes) -> None:
     with suppress(UserFault):
         read(data, "a.json")
+
+
+def test_records_may_stand_in_an_array() -> None:
+    data = b'[{"a": NaN, "b": "\\ud83d"},\n{"label": 123456789012345678901}]'
+    inspection, documents = read(data, Hints(format="records"))
+    assert (inspection.layout.format, len(documents)) == ("records", 2)
+    rows = list(read_rows(io.BytesIO(data), inspection.layout))
+    assert rows[1] == (2, {"label": 123456789012345678901})
+    assert rows[0][1]["b"] == "\ufffd"
 
 
 def test_a_large_array_is_read_piece_by_piece() -> None:
