@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import BinaryIO
 
+from app.contract.errors import UserFault
 from app.corpora.formats.compression import Compression, Limits, read_blocks
 from app.corpora.formats.delimited import Shape, find_delimiter, find_quoting, read_delimited
 from app.corpora.formats.jsonl import (
@@ -21,7 +22,6 @@ from app.corpora.formats.layout import Format, Layout, Quoting
 from app.corpora.formats.parquet import read_parquet
 from app.corpora.formats.skipped import Skipped
 from app.corpora.formats.text import encoding_of, read_lines, read_text
-from app.contract.errors import UserFault
 
 __all__ = [
     "Compression",

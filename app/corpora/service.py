@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from app.blobs import Blobs
+from app.contract.states import ACTIVE
 from app.corpora.documents import Inspection, Layout, checked, inspect, preview_of_text
 from app.corpora.formats.compression import Limits
 from app.corpora.formats.layout import Hints, detect_layout
@@ -22,7 +23,6 @@ from app.corpora.uploads import FormShape, Upload, receive_upload
 from app.errors import ConflictError, NotFoundError, UnprocessableError, field_errors
 from app.ids import is_id, new_id
 from app.jobs.models import Job, reads
-from app.contract.states import ACTIVE
 from app.pagination import PageQuery, fetch_page
 from app.settings import Settings
 

@@ -1,5 +1,6 @@
 """The labelled data of each kind of task, out of the rows of its corpora."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -104,7 +105,11 @@ class LabelledRow:
         value = self._value(field)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None
 
     def _value(self, field: str) -> object:
         if field in self.values:
@@ -117,6 +122,8 @@ class LabelledRow:
     def _wrong(self, field: str, wanted: str) -> UserFault:
         value = self.values[field]
         kind = "a blank string" if value == "" else _KINDS[type(value)]
+        if isinstance(value, float) and not math.isfinite(value):
+            kind = "no finite number"
         return self.fault(f"has {kind} in the field {field!r}, where {wanted} is expected")
 
 

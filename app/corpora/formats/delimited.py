@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Protocol, TypeVar
 
+from app.contract.errors import UserFault
 from app.corpora.formats.layout import DEFAULT_TEXT_FIELD, Layout, choose_text_field
 from app.corpora.formats.skipped import Skipped
 from app.corpora.formats.text import MAX_LINE_BYTES
-from app.contract.errors import UserFault
 
 USUAL = {"csv": ",", "tsv": "\t"}
 DELIMITERS = (",", ";", "\t", "|")

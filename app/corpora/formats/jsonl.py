@@ -15,10 +15,10 @@ from typing import cast
 
 import orjson
 
+from app.contract.errors import UserFault
 from app.corpora.formats.layout import DEFAULT_TEXT_FIELD, check_name, missing_text_field
 from app.corpora.formats.skipped import Skipped
 from app.corpora.formats.text import MAX_LINE_BYTES, Transcoder, read_lines
-from app.contract.errors import UserFault
 
 Row = dict[str, object]
 Kinds = tuple[type, ...]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from app.contract.errors import UserFault
 from app.corpora.formats.compression import (
     BLOCK,
     Compression,
@@ -15,7 +16,6 @@ from app.corpora.formats.compression import (
     read_blocks,
 )
 from app.corpora.formats.text import Transcoder
-from app.contract.errors import UserFault
 
 Format = Literal["text", "jsonl", "json", "csv", "tsv", "parquet", "records"]
 Quoting = Literal["doubled", "backslash", "none"]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
+from app.contract.errors import UserFault
 from app.corpora.formats.compression import BLOCK, CountingFile, Limits
 from app.corpora.formats.layout import (
     DEFAULT_TEXT_FIELD,
@@ -16,7 +17,6 @@ from app.corpora.formats.layout import (
     choose_text_field,
 )
 from app.corpora.formats.skipped import Skipped
-from app.contract.errors import UserFault
 
 BATCH_ROWS = 16
 """Few: a dictionary may unfold a few bytes into a long text in each row."""

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from app.corpora.formats.layout import missing_text_field
 from app.contract.errors import UserFault
+from app.corpora.formats.layout import missing_text_field
 
 FIRST = 10
 

@@ -4,10 +4,10 @@ import io
 
 import pytest
 
+from app.contract.errors import UserFault
 from app.corpora.documents import Inspection, inspect, read_documents
 from app.corpora.formats.compression import Limits
 from app.corpora.formats.layout import HEAD, Hints, detect_layout
-from app.contract.errors import UserFault
 
 LIMITS = Limits(max_bytes=1 << 30, max_ratio=200)
 

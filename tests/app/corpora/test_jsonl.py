@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from app.contract.errors import UserFault
 from app.corpora.documents import Layout, read_documents, read_rows
 from app.corpora.formats.compression import Limits
 from app.corpora.formats.layout import Hints
-from app.contract.errors import UserFault
 from tests.app.corpora.encodings import BitsFile
 from tests.app.corpora.reading import documents_of, read, refusal
 
