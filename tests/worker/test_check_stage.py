@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,14 +24,14 @@ def test_a_result_that_is_not_sound_fails_the_job(
 ) -> None:
     # By name: the package's attribute is the stage's function.
     stage = import_module("worker.stages.check")
-    run = stage._run
+    run_child = stage.run_child
 
-    def broken(model: Path, *rest: object) -> object:
-        config = json.loads((model / "config.json").read_text())
-        (model / "config.json").write_text(json.dumps(config | {"eos_token_id": 10**6}))
-        return run(model, *rest)
+    def broken(command: list[str | Path], *rest: Any, **more: Any) -> object:
+        config = Path(command[-2], "config.json")
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"eos_token_id": 10**6}))
+        return run_child(command, *rest, **more)
 
-    monkeypatch.setattr(stage, "_run", broken)
+    monkeypatch.setattr(stage, "run_child", broken)
     corpus = store_corpus(db, blobs, texts(2000))
     job = submit(db, corpus.id, "acme/tiny-bert", SMALL)
     claim = transitions.claim(db, job.id, "tester", timedelta(seconds=60))

@@ -17,6 +17,7 @@ from worker.compression.errors import ArtifactCheckFailedError, CompressionError
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel, check_values, load_model
 from worker.compression.models.vocabulary_tensors import input_embeddings
+from worker.compression.subprocesses import end_with_parent
 from worker.compression.transfer.token_ids import configured_ids
 
 FAILED = 3
@@ -102,6 +103,7 @@ def _check_outputs(loaded: LoadedModel, texts: Sequence[str]) -> None:
 
 def main() -> int:
     """Check the folder named on the command line; returns the exit status."""
+    end_with_parent()
     folder, *files = (Path(argument) for argument in sys.argv[1:])
     texts = json.loads(files[0].read_text(encoding="utf-8")) if files else _TEXTS
     try:

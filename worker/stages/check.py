@@ -1,51 +1,32 @@
-"""Check what was made in a process that knows nothing but its files."""
+"""Check each model in a process that knows nothing but its files."""
 
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from app.contract.results import CheckedModels
 from worker.compression import ArtifactCheckFailedError
 from worker.compression.self_check import FAILED
+from worker.compression.subprocesses import run_child
 from worker.context import JobContext, StageProgress
 
-SECONDS = 0.5
-"""How long a stage waits for the process before it looks whether the job is to stop."""
+SELF_CHECK = "worker.compression.self_check"
 
 
 def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `check.json`, which models load and run as their user will load and run them."""
-    made = context.workspace.root / "recover"
-    models = sorted(file.parent for file in made.rglob("tokenizer.json"))
+    recovered = context.workspace.root / "recover"
+    models = sorted(file.parent for file in recovered.rglob("tokenizer.json"))
+    texts = context.output("corpus", "held_out.json")
     for number, model in enumerate(models):
-        done = number / len(models)
-        texts, errors = context.output("corpus", "held_out.json"), folder / "errors.txt"
-        alive = partial(progress, done, f"loading {model.name}")
-        status = _run(model, texts, errors, alive)
-        said = errors.read_text("utf-8", "replace").strip()
-        errors.unlink()
-        if status == FAILED:
-            raise ArtifactCheckFailedError(said.splitlines()[-1])
-        if status:
-            raise RuntimeError(f"The check ended with {status}: {said[-2000:]}")
-    checked = [model.relative_to(made).as_posix() for model in models]
+        report = partial(progress, number / len(models), f"loading {model.name}")
+        command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, model, texts]
+        child = run_child(command, report, stderr=subprocess.STDOUT)
+        output = child.output.strip()
+        if child.status == FAILED:
+            raise ArtifactCheckFailedError(output.splitlines()[-1])
+        if child.status:
+            raise RuntimeError(f"The check ended with {child.status}: {output[-2000:]}")
+    checked = [model.relative_to(recovered).as_posix() for model in models]
     CheckedModels(checked=checked).write(folder / "check.json")
-
-
-def _run(model: Path, texts: Path, errors: Path, alive: Callable[[], None]) -> int:
-    command = (sys.executable, "-m", "worker.compression.self_check", model, texts)
-    with (
-        errors.open("wb") as file,
-        subprocess.Popen(command, stdout=file, stderr=file) as process,  # noqa: S603
-    ):
-        try:
-            while True:
-                alive()
-                try:
-                    return process.wait(SECONDS)
-                except subprocess.TimeoutExpired:
-                    continue
-        finally:
-            process.kill()

@@ -5,14 +5,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from app.contract.report import Memory
 from worker.compression.progress import Progress, silent
+from worker.compression.subprocesses import run_child
 
 _PROBE = Path(__file__).with_name("memory_probe.py")
 _TEXTS = 32
-_SECONDS = 0.5
 
 
 def measure_memory(
@@ -41,21 +42,9 @@ def measure_memory(
 
 def _peak(arguments: Sequence[str | Path], progress: Progress) -> int:
     command = [sys.executable, "-P", _PROBE, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603
-        try:
-            while process.poll() is None:
-                progress(0.5, "measuring memory")
-                _wait(process)
-            output, _ = process.communicate()
-        finally:
-            process.kill()
-    if process.returncode:
-        raise RuntimeError(f"The memory probe ended with {process.returncode}: {arguments[:-1]}")
-    return int(output.split()[-1])
-
-
-def _wait(process: "subprocess.Popen[bytes]") -> None:
-    try:
-        process.wait(_SECONDS)
-    except subprocess.TimeoutExpired:
-        return
+    child = run_child(
+        command, partial(progress, 0.5, "measuring memory"), stderr=subprocess.DEVNULL
+    )
+    if child.status:
+        raise RuntimeError(f"The memory probe ended with {child.status}: {arguments[:-1]}")
+    return int(child.output.split()[-1])

@@ -1,0 +1,132 @@
+"""Run a child process and watch it: its output, its exit, and its end with its caller."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import IO
+
+_INTERVAL = 0.5
+"""Seconds between two calls of a callback."""
+_GRACE = 3.0
+"""Seconds that a process group has to end after SIGTERM."""
+_PR_SET_PDEATHSIG = 1
+
+
+class ChildProcess:
+    """Watch a running child; an exception raised from a callback leaves the watch at once."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._lines = SimpleQueue[str | None]()
+        Thread(target=self._read, args=(process.stdout,), daemon=True).start()
+
+    def _read(self, output: IO[str]) -> None:
+        with contextlib.suppress(ValueError):  # the file was closed meanwhile
+            for line in output:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def lines(self, callback: Callable[[], None]) -> Iterator[str]:
+        """Yield the lines of the output until it ends; call back at least each half second.
+
+        A process that the child started may hold its output open: with the child gone and nothing
+        more to read, this ends too.
+        """
+        called_at = time.monotonic()
+        while True:
+            has_ended = self._process.poll() is not None
+            try:
+                line = self._lines.get(timeout=_INTERVAL)
+            except Empty:
+                if has_ended:
+                    return
+            else:
+                if line is None:
+                    return
+                yield line
+            if time.monotonic() - called_at >= _INTERVAL:
+                callback()
+                called_at = time.monotonic()
+
+    def wait(self, callback: Callable[[], None], seconds: float | None = None) -> int | None:
+        """Return the exit status; None where it does not come in time. Calls back meanwhile."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while end is None or time.monotonic() < end:
+            callback()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(_INTERVAL)
+        return None
+
+
+@contextlib.contextmanager
+def child_process(
+    command: Sequence[str | Path],
+    *,
+    stderr: int | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[ChildProcess]:
+    """Start a command in a process group of its own; at the end, end all that is left of it.
+
+    ``stderr`` is as in ``subprocess``; ``env`` is added to this process's environment.
+    """
+    with subprocess.Popen(  # noqa: S603
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        errors="replace",
+        env={**os.environ, **(env or {})},
+        start_new_session=True,
+    ) as process:
+        try:
+            yield ChildProcess(process)
+        finally:
+            _end_group(process)
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    for wanted in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, wanted)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+
+
+@dataclass(frozen=True)
+class Completed:
+    """Hold the exit status and the output of a child that has ended."""
+
+    status: int
+    output: str
+
+
+def run_child(
+    command: Sequence[str | Path], callback: Callable[[], None], *, stderr: int | None = None
+) -> Completed:
+    """Run a command to its end and collect its output; the callback may raise to stop it.
+
+    It is called at the start and about each half second.
+    """
+    with child_process(command, stderr=stderr) as child:
+        callback()
+        output = "".join(child.lines(callback))
+        status = child.wait(callback)
+    assert status is not None
+    return Completed(status, output)
+
+
+def end_with_parent() -> None:
+    """Have the kernel (Linux) end this process with the one that started it, even by SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
