@@ -11,7 +11,7 @@ from transformers import AutoModel
 from tests.compression.matrix_models import DEEP, KINDS, deep
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import TooManyLayersError, load_model, save_model
-from worker.compression.models.layers import drop_layers, evenly, layer_count
+from worker.compression.models.layers import drop_layers, evenly_spaced, layer_count
 
 
 def run(model: Any, tokenizer: Any) -> torch.Tensor:
@@ -85,10 +85,10 @@ def test_the_shallower_half_of_an_encoder_decoder_stays_whole() -> None:
 
 
 def test_first_and_last_stay() -> None:
-    assert evenly(6, 3) == [0, 2, 5]
-    assert evenly(6, 2) == [0, 5]
-    assert evenly(12, 4) == [0, 4, 7, 11]
-    assert (evenly(6, 1), evenly(6, 6)) == ([0], [0, 1, 2, 3, 4, 5])
+    assert evenly_spaced(6, 3) == [0, 2, 5]
+    assert evenly_spaced(6, 2) == [0, 5]
+    assert evenly_spaced(12, 4) == [0, 4, 7, 11]
+    assert (evenly_spaced(6, 1), evenly_spaced(6, 6)) == ([0], [0, 1, 2, 3, 4, 5])
 
 
 @pytest.mark.parametrize("keep", [0, -1, 3, 100])

@@ -1,4 +1,4 @@
-"""Dropping layers evenly: a model of the same kind with fewer of its layers."""
+"""Drop layers evenly: make a model of the same kind with fewer of its layers."""
 
 import copy
 import re
@@ -11,17 +11,13 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from app.contract.architectures import ARCHITECTURES
 from worker.compression.errors import TooManyLayersError, UnsupportedModelError
 
-Kept = dict[str, list[int]]
-"""Of each stack, by the name of its module list: the numbers of the layers that stay."""
-
-
 def layer_count(model: PreTrainedModel) -> int:
     """Return the layers of a model; of an encoder-decoder, those of its deeper half."""
     counts = [len(stack) for _, stack in _stacks(model)]
     return max(counts, default=int(model.config.num_hidden_layers))
 
 
-def evenly(total: int, keep: int) -> list[int]:
+def evenly_spaced(total: int, keep: int) -> list[int]:
     """Return the numbers of ``keep`` of ``total`` layers, evenly from the first to the last."""
     if keep == 1:
         return [0]
@@ -36,7 +32,7 @@ def drop_layers(model: PreTrainedModel, keep: int) -> PreTrainedModel:
 
     Raises:
         TooManyLayersError: the model has fewer layers, or ``keep`` is not positive.
-        UnsupportedModelError: the model keeps its layers in a way that is not understood.
+        UnsupportedModelError: the model keeps its layers in an unknown way.
 
     """
     total = layer_count(model)
@@ -45,12 +41,20 @@ def drop_layers(model: PreTrainedModel, keep: int) -> PreTrainedModel:
             f"recovery.keep_layers is {keep}, and the base has {total} layers: give 1 to {total}."
         )
     stacks = dict(_stacks(model))
-    kept = {name: evenly(len(stack), min(keep, len(stack))) for name, stack in stacks.items()}
-    config = _cut_config(model.config, keep, evenly(total, keep))
+    kept = {
+        name: evenly_spaced(len(stack), min(keep, len(stack))) for name, stack in stacks.items()
+    }
+    config = _shrink_config(model.config, keep, evenly_spaced(total, keep))
     with torch.random.fork_rng(devices=[]):
         smaller: PreTrainedModel = type(model)(config)
     smaller.to(model.dtype)  # type: ignore[arg-type]
-    _load(smaller, _renumbered(model.state_dict(), kept), model)
+    try:
+        smaller.load_state_dict(_kept_weights(model.state_dict(), kept))
+    except RuntimeError as error:
+        raise UnsupportedModelError(
+            f"The layers of {type(model).__name__} cannot be dropped: leave out "
+            f"recovery.keep_layers. {error}"
+        ) from error
     if settings := getattr(model, "generation_config", None):
         smaller.generation_config = copy.deepcopy(settings)
     smaller.train(mode=False)
@@ -58,7 +62,10 @@ def drop_layers(model: PreTrainedModel, keep: int) -> PreTrainedModel:
 
 
 def _stacks(model: PreTrainedModel) -> Iterator[tuple[str, nn.ModuleList]]:
-    """Yield the lists of alike modules that are in no other list."""
+    """Yield the model's stacks of layers: lists of modules of one type, in no other list.
+
+    ALBERT's list of shared layers is none: it has one entry, however many layers are run.
+    """
     names = list[str]()
     for name, module in model.named_modules():
         is_list = isinstance(module, nn.ModuleList) and len({type(m) for m in module}) == 1
@@ -68,44 +75,38 @@ def _stacks(model: PreTrainedModel) -> Iterator[tuple[str, nn.ModuleList]]:
                 yield name, module
 
 
-def _cut_config(config: PreTrainedConfig, keep: int, kept: list[int]) -> PreTrainedConfig:
-    cut, known = copy.deepcopy(config), config.to_dict()
+def _shrink_config(config: PreTrainedConfig, keep: int, kept: list[int]) -> PreTrainedConfig:
+    """Return a config of ``keep`` layers; lists with an entry a layer keep those of ``kept``."""
+    shrunk, settings = copy.deepcopy(config), config.to_dict()
     row = ARCHITECTURES.get(config.model_type)
     counts = (*row.layer_counts, *row.decoder_layer_counts) if row else ()
-    names = [name for name in counts if hasattr(cut, name)]
-    if not names or known.get("num_hidden_groups", 1) != 1:
+    names = [name for name in counts if hasattr(shrunk, name)]
+    if not names or settings.get("num_hidden_groups", 1) != 1:
         raise UnsupportedModelError(
             f"The layers of {config.model_type} models cannot be dropped: leave out "
             "recovery.keep_layers."
         )
-    total = max(int(getattr(cut, name)) for name in names)
-    for name, value in known.items():
+    total = max(int(getattr(shrunk, name)) for name in names)
+    for name, value in settings.items():
         if isinstance(value, list) and "layer" in name and len(value) == total:
-            setattr(cut, name, [value[i] for i in kept])
+            setattr(shrunk, name, [value[i] for i in kept])
     for name in names:
-        setattr(cut, name, min(keep, int(getattr(cut, name))))
-    return cut
+        setattr(shrunk, name, min(keep, int(getattr(shrunk, name))))
+    return shrunk
 
 
-def _renumbered(weights: dict[str, Tensor], kept: Kept) -> dict[str, Tensor]:
-    """Return the weights that stay under their new names."""
-    found = {}
+def _kept_weights(weights: dict[str, Tensor], kept: dict[str, list[int]]) -> dict[str, Tensor]:
+    """Return the weights that stay, those of kept layers under the layers' new numbers.
+
+    ``kept`` has the old numbers of the layers that stay, by the name of their module list.
+    """
+    renamed = {}
     for name, tensor in weights.items():
         stack = next((s for s in kept if re.match(rf"{re.escape(s)}\.\d+\.", name)), None)
         if stack is None:
-            found[name] = tensor
+            renamed[name] = tensor
             continue
         number, rest = name.removeprefix(f"{stack}.").split(".", 1)
         if int(number) in kept[stack]:
-            found[f"{stack}.{kept[stack].index(int(number))}.{rest}"] = tensor
-    return found
-
-
-def _load(smaller: PreTrainedModel, weights: dict[str, Tensor], model: PreTrainedModel) -> None:
-    try:
-        smaller.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UnsupportedModelError(
-            f"The layers of {type(model).__name__} cannot be dropped: leave out "
-            f"recovery.keep_layers. {error}"
-        ) from error
+            renamed[f"{stack}.{kept[stack].index(int(number))}.{rest}"] = tensor
+    return renamed
