@@ -20,7 +20,7 @@ from worker.compression import (
     transfer_vocabulary,
 )
 from worker.compression.models.encoder import Encoder, pooling_of
-from worker.compression.recovery.recover import model_traits
+from worker.compression.models.traits import model_traits
 from worker.compression.runtimes.onnx import OnnxEncoder
 
 TEXTS = [*domain_texts()[:5], "rash"]

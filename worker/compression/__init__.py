@@ -26,8 +26,8 @@ Public API, in the order of a run (import each from ``worker.compression``)::
                         progress=None, pad_to_multiple_of=1) -> Transfer
                                                                   # .model .partitions .counts
     recover(base: LoadedModel, student, domain_tokenizer, texts: Texts,
-            options=RecoveryOptions(), seed=0, watch=RecoveryCallbacks(), cpu=False) -> Recovered
-                                                                  # .model .summary
+            options=RecoveryOptions(), seed=0, callbacks=RecoveryCallbacks(), cpu=False)
+            -> Recovered                                          # .model .summary
     save_model(folder: Path, model, tokenizer, base_folder: Path | None = None) -> None
     write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path
     measure_tokens(base_tokenizer, domain_tokenizer, texts: Iterable[str],

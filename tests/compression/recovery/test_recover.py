@@ -21,11 +21,11 @@ from worker.compression import (
     RecoveryUnsupportedError,
     transfer_vocabulary,
 )
-from worker.compression.recovery import trainer as loop
-from worker.compression.recovery.objectives.distill import Distill
+from worker.compression.recovery import trainer as trainer_module
+from worker.compression.recovery.objectives.distill import DistillationLoss
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import Recovered, recover
-from worker.compression.recovery.trainer import Learner
+from worker.compression.recovery.trainer import Trainer
 
 WORDS = ["ibuprofen", "lithium", "rash", "seizures", "evening"]
 TEXTS = [text for seed in range(3) for text in sentences(WORDS, seed)]
@@ -45,11 +45,13 @@ class Case:
         self._student = transfer_vocabulary(self.base.model, tokenizer, self.domain, "pvt").model
 
     def run(
-        self, options: RecoveryOptions = TINY, watch: RecoveryCallbacks = NOBODY, **more: Any
+        self, options: RecoveryOptions = TINY, callbacks: RecoveryCallbacks = NOBODY, **more: Any
     ) -> Recovered:
         student = copy.deepcopy(self._student)
         texts = more.pop("texts", TEXTS)
-        return recover(self.base, student, self.domain, lambda: texts, options, watch=watch, **more)
+        return recover(
+            self.base, student, self.domain, lambda: texts, options, callbacks=callbacks, **more
+        )
 
 
 def weights(done: Recovered) -> dict[str, torch.Tensor]:
@@ -119,15 +121,15 @@ def test_what_goes_on_after_a_kill_ends_as_if_nothing_had_been(head: str, tmp_pa
     case, file = Case(head), tmp_path / "state.pt"
     whole = case.run()
     saves = list[int]()
-    watch = RecoveryCallbacks(
+    callbacks = RecoveryCallbacks(
         dies_after(13), file=file, every_seconds=0, saved=lambda: saves.append(1)
     )
     with pytest.raises(Killed):
-        case.run(watch=watch)
+        case.run(callbacks=callbacks)
     assert len(saves) == 12
     seen = list[str]()
     resumed = case.run(
-        watch=RecoveryCallbacks(lambda _, m: seen.append(m), file=file, every_seconds=9e9)
+        callbacks=RecoveryCallbacks(lambda _, m: seen.append(m), file=file, every_seconds=9e9)
     )
     assert any(message.startswith("step 13 of 20, loss") for message in seen)
     assert not any(message.startswith("step 12 of 20, loss") for message in seen)
@@ -150,14 +152,14 @@ def test_the_state_of_another_run_is_not_taken(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_it_and_the_last_good_weights_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    case, calls, real = Case(), list[int](), Distill.loss
+    case, calls, real = Case(), list[int](), DistillationLoss.loss
 
-    def loss(self: Any, student: Any, pairs: Any, units: Any) -> Any:
+    def loss(self: Any, student: Any, pairs: Any, num_items: Any) -> Any:
         calls.append(1)
-        value = real(self, student, pairs, units)
+        value = real(self, student, pairs, num_items)
         return value * math.nan if len(calls) > 9 and torch.is_grad_enabled() else value
 
-    monkeypatch.setattr(Distill, "loss", loss)
+    monkeypatch.setattr(DistillationLoss, "loss", loss)
     done = case.run()
     assert done.summary.stopped_by == "non_finite_loss"
     assert 0 < done.summary.steps < 10
@@ -171,18 +173,18 @@ def test_where_held_out_texts_get_no_better_it_stops_with_the_best_weights(
 ) -> None:
     # The first is of the untrained model; then one each second step.
     losses = iter([1.0, 2.0, 2.0, 2.0, 2.0, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6])
-    monkeypatch.setattr(Learner, "loss_of", lambda *_: next(losses))
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(losses))
     case = Case()
     done = case.run()
     assert (done.summary.stopped_by, done.summary.steps) == ("held_out_loss", 18)
     assert done.summary.kept_step == 10
-    monkeypatch.setattr(Learner, "loss_of", lambda *_: 1.0)
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: 1.0)
     assert not same(done, case.run())
 
 
 def test_where_they_stand_still_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([1.0, 0.5, 0.52, 0.52, 0.52, 0.52, 0.52, 0.52, 0.52, 0.52, 0.4])
-    monkeypatch.setattr(Learner, "loss_of", lambda *_: next(losses))
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(losses))
     summary = Case().run().summary
     assert (summary.stopped_by, summary.steps, summary.kept_step) == ("steps", 20, 20)
 
@@ -199,7 +201,7 @@ class Clock:
 
 
 def test_a_time_budget_is_kept_and_the_schedule_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "time", Clock())
+    monkeypatch.setattr(trainer_module, "time", Clock())
     done = Case().run(replace(TINY, max_steps=1000, max_minutes=1.0))
     assert done.summary.stopped_by == "max_minutes"
     assert 5 < done.summary.steps < 60
@@ -213,7 +215,7 @@ def test_a_time_budget_too_short_for_a_step_is_said() -> None:
 
 def test_it_can_be_stopped_at_every_step() -> None:
     with pytest.raises(Killed):
-        Case().run(watch=RecoveryCallbacks(dies_after(1)))
+        Case().run(callbacks=RecoveryCallbacks(dies_after(1)))
 
 
 def test_no_recovery_leaves_the_model_as_it_was() -> None:
@@ -267,7 +269,7 @@ def test_a_corpus_without_text_is_refused() -> None:
 
 
 def test_steps_that_do_not_fit_in_memory_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Distill, "loss", lambda *_: torch.empty(1 << 60))
+    monkeypatch.setattr(DistillationLoss, "loss", lambda *_: torch.empty(1 << 60))
     said = r"steps of 16 texts of up to 40 tokens, .* 2,048 at once, .* a recovery\.batch_size"
     with pytest.raises(OutOfMemoryError, match=said):
         Case().run()

@@ -2,7 +2,22 @@ import math
 
 import pytest
 
-from worker.compression.recovery.budget import Plan, learning_rate_factor
+from worker.compression.recovery.budget import TrainingPlan, learning_rate_factor
+
+
+def plan_of(steps: int, seconds: float | None) -> TrainingPlan:
+    return TrainingPlan(
+        steps=steps,
+        seconds=seconds,
+        seconds_asked=False,
+        batch_size=16,
+        max_length=128,
+        documents=1000,
+        learning_rate=5e-4,
+        embedding_steps=0,
+        dropout=True,
+        seed=0,
+    )
 
 
 def test_the_rate_rises_evenly_then_falls_to_zero() -> None:
@@ -16,13 +31,13 @@ def test_the_rate_rises_evenly_then_falls_to_zero() -> None:
 
 
 def test_with_time_enough_the_plan_never_changes() -> None:
-    plan = Plan(100, 1000.0)
+    plan = plan_of(100, 1000.0)
     assert {plan.steps_by(step, step * 9.9) for step in range(101)} == {100}
-    assert {Plan(100, None).steps_by(step, step * 1e6) for step in range(101)} == {100}
+    assert {plan_of(100, None).steps_by(step, step * 1e6) for step in range(101)} == {100}
 
 
 def test_a_slow_machine_gets_as_many_steps_as_fit() -> None:
-    plan = Plan(100, 200.0)
+    plan = plan_of(100, 200.0)
     assert plan.steps_by(4, 40.0) == 100  # too early to tell
     assert plan.steps_by(5, 50.0) == 20
     assert plan.steps_by(20, 200.0) == 20

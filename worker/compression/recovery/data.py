@@ -1,4 +1,4 @@
-"""The documents a recovery draws from: all of a small corpus, an even sample of a large one."""
+"""Sample the documents of a recovery, and draw its texts from them."""
 
 import hashlib
 import random
@@ -14,20 +14,22 @@ from worker.compression.progress import Progress
 
 MAX_CHARACTERS = 64_000_000
 """Of the documents kept in memory."""
+SAMPLING_SHARE = 0.03
+"""Share of a recovery's progress that sampling the documents takes."""
 _HELD_OUT, _FEWEST, _MOST = 0.02, 4, 200
 _SPLIT_SEED = 0x5EED
 
 
 @dataclass(frozen=True)
 class Documents:
-    """What is trained on, and what only says when to stop; none where the corpus is tiny."""
+    """Hold the documents to train on, and those of the held-out loss; none of a tiny corpus."""
 
     training: list[str]
     held_out: list[str]
 
 
 def sample_documents(
-    texts: Texts, seed: int, progress: Progress, most: int = MAX_CHARACTERS
+    texts: Texts, seed: int, progress: Progress, max_characters: int = MAX_CHARACTERS
 ) -> Documents:
     """Read a corpus once, keep what `sample_texts` does, and hold some of it out.
 
@@ -35,47 +37,45 @@ def sample_documents(
         CorpusEmptyError: there is no text.
 
     """
-    return _split(sample_texts(texts, seed, progress, most), seed)
+    kept = sample_texts(texts, seed, progress, max_characters)
+    held_out = [text for text in kept if is_held_out(text, _HELD_OUT, seed ^ _SPLIT_SEED)][:_MOST]
+    if len(held_out) < _FEWEST:
+        return Documents(kept, [])
+    chosen = set(held_out)
+    return Documents([text for text in kept if text not in chosen], held_out)
 
 
 def sample_texts(
-    texts: Texts, seed: int, progress: Progress, most: int = MAX_CHARACTERS
+    texts: Texts, seed: int, progress: Progress, max_characters: int = MAX_CHARACTERS
 ) -> list[str]:
     """Read a corpus once and return a share of its documents that fits in memory, in order.
 
-    Which ones is decided by a hash of the text and the seed, so it depends on nothing else.
+    A hash of the text and the seed decides which ones, so it depends on nothing else.
 
     Raises:
         CorpusEmptyError: there is no text.
 
     """
-    kept, share, characters = dict[str, float](), 1.0, 0
+    hash_of, share, characters = dict[str, float](), 1.0, 0
     for number, text in enumerate(texts()):
         if number % 2_000 == 0:
             progress(number / (number + 50_000), f"{number} documents read")
-        place = _place(text, seed)
-        if not text.strip() or text in kept or place >= share:
+        text_hash = _hash(text, seed)
+        if not text.strip() or text in hash_of or text_hash >= share:
             continue
-        kept[text] = place
+        hash_of[text] = text_hash
         characters += len(text)
-        while characters > most and len(kept) > 1:
+        while characters > max_characters and len(hash_of) > 1:
             share /= 2
-            kept = {text: place for text, place in kept.items() if place < share}
-            characters = sum(map(len, kept))
-    if not kept:
+            hash_of = {text: value for text, value in hash_of.items() if value < share}
+            characters = sum(map(len, hash_of))
+    if not hash_of:
         raise CorpusEmptyError("The corpus has no text to train on: upload more documents.")
-    return list(kept)
+    return list(hash_of)
 
 
-def _split(texts: list[str], seed: int) -> Documents:
-    held_out = [text for text in texts if is_held_out(text, _HELD_OUT, seed ^ _SPLIT_SEED)][:_MOST]
-    if len(held_out) < _FEWEST:
-        return Documents(texts, [])
-    chosen = set(held_out)
-    return Documents([text for text in texts if text not in chosen], held_out)
-
-
-def _place(text: str, seed: int) -> float:
+def _hash(text: str, seed: int) -> float:
+    """Return a number in [0, 1) that a text and a seed always give."""
     content = f"{seed} sample\n{text}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") / 2**64
 
@@ -88,12 +88,12 @@ _FORMS: tuple[Form, ...] = ("document", "sentence", "window")
 _SHARES = (0.25, 0.4, 0.35)
 CHARACTERS_PER_TOKEN = 6
 """More than any tokenizer has in ordinary text."""
-_SHORTEST, _LONGEST = 3, 20
+_SHORTEST_WINDOW, _LONGEST_WINDOW = 3, 20
 
 
 @dataclass(frozen=True)
 class TextSampler:
-    """Draws texts: documents, or their sentences and windows of 3 to 20 words as well.
+    """Draw texts: documents, or with ``parts`` their sentences and windows of 3 to 20 words too.
 
     A sentence encoder is used on texts of all lengths, queries too, which the documents of a
     corpus do not show it. A document much longer than ``max_length`` tokens gives another part
@@ -110,10 +110,11 @@ class TextSampler:
         return [self._text(number) for number in range(start, start + count)]
 
     def _text(self, number: int) -> str:
-        epoch, place = divmod(number, len(self.documents))
-        document = self.documents[_order(len(self.documents), self.seed, epoch)[place]]
+        epoch, position = divmod(number, len(self.documents))
+        order = _shuffled_order(len(self.documents), self.seed, epoch)
         rng = random.Random(f"{self.seed} {number}")  # noqa: S311
-        excerpt = _excerpt(document, self.max_length * CHARACTERS_PER_TOKEN, rng)
+        max_characters = self.max_length * CHARACTERS_PER_TOKEN
+        excerpt = _excerpt(self.documents[order[position]], max_characters, rng)
         if not self.parts:
             return excerpt
         form = rng.choices(_FORMS, _SHARES)[0]
@@ -121,28 +122,29 @@ class TextSampler:
 
 
 @lru_cache(maxsize=4)
-def _order(size: int, seed: int, epoch: int) -> list[int]:
+def _shuffled_order(size: int, seed: int, epoch: int) -> list[int]:
     order = list(range(size))
     random.Random(f"{seed} order {epoch}").shuffle(order)  # noqa: S311
     return order
 
 
-def _excerpt(text: str, characters: int, rng: random.Random) -> str:
+def _excerpt(text: str, max_characters: int, rng: random.Random) -> str:
     """Return a text, or a part of a long one that starts at a word."""
-    if len(text) <= characters:
+    if len(text) <= max_characters:
         return text
-    start = rng.randrange(len(text) - characters + 1)
+    start = rng.randrange(len(text) - max_characters + 1)
     if start and (space := re.search(r"\s", text[start - 1 :])):
         start += space.start()
-    return text[start : start + characters].strip() or text[:characters]
+    return text[start : start + max_characters].strip() or text[:max_characters]
 
 
 def _part(text: str, form: Form, rng: random.Random) -> str:
+    """Return a random sentence of a text, or a random window of its words."""
     if form == "sentence":
         sentences = [part for part in _SENTENCE_END.split(text) if _WORD.search(part)]
         return rng.choice(sentences or [text])
     words = list(_WORD.finditer(text))
-    length = rng.randint(_SHORTEST, _LONGEST)
+    length = rng.randint(_SHORTEST_WINDOW, _LONGEST_WINDOW)
     if len(words) <= length:
         return text
     first = rng.randrange(len(words) - length + 1)

@@ -1,4 +1,4 @@
-"""What is asked of a recovery."""
+"""Define what a recovery is asked for, and whom it calls on the way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ Preset = Literal["fast", "balanced", "max"]
 
 @dataclass(frozen=True)
 class RecoveryOptions:
-    """What a user may say; None is left to the preset.
+    """Hold what a user may ask for; None is left to the preset.
 
     ``objective`` is ``auto``, ``none``, or names of objectives joined by ``+``. ``max_length`` is
     in tokens, ``keep_layers`` the number of layers that stay, ``embedding_steps`` how many of the
     first steps train the vocabulary alone. ``most_minutes`` is what whoever runs this allows: it
-    holds whatever else is said.
+    holds whatever else is asked for.
     """
 
     preset: Preset = "balanced"
@@ -36,10 +36,11 @@ class RecoveryOptions:
 
 @dataclass(frozen=True)
 class RecoveryCallbacks:
-    """Who follows a recovery, and where its state is kept meanwhile.
+    """Follow a recovery, and say where its state is kept meanwhile.
 
-    Where ``file`` holds a state of the same run, training goes on from there. ``saved`` is called
-    after each time it was written, ``on_point`` with each point of the loss curve.
+    ``progress`` is called at every step, ``on_point`` with each point of the loss curve, ``saved``
+    each time a checkpoint was written to ``file``, every ``every_seconds``. Where ``file`` holds a
+    checkpoint of the same run, training goes on from there.
     """
 
     progress: Progress = silent

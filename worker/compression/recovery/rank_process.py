@@ -1,14 +1,12 @@
-"""One of the processes that recover a model together, as ``launch`` starts them.
+"""Run one rank of a recovery, as ``recover_in_processes`` launches it.
 
-    torchrun … -m worker.compression.recovery.rank_process ORDER
+    torchrun … -m worker.compression.recovery.rank_process LAUNCH_SPEC
 
-All do the same work on their share of each step. The first tells how it goes and saves the result;
-a problem is told by whoever has it.
+All ranks do the same work on their share of each step. The main one reports progress and saves the
+result; an error is reported by any rank that has one.
 """
 
-import ctypes
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,64 +17,55 @@ from accelerate import PartialState
 from worker.compression.errors import CompressionError
 from worker.compression.models.loading import load_model
 from worker.compression.models.saving import save_model
-from worker.compression.recovery.distributed import LaunchSpec, tell
+from worker.compression.recovery.distributed import LaunchSpec, send_record
 from worker.compression.recovery.options import RecoveryCallbacks
 from worker.compression.recovery.recover import recover
-
-_PR_SET_PDEATHSIG = 1
+from worker.compression.subprocesses import end_with_parent
 
 
 def main() -> None:
-    """Do this process's part of what the order says."""
-    _end_with_launcher()
-    order = LaunchSpec.read(Path(sys.argv[1]))
-    processes = PartialState(cpu=order.cpu or not torch.cuda.is_available())
+    """Do this rank's part of the recovery that the launch spec describes."""
+    end_with_parent()
+    spec = LaunchSpec.read(Path(sys.argv[1]))
+    ranks = PartialState(cpu=spec.cpu or not torch.cuda.is_available())
     try:
-        _recover(order, is_first=processes.is_main_process)
+        _recover(spec, is_main=ranks.is_main_process)
     except CompressionError as error:
-        # By any of them: the others may wait for it, and of a fault of all the first said counts.
-        tell(error=type(error).__name__, message=str(error))
+        # By any rank: the others may wait for it. The first report counts where all have it.
+        send_record(error=type(error).__name__, message=str(error))
     finally:
-        processes.destroy_process_group()
+        ranks.destroy_process_group()
 
 
-def _end_with_launcher() -> None:
-    """Have the kernel end this process where the launcher is killed before it could do so."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _recover(order: LaunchSpec, *, is_first: bool) -> None:
-    base, student = load_model(order.base), load_model(order.student)
+def _recover(spec: LaunchSpec, *, is_main: bool) -> None:
+    base, student = load_model(spec.base), load_model(spec.student)
 
     def texts() -> Iterator[str]:
-        with order.texts.open(encoding="utf-8") as file:
+        with spec.texts.open(encoding="utf-8") as file:
             yield from map(json.loads, file)
 
-    watch = _told(order) if is_first else RecoveryCallbacks(file=order.state)
-    done = recover(
+    callbacks = RecoveryCallbacks(file=spec.state)
+    if is_main:
+        callbacks = RecoveryCallbacks(
+            progress=lambda fraction, message: send_record(fraction=fraction, message=message),
+            on_point=lambda point: send_record(point=point.model_dump()),
+            file=spec.state,
+            every_seconds=spec.every_seconds,
+            saved=lambda: send_record(saved=True),
+        )
+    recovered = recover(
         base,
         student.model,
         student.tokenizer,
         texts,
-        order.options,
-        order.seed,
-        watch,
-        cpu=order.cpu,
+        spec.options,
+        spec.seed,
+        callbacks,
+        cpu=spec.cpu,
     )
-    if is_first:
-        save_model(order.target, done.model, student.tokenizer, base.folder)
-        tell(done=done.summary.model_dump())
-
-
-def _told(order: LaunchSpec) -> RecoveryCallbacks:
-    return RecoveryCallbacks(
-        progress=lambda fraction, message: tell(fraction=fraction, message=message),
-        on_point=lambda point: tell(point=point.model_dump()),
-        file=order.state,
-        every_seconds=order.every_seconds,
-        saved=lambda: tell(saved=True),
-    )
+    if is_main:
+        save_model(spec.target, recovered.model, student.tokenizer, base.folder)
+        send_record(summary=recovered.summary.model_dump())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The processes that train one model together, each on a GPU of its own; mostly there is one.
+"""Join the processes that train one model together, each on a GPU of its own; mostly one.
 
-Each makes its share of a step's texts ready and learns from it. Gradients and losses are summed, so
-all take the same step and hold the same weights, and it is the step that one process would take.
+Each rank makes its share of a step's texts ready and learns from it. Gradients and losses are
+summed, so all take the same step and hold the same weights: the step that one process would take.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,50 +16,51 @@ Item = TypeVar("Item")
 
 
 class Ranks:
-    """One process among its peers, which ``accelerate launch`` started."""
+    """Stand for this process among its peers: ``rank`` of ``world_size``, on ``device``."""
 
     def __init__(self, accelerator: Accelerator) -> None:
-        self.count: int = accelerator.num_processes
-        self.number: int = accelerator.process_index
+        self.world_size: int = accelerator.num_processes
+        self.rank: int = accelerator.process_index
         self.device: torch.device = accelerator.device
 
     @property
-    def is_first(self) -> bool:
-        """Whether this is the process that tells and saves."""
-        return self.number == 0
+    def is_main(self) -> bool:
+        """Tell whether this is the process that reports and saves."""
+        return self.rank == 0
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return what this process has of items that all processes hold."""
-        return items[self.number :: self.count]
+        """Return this rank's share of items that all ranks hold."""
+        return items[self.rank :: self.world_size]
 
     def sum(self, values: Tensor) -> Tensor:
-        """Return the sum over all processes of a tensor that each has."""
-        if self.count > 1:
+        """Return the sum over all ranks of a tensor that each has."""
+        if self.world_size > 1:
             distributed.all_reduce(values)
         return values
 
-    def sum_counts(self, values: Sequence[int]) -> list[int]:
-        """Return the sums over all processes of numbers that each has; a GPU waits for them."""
-        if self.count == 1:
-            return list(values)
-        return [int(n) for n in self.sum(torch.tensor(values, device=self.device)).tolist()]
+    def sum_counts(self, counts: Sequence[int]) -> list[int]:
+        """Return the sums over all ranks of numbers that each has; a GPU waits for them."""
+        if self.world_size == 1:
+            return list(counts)
+        return [int(n) for n in self.sum(torch.tensor(counts, device=self.device)).tolist()]
 
     def sum_gradients(self, parameters: Iterable[Parameter]) -> None:
-        """Give each process the sum of all gradients, of what any of them has one of."""
-        if self.count == 1:
+        """Sum the gradients of each parameter over all ranks, where any rank has one."""
+        if self.world_size == 1:
             return
         trained = [p for p in parameters if p.requires_grad]
-        has = torch.tensor([p.grad is not None for p in trained], device=self.device)
-        for parameter, known in zip(trained, self.sum(has.int()).tolist(), strict=True):
-            if known and parameter.grad is None:
+        has_gradient = torch.tensor([p.grad is not None for p in trained], device=self.device)
+        ranks_with_gradient = self.sum(has_gradient.int()).tolist()
+        for parameter, count in zip(trained, ranks_with_gradient, strict=True):
+            if count and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         for parameter in trained:
             if parameter.grad is not None:
                 distributed.all_reduce(parameter.grad)
 
     def agree(self, value: float) -> float:
-        """Return the first process's value: clocks differ, and all are to decide alike."""
-        if self.count == 1:
+        """Return the value of the main rank: clocks differ, and all are to decide alike."""
+        if self.world_size == 1:
             return value
         shared = torch.tensor(value, dtype=torch.float64, device=self.device)
         distributed.broadcast(shared, src=0)

@@ -1,6 +1,5 @@
-"""Recover what a transferred model lost: from the corpus, without labels."""
+"""Recover what a transferred model lost: train it on the corpus, without labels."""
 
-import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -17,257 +16,41 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from app.contract.report import Recovery
 from worker.compression.corpus import Texts
 from worker.compression.errors import RecoveryTooShortError, RecoveryUnsupportedError, within_memory
-from worker.compression.models.encoder import Pooling, longest_input, pooling_of
+from worker.compression.models.encoder import longest_input
 from worker.compression.models.layers import drop_layers, layer_count
 from worker.compression.models.loading import LoadedModel
-from worker.compression.models.vocabulary_tensors import output_embeddings
-from worker.compression.progress import Progress, part
-from worker.compression.recovery.batching import Batch, BatchLoader, Objective, batches_of
+from worker.compression.models.traits import ModelTraits, model_traits
+from worker.compression.progress import part
+from worker.compression.recovery.batching import Batch, BatchLoader, batches_of
 from worker.compression.recovery.budget import (
     Budget,
-    Models,
-    Plan,
-    bounded,
-    default_rate,
-    load_of,
-    settle,
+    TrainingPlan,
+    count_useful_texts,
+    default_learning_rate,
+    estimate_flops_per_text,
+    limit_steps,
+    resolve_budget,
 )
-from worker.compression.recovery.data import Documents, TextSampler, sample_documents
-from worker.compression.recovery.objectives.distill import distillation
-from worker.compression.recovery.objectives.language_modeling import LanguageModelling
+from worker.compression.recovery.data import (
+    SAMPLING_SHARE,
+    Documents,
+    TextSampler,
+    sample_documents,
+)
+from worker.compression.recovery.objective import Loss, Objective, ObjectiveContext
+from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.ranks import Ranks
-from worker.compression.recovery.trainer import Checkpoint, Course, Learner, Loop
+from worker.compression.recovery.trainer import Trainer
 
-OBJECTIVES = ("mlm", "clm", "denoise", "distill")
-
-
-@dataclass(frozen=True)
-class ModelTraits:
-    """Whether a model is a sentence encoder, and what its head predicts."""
-
-    sentence_encoder: bool
-    predicts_masked: bool
-    predicts_next: bool
-    restores_text: bool
-    pooling: Pooling
-
-
-def model_traits(base: LoadedModel) -> ModelTraits:
-    """Tell from the model's head and its folder's files what it is."""
-    model = base.model
-    generates = bool(model.can_generate())
-    seq2seq = bool(getattr(model.config, "is_encoder_decoder", False))
-    has_mask = base.tokenizer.mask_token_id is not None
-    return ModelTraits(
-        sentence_encoder=(base.folder / "modules.json").is_file(),
-        predicts_masked=has_mask and not generates and bool(output_embeddings(model)),
-        predicts_next=generates and not seq2seq,
-        restores_text=generates and seq2seq,
-        pooling=pooling_of(base.folder, model),
-    )
-
-
-def choose_objective(
-    asked: str, traits: ModelTraits, *, fewer_layers: bool = False
-) -> tuple[list[str], str]:
-    """Return the objectives to train and the reason, for people.
-
-    With ``fewer_layers`` there is more to learn from the base than its vocabulary.
-
-    Raises:
-        RecoveryUnsupportedError: the model cannot be trained as asked.
-
-    """
-    if asked == "auto":
-        return _automatic(traits, fewer_layers)
-    names = [] if asked == "none" else asked.split("+")
-    for name in names:
-        _check(name, traits)
-    return names, "asked for"
-
-
-def _automatic(traits: ModelTraits, fewer_layers: bool) -> tuple[list[str], str]:
-    if traits.sentence_encoder:
-        return ["distill"], "a sentence encoder: its vectors are what it is used for"
-    if traits.predicts_masked:
-        reason = "an encoder with a masked-language-model head"
-        if fewer_layers:
-            return ["mlm", "distill"], f"{reason}, and layers to win back"
-        return ["mlm"], reason
-    if traits.predicts_next:
-        return ["clm"], "a decoder with its language-model head"
-    if traits.restores_text:
-        return ["denoise"], "an encoder-decoder with its head"
-    return ["distill"], "no language-model head: its hidden states are what is used"
-
-
-def _check(name: str, traits: ModelTraits) -> None:
-    faults = {
-        "mlm": (traits.predicts_masked, "no mask token or no masked-language-model head"),
-        "clm": (traits.predicts_next, "not a decoder with its language-model head"),
-        "denoise": (traits.restores_text, "not an encoder-decoder with its head"),
-        "distill": (True, ""),
-    }
-    if name not in faults:
-        raise RecoveryUnsupportedError(
-            f"recovery.objective {name!r} is unknown: use one of {', '.join(OBJECTIVES)}."
-        )
-    possible, fault = faults[name]
-    if not possible:
-        raise RecoveryUnsupportedError(
-            f"recovery.objective {name!r} cannot train this model, which has {fault}: use `auto`."
-            if fault.startswith("no ")
-            else f"recovery.objective {name!r} cannot train this model, which is {fault}: use "
-            "`auto`."
-        )
-
-
-def as_teacher(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
-    """Return a float32 model on a device, in evaluation mode; a copy unless it is one already."""
-    if model.device.type == device.type and model.dtype == torch.float32 and not model.training:
-        return model
-    copied: PreTrainedModel = copy.deepcopy(model)
-    torch.nn.Module.to(copied, device, torch.float32)
-    copied.train(mode=False)
-    return copied
-
-
-_FEWEST_HELD_OUT, _TRAINED_PER_HELD_OUT = 16, 40
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What the loop is given; ``documents`` is the number of those trained on."""
-
-    rounds: BatchLoader
-    held_out: list[Batch]
-    plan: Plan
-    budget: Budget
-    rate: float
-    documents: int
-    names: list[str]
-
-
-def prepare(  # noqa: PLR0913, PLR0917
-    models: Models,
-    texts: Texts,
-    names: Sequence[str],
-    options: RecoveryOptions,
-    seed: int,
-    ranks: Ranks,
-    progress: Progress,
-) -> Prepared:
-    """Read the corpus and plan the training.
-
-    Raises:
-        CorpusEmptyError: there is no text.
-
-    """
-    documents, device = sample_documents(texts, seed, progress), ranks.device
-    budget = settle(options, on_gpu=device.type == "cuda", documents=len(documents.training))
-    length = min(budget.max_length, longest_input(models.base))
-    objectives = [_objective(name, models, length, seed, device) for name in names]
-    # The parts of documents are for what is compared as a whole.
-    sampler = TextSampler(documents.training, seed, length, parts="distill" in names)
-    budget = bounded(budget, options, load_of(models, objectives, sampler, documents))
-    return Prepared(
-        BatchLoader(objectives, sampler, budget.batch_size, budget.steps, ranks),
-        _held_out(objectives, documents, sampler, budget, ranks),
-        Plan(budget.steps, budget.seconds),
-        budget,
-        options.learning_rate or _rate(models, budget),
-        len(documents.training),
-        list(names),
-    )
-
-
-def _objective(
-    name: str, models: Models, max_length: int, seed: int, device: torch.device
-) -> Objective:
-    if name != "distill":
-        return LanguageModelling(name, models.domain_tokenizer, max_length, seed)
-    base = models.base
-    teacher, pooling = as_teacher(base.model, device), model_traits(base).pooling
-    student, tokenizers = models.student, (base.tokenizer, models.domain_tokenizer)
-    return distillation(teacher, student, *tokenizers, max_length, pooling)
-
-
-def _held_out(
-    objectives: Sequence[Objective],
-    documents: Documents,
-    like: TextSampler,
-    budget: Budget,
-    ranks: Ranks,
-) -> list[Batch]:
-    """Return what the held-out loss is of: the same texts, with the same noise, each time.
-
-    Few enough that a short run does not spend its time on them.
-    """
-    few = max(_FEWEST_HELD_OUT, budget.steps * budget.batch_size // _TRAINED_PER_HELD_OUT)
-    texts = documents.held_out[:few]
-    if not texts:
-        return []
-    drawn = replace(like, documents=texts).texts(0, len(texts))
-    return batches_of(objectives, drawn, ranks)
-
-
-def _rate(models: Models, budget: Budget) -> float:
-    student = models.student
-    fewer = layer_count(student) < layer_count(models.base.model)
-    return default_rate(int(student.config.hidden_size), budget, fewer_layers=fewer)
-
-
-def summarize(asked: Recovery, loop: Loop, made: Prepared) -> Recovery:
-    """Return the figures of a loop that has ended.
-
-    Raises:
-        RecoveryTooShortError: there was no time for a step, and its limit was asked for.
-
-    """
-    state, budget = loop.state, made.budget
-    known = asked.model_dump() | {
-        "loss": state.curve,
-        "warning": _warning(loop, budget),
-        "steps": state.step,
-        "planned_steps": made.plan.steps,
-        "kept_step": loop.best.step,
-        "epochs": round(state.step * budget.batch_size / made.documents, 2),
-        "batch_size": budget.batch_size,
-        "learning_rate": made.rate,
-        "seconds": round(state.seconds, 2),
-        "tokens": state.tokens,
-        "tokens_per_second": round(state.tokens / max(state.seconds, 1e-9), 1),
-        "device": loop.learner.accelerator.device.type,
-        "processes": loop.learner.ranks.count,
-        "stopped_by": loop.stopped_by,
-    }
-    return Recovery(**known)
-
-
-def _warning(loop: Loop, budget: Budget) -> str | None:
-    state = loop.state
-    if loop.stopped_by == "non_finite_loss":
-        return f"the loss was not a number after {state.step} steps: lower the learning rate"
-    if state.step or loop.stopped_by != "max_minutes":
-        return None
-    if budget.seconds_asked:
-        raise RecoveryTooShortError(
-            f"recovery.max_minutes is too short for one step, which took {state.seconds:.0f} "
-            "seconds: give more, a smaller batch_size, or `none` as the objective."
-        )
-    return "there was no time for a single step: recovery needs more minutes"
-
-
-_READING = 0.03
-"""Share of the progress that reading the corpus takes."""
+_MIN_HELD_OUT, _TRAINED_PER_HELD_OUT = 16, 40
 _ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 """All but cuDNN's, which plans each shape anew, and here most batches have another."""
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """The model to keep, in evaluation mode and the dtype it had, and how it came about."""
+    """Hold the trained model, in evaluation mode and the dtype it had, and how training went."""
 
     model: PreTrainedModel
     summary: Recovery
@@ -280,7 +63,7 @@ def recover(  # noqa: PLR0913, PLR0917
     texts: Texts,
     options: RecoveryOptions = RecoveryOptions(),  # noqa: B008
     seed: int = 0,
-    watch: RecoveryCallbacks = RecoveryCallbacks(),  # noqa: B008
+    callbacks: RecoveryCallbacks = RecoveryCallbacks(),  # noqa: B008
     *,
     cpu: bool = False,
 ) -> Recovered:
@@ -288,9 +71,10 @@ def recover(  # noqa: PLR0913, PLR0917
 
     ``student`` is what ``transfer_vocabulary`` made of ``base``; it is changed, ``base`` is not.
     With ``keep_layers`` its layers are dropped first, and won back by the same training.
-    ``watch.progress`` is called at every step, so an exception raised from it stops at once. On a
-    CPU the same arguments give the same weights, as long as the clock does not end it. It trains on
-    the GPU where there is one, unless ``cpu`` is set; all recoveries of a process have one device.
+    ``callbacks.progress`` is called at every step, so an exception raised from it stops at once. On
+    a CPU the same arguments give the same weights, as long as the clock does not end it. It trains
+    on the GPU where there is one, unless ``cpu`` is set; all recoveries of a process have one
+    device.
 
     Raises:
         RecoveryUnsupportedError: the model cannot be trained as asked.
@@ -300,78 +84,222 @@ def recover(  # noqa: PLR0913, PLR0917
         OutOfMemoryError: a step does not fit in memory.
 
     """
-    fewer = options.keep_layers is not None
-    names, reason = choose_objective(options.objective, model_traits(base), fewer_layers=fewer)
+    traits, fewer_layers = model_traits(base), options.keep_layers is not None
+    objectives, reason = choose_objectives(options.objective, traits, fewer_layers=fewer_layers)
     if options.keep_layers is not None:
         student = drop_layers(student, options.keep_layers)
-    asked = Recovery(
+    summary = Recovery(
         objective=options.objective,
-        used="+".join(names) or "none",
+        used="+".join(objective.name for objective in objectives) or "none",
         reason=reason,
         preset=options.preset,
         keep_layers=options.keep_layers,
     )
-    if not names:
-        return Recovered(student, asked)
-    dtype, accelerator = student.dtype, Accelerator(cpu=cpu, mixed_precision=_precision(cpu))
+    if not objectives:
+        return Recovered(student, summary)
+
+    bf16 = not cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    accelerator = Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")
+    ranks, dtype = Ranks(accelerator), student.dtype
+    sampling = part(callbacks.progress, 0, SAMPLING_SHARE)
+    documents = sample_documents(texts, seed, sampling)
+
+    on_gpu = ranks.device.type == "cuda"
+    budget = resolve_budget(options, on_gpu=on_gpu, documents=len(documents.training))
     Module.to(student, torch.float32)
-    models = Models(base, student, domain_tokenizer)
-    reading = part(watch.progress, 0, _READING)
-    made = prepare(models, texts, names, options, seed, Ranks(accelerator), reading)
-    learner = _learner(student, accelerator, made, options, seed)
-    loop = Loop(learner, _course(models, made, options, seed, watch))
-    with sdpa_kernel(_ATTENTION), _within_memory(learner, made.budget):
-        loop.run()
+    context = ObjectiveContext(
+        base=base,
+        student=student,
+        domain_tokenizer=domain_tokenizer,
+        max_length=min(budget.max_length, longest_input(base)),
+        pooling=traits.pooling,
+        seed=seed,
+        device=ranks.device,
+    )
+    losses = [objective.build(context) for objective in objectives]
+    draws_parts = any(objective.draws_parts for objective in objectives)
+    sampler = TextSampler(documents.training, seed, context.max_length, parts=draws_parts)
+    plan = plan_training(budget, options, objectives, losses, sampler, context)
+
+    trainer = Trainer(
+        student,
+        BatchLoader(losses, sampler, plan.batch_size, plan.steps, ranks),
+        _held_out_batches(documents, sampler, losses, plan, ranks),
+        plan,
+        replace(callbacks, progress=part(callbacks.progress, SAMPLING_SHARE, 1)),
+        _run_id(options, summary, plan, domain_tokenizer),
+        accelerator,
+    )
+    with sdpa_kernel(_ATTENTION), _within_memory(trainer):
+        trainer.train()
     Module.to(student, "cpu", dtype)
-    return Recovered(student, summarize(asked, loop, made))
+    return Recovered(student, summarize(summary, trainer))
 
 
-def _within_memory(learner: Learner, budget: Budget) -> AbstractContextManager[None]:
+def choose_objectives(
+    name: str, traits: ModelTraits, *, fewer_layers: bool = False
+) -> tuple[list[Objective], str]:
+    """Return the objectives to train together and the reason, for people.
+
+    ``name`` is that of ``RecoveryOptions.objective``. With ``fewer_layers`` there is more to learn
+    from the base than its vocabulary.
+
+    Raises:
+        RecoveryUnsupportedError: there is no such objective, or it cannot train the model.
+
+    """
+    if name == "auto":
+        return _automatic_objectives(traits, fewer_layers=fewer_layers)
+    if name == "none":
+        return [], "asked for"
+    chosen = []
+    for single_name in name.split("+"):
+        objective = OBJECTIVES.get(single_name)
+        if objective is None:
+            raise RecoveryUnsupportedError(
+                f"recovery.objective {single_name!r} is unknown: use one of "
+                f"{', '.join(OBJECTIVES)}."
+            )
+        if not objective.can_train(traits):
+            raise RecoveryUnsupportedError(
+                f"recovery.objective {single_name!r} needs {objective.needs}, and this model is "
+                "not: use `auto`."
+            )
+        chosen.append(objective)
+    return chosen, "asked for"
+
+
+def _automatic_objectives(
+    traits: ModelTraits, *, fewer_layers: bool
+) -> tuple[list[Objective], str]:
+    """Return the objectives of which a rule of the first priority applies, and their reasons."""
+    applying = [
+        (rule, objective)
+        for objective in OBJECTIVES.values()
+        for rule in objective.auto_rules
+        if rule.applies_to(traits) and (fewer_layers or not rule.only_with_fewer_layers)
+    ]
+    first = min(rule.priority for rule, _ in applying)
+    chosen = [(rule, objective) for rule, objective in applying if rule.priority == first]
+    return [objective for _, objective in chosen], ", and ".join(rule.reason for rule, _ in chosen)
+
+
+def plan_training(  # noqa: PLR0913, PLR0917
+    budget: Budget,
+    options: RecoveryOptions,
+    objectives: Sequence[Objective],
+    losses: Sequence[Loss],
+    sampler: TextSampler,
+    context: ObjectiveContext,
+) -> TrainingPlan:
+    """Plan the steps that budget, corpus and models allow, and their learning rate."""
+    teacher, student = context.base.model, context.student
+    budget = limit_steps(
+        budget,
+        options,
+        useful_texts=count_useful_texts(objectives, sampler),
+        flops_per_text=estimate_flops_per_text(objectives, losses, sampler, teacher, student),
+    )
+    width, fewer_layers = (
+        int(student.config.hidden_size),
+        layer_count(student) < layer_count(teacher),
+    )
+    learning_rate = default_learning_rate(width, budget, fewer_layers=fewer_layers)
+    return TrainingPlan(
+        steps=budget.steps,
+        batch_size=budget.batch_size,
+        max_length=context.max_length,
+        seconds=budget.seconds,
+        seconds_asked=budget.seconds_asked,
+        documents=len(sampler.documents),
+        learning_rate=options.learning_rate or learning_rate,
+        embedding_steps=options.embedding_steps,
+        dropout=all(objective.dropout for objective in objectives),
+        seed=context.seed,
+    )
+
+
+def _held_out_batches(
+    documents: Documents,
+    sampler: TextSampler,
+    losses: Sequence[Loss],
+    plan: TrainingPlan,
+    ranks: Ranks,
+) -> list[Batch]:
+    """Return what the held-out loss is of: the same texts, with the same noise, each time.
+
+    They are few, so that a short run does not spend its time on them.
+    """
+    count = max(_MIN_HELD_OUT, plan.steps * plan.batch_size // _TRAINED_PER_HELD_OUT)
+    held_out = documents.held_out[:count]
+    if not held_out:
+        return []
+    texts = replace(sampler, documents=held_out).texts(0, len(held_out))
+    return batches_of(losses, texts, ranks)
+
+
+def _run_id(
+    options: RecoveryOptions,
+    summary: Recovery,
+    plan: TrainingPlan,
+    domain_tokenizer: PreTrainedTokenizerBase,
+) -> str:
+    """Return a hash of what tells a run from others: the options, the plan, the vocabulary."""
+    vocabulary = sorted(domain_tokenizer.get_vocab().items())
+    content = [asdict(options), summary.used, asdict(plan), vocabulary]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _within_memory(trainer: Trainer) -> AbstractContextManager[None]:
+    plan = trainer.plan
     return within_memory(
-        f"Recovery in steps of {budget.batch_size:,} texts of up to {budget.max_length:,} tokens, "
-        f"of which it takes up to {learner.positions:,} at once,",
+        f"Recovery in steps of {plan.batch_size:,} texts of up to {plan.max_length:,} tokens, "
+        f"of which it takes up to {trainer.max_positions:,} at once,",
         "a recovery.batch_size and a recovery.max_length whose product is well below that, or "
         "`none` as the objective",
     )
 
 
-def _precision(cpu: bool) -> str:
-    if cpu or not torch.cuda.is_available():
-        return "no"
-    return "bf16" if torch.cuda.is_bf16_supported() else "no"
+def summarize(requested: Recovery, trainer: Trainer) -> Recovery:
+    """Return what was requested with the figures of a training that has ended.
 
+    Raises:
+        RecoveryTooShortError: there was no time for a step, and its limit was asked for.
 
-def _learner(
-    student: PreTrainedModel,
-    accelerator: Accelerator,
-    made: Prepared,
-    options: RecoveryOptions,
-    seed: int,
-) -> Learner:
-    # Noise in the student alone is noise in what it is compared with.
-    dropout = "distill" not in made.names
-    return Learner(student, accelerator, made.rate, options.embedding_steps, dropout, seed)
-
-
-def _course(
-    models: Models, made: Prepared, options: RecoveryOptions, seed: int, watch: RecoveryCallbacks
-) -> Course:
-    checkpoint = None
-    if watch.file:
-        run = _name_of_run(models, made, options, seed)
-        checkpoint = Checkpoint(watch.file, run, watch.every_seconds, watch.saved)
-    return Course(
-        rounds=made.rounds,
-        held_out=made.held_out,
-        plan=made.plan,
-        progress=part(watch.progress, _READING, 1),
-        on_point=watch.on_point,
-        checkpoint=checkpoint,
+    """
+    state, plan = trainer.state, trainer.plan
+    return Recovery(
+        objective=requested.objective,
+        used=requested.used,
+        reason=requested.reason,
+        preset=requested.preset,
+        keep_layers=requested.keep_layers,
+        loss=state.curve,
+        warning=_warning(trainer),
+        steps=state.step,
+        planned_steps=plan.steps,
+        kept_step=trainer.best.step,
+        epochs=round(state.step * plan.batch_size / plan.documents, 2),
+        batch_size=plan.batch_size,
+        learning_rate=plan.learning_rate,
+        seconds=round(state.seconds, 2),
+        tokens=state.tokens,
+        tokens_per_second=round(state.tokens / max(state.seconds, 1e-9), 1),
+        device=trainer.accelerator.device.type,
+        processes=trainer.ranks.world_size,
+        stopped_by=trainer.stopped_by,
     )
 
 
-def _name_of_run(models: Models, made: Prepared, options: RecoveryOptions, seed: int) -> str:
-    """Return what tells a run from others: what was asked, the vocabulary, the plan."""
-    vocabulary = sorted(models.domain_tokenizer.get_vocab().items())
-    known = [asdict(options), made.names, seed, made.plan.steps, made.documents, vocabulary]
-    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+def _warning(trainer: Trainer) -> str | None:
+    state = trainer.state
+    if trainer.stopped_by == "non_finite_loss":
+        return f"the loss was not a number after {state.step} steps: lower the learning rate"
+    if state.step or trainer.stopped_by != "max_minutes":
+        return None
+    if trainer.plan.seconds_asked:
+        raise RecoveryTooShortError(
+            f"recovery.max_minutes is too short for one step, which took {state.seconds:.0f} "
+            "seconds: give more, a smaller batch_size, or `none` as the objective."
+        )
+    return "there was no time for a single step: recovery needs more minutes"

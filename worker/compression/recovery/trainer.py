@@ -1,12 +1,11 @@
-"""The training loop: one objective or several, until the steps or the time run out."""
+"""Train a model in place: the loop, a step, the held-out evaluation, the checkpoint."""
 
 import copy
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,337 +15,300 @@ from transformers import PreTrainedModel
 
 from app.contract.report import LossPoint
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
-from worker.compression.progress import Progress
 from worker.compression.recovery.batching import Batch, BatchLoader, by_length, micro_batches
-from worker.compression.recovery.budget import Plan, learning_rate_factor
+from worker.compression.recovery.budget import TrainingPlan, learning_rate_factor
+from worker.compression.recovery.options import RecoveryCallbacks
 from worker.compression.recovery.ranks import Ranks
 
+_MAX_POSITIONS = {"cpu": 2_048, "cuda": 32_768}
+"""Positions of a micro-batch, padding included."""
+_MAX_GRADIENT_NORM = 1.0
 _WEIGHT_DECAY = 0.01
-
-
-def make_optimizer(model: PreTrainedModel, rate: float) -> torch.optim.AdamW:
-    """Return AdamW; neither vectors, such as biases and norms, nor embeddings decay."""
-    found, parameters = vocabulary_ids(model), list(model.parameters())
-    matrices = [p for p in parameters if p.dim() > 1 and id(p) not in found]
-    rest = [p for p in parameters if p.dim() <= 1 or id(p) in found]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": _WEIGHT_DECAY},
-        {"params": rest},
-    ]
-    fused = parameters[0].device.type == "cuda"
-    return torch.optim.AdamW(groups, lr=rate, weight_decay=0.0, fused=fused)
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of the next step."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def vocabulary_ids(model: PreTrainedModel) -> set[int]:
-    """Return the identities of the tensors with one entry a token."""
-    found = vocabulary_tensors(model)
-    return {id(t) for t in (*found.input_tables, *found.output_tables, *found.biases)}
-
-
-_MAX_NORM = 1.0
-_POSITIONS = {"cpu": 2_048, "cuda": 32_768}
-"""Positions, padding included, that are computed at once."""
-
-
-@dataclass
-class Learner:
-    """A model in training and its optimizer; the first steps train the vocabulary alone."""
-
-    model: PreTrainedModel
-    accelerator: Accelerator
-    rate: float
-    embedding_steps: int
-    dropout: bool
-    seed: int
-    optimizer: torch.optim.Optimizer = field(init=False)
-    ranks: Ranks = field(init=False)
-    positions: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.model.to(self.accelerator.device)
-        self.optimizer = make_optimizer(self.model, self.rate)
-        self.ranks = Ranks(self.accelerator)
-        self.positions = _POSITIONS.get(self.accelerator.device.type, _POSITIONS["cpu"])
-        self._vocabulary = vocabulary_ids(self.model)
-        self._parameters = list(self.model.parameters())
-
-    def learn(
-        self, step: int, factor: float, batches: Sequence[Batch], alive: Callable[[], None]
-    ) -> float:
-        """Take a step at a share of the full rate; returns its loss.
-
-        NaN where that or the gradient is not finite: the weights then stay as they were. The
-        gradients of micro-batches add up to those of the whole; ``alive`` is called after each.
-        """
-        self._begin(step, factor)
-        losses = []
-        for batch in batches:
-            for loss in self._losses(batch):
-                self.accelerator.backward(loss)
-                losses.append(loss.detach())
-                alive()
-        self.ranks.sum_gradients(self._parameters)
-        norm = self.accelerator.clip_grad_norm_(self._parameters, _MAX_NORM)
-        # One look at the GPU a step: each makes it wait.
-        total = self._total(losses)
-        loss, length = torch.stack([total, norm.to(total)]).tolist()
-        if not math.isfinite(loss + length):
-            return math.nan
-        self.optimizer.step()
-        return float(loss)
-
-    @torch.no_grad()
-    def loss_of(self, batches: Sequence[Batch]) -> float | None:
-        """Return the loss of texts as they are, or None without any."""
-        self.model.train(mode=False)
-        found = [loss for batch in batches for loss in self._losses(batch)]
-        return float(self._total(found)) if any(batch.tokens for batch in batches) else None
-
-    def _begin(self, step: int, factor: float) -> None:
-        set_rate(self.optimizer, factor * self.rate)
-        everything = step >= self.embedding_steps
-        for parameter in self._parameters:
-            parameter.requires_grad_(everything or id(parameter) in self._vocabulary)
-        if self.model.training != self.dropout:
-            self.model.train(self.dropout)
-        torch.manual_seed((self.seed * 1_000_003 + step) * 1_009 + self.ranks.number)
-        self.optimizer.zero_grad(set_to_none=True)
-
-    def _losses(self, batch: Batch) -> Iterator[Tensor]:
-        """Yield this process's shares of a batch's loss, one a micro-batch."""
-        for part in micro_batches(by_length(batch.examples), self.positions):
-            with self.accelerator.autocast():
-                yield batch.objective.loss(self.model, part, batch.units)
-
-    def _total(self, losses: Sequence[Tensor]) -> Tensor:
-        """Return the sum over all processes; some may have nothing to learn from."""
-        zero = torch.zeros((), device=self.accelerator.device)
-        return self.ranks.sum(torch.stack([zero, *losses]).sum())
-
+_EVALUATIONS = 10
+"""Held-out losses of a run, about."""
+_PATIENCE, _TOLERANCE = 4, 1.1
+"""After the middle of a run, it stops where so many held-out losses brought no new least one, and
+the last is so many times the least."""
 
 Weights = dict[str, Tensor]
 
 
 @dataclass
-class Best:
-    """The weights to keep: those of the least held-out loss, or the last good ones."""
+class TrainerState:
+    """Count the steps done, the seconds they took and the tokens the student read.
+
+    ``loss_sum`` is over the ``loss_steps`` steps since the last point of the ``curve``.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    curve: list[LossPoint] = field(default_factory=list)
+
+
+@dataclass
+class BestWeights:
+    """Keep the weights of the least held-out loss; without held-out texts, the last finite ones."""
 
     step: int
     loss: float
     weights: Weights
 
 
-@dataclass
-class State:
-    """Steps done, seconds they took, student tokens they read, and the losses on the way."""
+class Trainer:
+    """Train a model in place, from the start or a checkpoint, until the steps or the time run out.
 
-    step: int = 0
-    seconds: float = 0.0
-    tokens: int = 0
-    train_sum: float = 0.0
-    train_steps: int = 0
-    curve: list[LossPoint] = field(default_factory=list)
+    ``train`` leaves the model with the best weights, in evaluation mode. ``state`` and ``best``
+    then say how it went, ``stopped_by`` why it ended: ``steps``, ``max_minutes``,
+    ``held_out_loss`` or ``non_finite_loss``.
 
+    Args:
+        model: trained in float32, moved to the accelerator's device.
+        loader: gives the batches of each step.
+        held_out: batches of the held-out loss; may be empty.
+        plan: the steps, the time and the learning rate.
+        callbacks: follow the training; an exception raised from ``progress`` stops it at once.
+        run_id: names the run that a checkpoint belongs to; another run's is not read.
+        accelerator: knows the device, the precision and the other ranks.
 
-def weights_of(model: nn.Module) -> Weights:
-    """Return a copy of a model's parameters, in memory of the CPU, each once."""
-    return {name: p.detach().to("cpu", copy=True) for name, p in model.named_parameters()}
-
-
-def put_weights(model: nn.Module, weights: Weights) -> None:
-    """Give a model the parameters that ``weights_of`` returned."""
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
-
-
-def save_state(  # noqa: PLR0913, PLR0917
-    file: Path, run: str, state: State, best: Best, model: nn.Module, optimizer: Any
-) -> None:
-    """Write all of a recovery into a file, which appears whole; ``run`` says what it belongs to."""
-    content = {
-        "run": run,
-        "state": {**asdict(state), "curve": [point.model_dump() for point in state.curve]},
-        "best": asdict(best) if best.step != state.step else None,
-        "weights": weights_of(model),
-        "optimizer": optimizer.state_dict(),
-    }
-    partial = file.with_name(file.name + ".partial")
-    with partial.open("wb") as sink:
-        torch.save(content, sink)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.replace(file)
-
-
-def load_state(file: Path, run: str, model: nn.Module, optimizer: Any) -> tuple[State, Best] | None:
-    """Read a state of the same run into model and optimizer; None where there is none."""
-    if not file.is_file():
-        return None
-    content = torch.load(file, map_location="cpu", weights_only=True)
-    if content["run"] != run:
-        return None
-    put_weights(model, content["weights"])
-    optimizer.load_state_dict(content["optimizer"])
-    found = content["state"]
-    state = State(**{**found, "curve": [LossPoint(**point) for point in found["curve"]]})
-    kept = content["best"] or {"step": state.step, "loss": _last_loss(state), "weights": None}
-    weights = kept["weights"] or copy.deepcopy(content["weights"])
-    return state, Best(kept["step"], kept["loss"], weights)
-
-
-def _last_loss(state: State) -> float:
-    losses = [point.held_out for point in state.curve if point.held_out is not None]
-    return losses[-1] if losses else float("inf")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a recovery keeps how far it is, how often, and who is told.
-
-    ``run`` says what the file belongs to: another run's is not read.
     """
 
-    file: Path
-    run: str
-    every_seconds: float = 60.0
-    saved: Callable[[], None] = lambda: None
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        model: PreTrainedModel,
+        loader: BatchLoader,
+        held_out: Sequence[Batch],
+        plan: TrainingPlan,
+        callbacks: RecoveryCallbacks,
+        run_id: str,
+        accelerator: Accelerator,
+    ) -> None:
+        self.model = model
+        self.loader = loader
+        self.held_out = held_out
+        self.plan = plan
+        self.callbacks = callbacks
+        self.run_id = run_id
+        self.accelerator = accelerator
+        self.ranks = Ranks(accelerator)
+        model.to(accelerator.device)
+        self.optimizer = make_optimizer(model, plan.learning_rate)
+        device_type = accelerator.device.type
+        self.max_positions = _MAX_POSITIONS.get(device_type, _MAX_POSITIONS["cpu"])
+        self.state = TrainerState()
+        self.best = BestWeights(0, math.inf, {})
+        self.stopped_by = "steps"
+        self._planned_steps = plan.steps
+        self._parameters = list(model.parameters())
+        self._vocabulary_ids = vocabulary_parameter_ids(model)
 
-
-@dataclass(frozen=True)
-class Course:
-    """What a loop is to do; ``held_out`` may be empty."""
-
-    rounds: BatchLoader
-    held_out: Sequence[Batch]
-    plan: Plan
-    progress: Progress
-    on_point: Callable[[LossPoint], None] = lambda _: None
-    checkpoint: Checkpoint | None = None
-
-
-_POINTS = 10
-"""Held-out losses of a run, about."""
-_PATIENCE, _WORSE = 4, 1.1
-"""Held-out losses without a new least one, the last so much above it, that end a second half."""
-
-
-@dataclass
-class Loop:
-    """Trains a model in place; ``run`` leaves it with the weights to keep."""
-
-    learner: Learner
-    course: Course
-    state: State = field(default_factory=State)
-    stopped_by: str = "steps"
-
-    def __post_init__(self) -> None:
-        self.model, self._agree = self.learner.model, self.learner.ranks.agree
-        self.best = Best(0, math.inf, {})
-        self._planned = self.course.plan.steps
-
-    def run(self) -> None:
-        """Train from the start or the checkpoint to the end."""
-        self._begin()
-        coming = self.course.rounds.steps_from(self.state.step)
+    def train(self) -> None:
+        """Train to the end."""
+        if not self.load_checkpoint():
+            loss = self.evaluate()
+            self.best = BestWeights(0, loss or math.inf, copy_weights(self.model))
+        self._started_at = time.monotonic() - self.state.seconds
+        self._saved_at = time.monotonic()
+        steps = self.loader.steps_from(self.state.step)
         try:
             while not self._is_over():
-                self._step(next(coming))
+                self._run_step(next(steps))
         finally:
-            coming.close()  # type: ignore[attr-defined]
-        self._look(final=True)
+            steps.close()  # type: ignore[attr-defined]
+        self._add_point(is_final=True)
         put_weights(self.model, self.best.weights)
         self.model.train(mode=False)
 
-    def _begin(self) -> None:
-        keep, found = self.course.checkpoint, None
-        if keep:
-            found = load_state(keep.file, keep.run, self.model, self.learner.optimizer)
-        if found:
-            self.state, self.best = found
-        else:
-            loss = self.learner.loss_of(self.course.held_out)
-            self.best = Best(0, loss or math.inf, weights_of(self.model))
-        self._began, self._saved = time.monotonic() - self.state.seconds, time.monotonic()
-
     def _is_over(self) -> bool:
-        self.state.seconds = self._agree(time.monotonic() - self._began)
-        plan, state = self.course.plan, self.state
-        self._planned = plan.steps_by(state.step, state.seconds)
+        """Tell whether training ends here, and plan fewer steps where time runs out."""
+        state, plan = self.state, self.plan
+        state.seconds = self.ranks.agree(time.monotonic() - self._started_at)
+        self._planned_steps = plan.steps_by(state.step, state.seconds)
         if self.stopped_by != "steps":
             return True
-        if plan.out_of_time(state.seconds) or (
-            state.step >= self._planned and self._planned < plan.steps
-        ):
+        all_planned = state.step >= self._planned_steps
+        if plan.out_of_time(state.seconds) or (all_planned and self._planned_steps < plan.steps):
             self.stopped_by = "max_minutes"
             return True
-        return state.step >= self._planned
+        return all_planned
 
-    def _step(self, batches: Sequence[Batch]) -> None:
+    def _run_step(self, batches: Sequence[Batch]) -> None:
+        """Take a step, report it, and evaluate and save where it is time to."""
         state = self.state
-        factor = learning_rate_factor(state.step, self._planned)
-        loss = self.learner.learn(state.step, factor, batches, self._tell)
+        loss = self.train_step(batches)
         if not math.isfinite(loss):
             self.stopped_by = "non_finite_loss"
             return
         state.step += 1
         state.tokens += sum(batch.tokens for batch in batches)
-        state.train_sum, state.train_steps = state.train_sum + loss, state.train_steps + 1
-        self._tell(f", loss {loss:.4f}{self._left()}")
-        if state.step % max(1, self.course.plan.steps // _POINTS) == 0:
-            self._look()
-        self._keep()
+        state.loss_sum, state.loss_steps = state.loss_sum + loss, state.loss_steps + 1
+        self._report_progress(f", loss {loss:.4f}{self._held_out_and_time_left()}")
+        if state.step % max(1, self.plan.steps // _EVALUATIONS) == 0:
+            self._add_point()
+        if self.callbacks.file and self.ranks.is_main:
+            now = time.monotonic()
+            if now - self._saved_at >= self.callbacks.every_seconds:
+                state.seconds = now - self._started_at
+                self.save_checkpoint()
+                self._saved_at = time.monotonic()
 
-    def _look(self, final: bool = False) -> None:
-        """Note the losses; keep the best weights, stop where they are not the newest for long."""
+    def train_step(self, batches: Sequence[Batch]) -> float:
+        """Learn from the batches of a step and return its loss.
+
+        It is NaN where the loss or the gradient is not finite; the weights then stay as they were.
+        The gradients of micro-batches add up to those of the whole batch.
+        """
+        step = self.state.step
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate_factor(step, self._planned_steps) * self.plan.learning_rate
+        trains_all = step >= self.plan.embedding_steps
+        for parameter in self._parameters:
+            parameter.requires_grad_(trains_all or id(parameter) in self._vocabulary_ids)
+        if self.model.training != self.plan.dropout:
+            self.model.train(self.plan.dropout)
+        # A step's noise depends on its number alone, so that a resumed run is the same run.
+        torch.manual_seed((self.plan.seed * 1_000_003 + step) * 1_009 + self.ranks.rank)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = []
+        for batch in batches:
+            for loss in self._losses(batch):
+                self.accelerator.backward(loss)
+                losses.append(loss.detach())
+                self._report_progress()
+        self.ranks.sum_gradients(self._parameters)
+        norm = self.accelerator.clip_grad_norm_(self._parameters, _MAX_GRADIENT_NORM)
+        # Read from the GPU once a step: each read makes it wait.
+        total = self._sum(losses)
+        step_loss, gradient_norm = torch.stack([total, norm.to(total)]).tolist()
+        if not math.isfinite(step_loss + gradient_norm):
+            return math.nan
+        self.optimizer.step()
+        return float(step_loss)
+
+    def _losses(self, batch: Batch) -> Iterator[Tensor]:
+        """Yield this rank's parts of a batch's loss, a scalar for each micro-batch."""
+        for examples in micro_batches(by_length(batch.examples), self.max_positions):
+            with self.accelerator.autocast():
+                yield batch.loss.loss(self.model, examples, batch.num_items)
+
+    def _sum(self, losses: Sequence[Tensor]) -> Tensor:
+        """Return the sum over all ranks, of which some may have nothing to learn from."""
+        zero = torch.zeros((), device=self.accelerator.device)
+        return self.ranks.sum(torch.stack([zero, *losses]).sum())
+
+    @torch.no_grad()
+    def evaluate(self) -> float | None:
+        """Return the held-out loss, without dropout; None without held-out texts."""
+        self.model.train(mode=False)
+        losses = [loss for batch in self.held_out for loss in self._losses(batch)]
+        total = self._sum(losses)
+        return float(total) if any(batch.tokens for batch in self.held_out) else None
+
+    def _add_point(self, *, is_final: bool = False) -> None:
+        """Add the losses to the curve, keep the best weights, stop where they grow old."""
         state = self.state
-        if not state.train_steps:
-            return  # nothing was learnt since the last look
-        held_out = self.learner.loss_of(self.course.held_out)
-        known = held_out if held_out is not None and math.isfinite(held_out) else None
-        point = LossPoint(
-            step=state.step, train=state.train_sum / state.train_steps, held_out=known
-        )
-        state.train_sum, state.train_steps = 0.0, 0
+        if not state.loss_steps:
+            return
+        held_out = self.evaluate()
+        finite = held_out if held_out is not None and math.isfinite(held_out) else None
+        point = LossPoint(step=state.step, train=state.loss_sum / state.loss_steps, held_out=finite)
+        state.loss_sum, state.loss_steps = 0.0, 0
         state.curve.append(point)
-        self.course.on_point(point)
+        self.callbacks.on_point(point)
         if held_out is None or held_out <= self.best.loss:
             loss = math.inf if held_out is None else held_out
-            self.best = Best(state.step, loss, weights_of(self.model))
-        elif not final and self._is_stale(held_out):
+            self.best = BestWeights(state.step, loss, copy_weights(self.model))
+        elif not is_final and self._is_overfitting(held_out):
             self.stopped_by = "held_out_loss"
 
-    def _is_stale(self, held_out: float) -> bool:
-        since = sum(point.step > self.best.step for point in self.state.curve)
+    def _is_overfitting(self, held_out: float) -> bool:
         # While the rate is high the loss may stand still, or rise above where it was at first.
-        if held_out <= _WORSE * self.best.loss:
+        if held_out <= _TOLERANCE * self.best.loss:
             return False
-        return since >= _PATIENCE and self.state.step > self._planned / 2
+        points_since = sum(point.step > self.best.step for point in self.state.curve)
+        return points_since >= _PATIENCE and self.state.step > self._planned_steps / 2
 
-    def _tell(self, more: str = "") -> None:
-        """Say how far it is; the caller may stop it by raising."""
-        done, planned = self.state.step, max(1, self._planned)
-        self.course.progress(min(1.0, done / planned), f"step {done:,} of {planned:,}{more}")
+    def _report_progress(self, details: str = "") -> None:
+        done, planned = self.state.step, max(1, self._planned_steps)
+        message = f"step {done:,} of {planned:,}{details}"
+        self.callbacks.progress(min(1.0, done / planned), message)
 
-    def _left(self) -> str:
+    def _held_out_and_time_left(self) -> str:
         state, curve = self.state, self.state.curve
-        left = (time.monotonic() - self._began) / state.step * max(0, self._planned - state.step)
+        seconds_per_step = (time.monotonic() - self._started_at) / state.step
+        seconds_left = seconds_per_step * max(0, self._planned_steps - state.step)
         held_out = f", held out {curve[-1].held_out:.4f}" if curve and curve[-1].held_out else ""
-        return f"{held_out}, {left:.0f} s left"
+        return f"{held_out}, {seconds_left:.0f} s left"
 
-    def _keep(self) -> None:
-        keep, now = self.course.checkpoint, time.monotonic()
-        if keep is None or not self.learner.ranks.is_first:
-            return
-        if now - self._saved < keep.every_seconds:
-            return
-        self.state.seconds = now - self._began
-        save_state(keep.file, keep.run, self.state, self.best, self.model, self.learner.optimizer)
-        keep.saved()
-        self._saved = time.monotonic()
+    def save_checkpoint(self) -> None:
+        """Write all of the training to ``callbacks.file``, which appears whole."""
+        file = self.callbacks.file
+        assert file is not None
+        content = {
+            "run": self.run_id,
+            "state": {**asdict(self.state), "curve": [p.model_dump() for p in self.state.curve]},
+            # Weights that are both the best and the newest are written once.
+            "best": asdict(self.best) if self.best.step != self.state.step else None,
+            "weights": copy_weights(self.model),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        partial = file.with_name(file.name + ".partial")
+        with partial.open("wb") as sink:
+            torch.save(content, sink)
+            sink.flush()
+            os.fsync(sink.fileno())
+        partial.replace(file)
+        self.callbacks.saved()
+
+    def load_checkpoint(self) -> bool:
+        """Go on from ``callbacks.file``; False where it has no checkpoint of this run."""
+        file = self.callbacks.file
+        if file is None or not file.is_file():
+            return False
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        if content["run"] != self.run_id:
+            return False
+        put_weights(self.model, content["weights"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        curve = [LossPoint(**point) for point in content["state"]["curve"]]
+        self.state = TrainerState(**{**content["state"], "curve": curve})
+        if content["best"]:
+            self.best = BestWeights(**content["best"])
+        else:
+            held_out = [point.held_out for point in curve if point.held_out is not None]
+            loss = held_out[-1] if held_out else math.inf
+            self.best = BestWeights(self.state.step, loss, copy.deepcopy(content["weights"]))
+        return True
+
+
+def make_optimizer(model: PreTrainedModel, learning_rate: float) -> torch.optim.AdamW:
+    """Return AdamW; vectors, such as biases and norms, and embeddings do not decay."""
+    vocabulary_ids, parameters = vocabulary_parameter_ids(model), list(model.parameters())
+    matrices = [p for p in parameters if p.dim() > 1 and id(p) not in vocabulary_ids]
+    others = [p for p in parameters if p.dim() <= 1 or id(p) in vocabulary_ids]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": _WEIGHT_DECAY},
+        {"params": others},
+    ]
+    fused = parameters[0].device.type == "cuda"
+    return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=0.0, fused=fused)
+
+
+def vocabulary_parameter_ids(model: PreTrainedModel) -> set[int]:
+    """Return the identities of the parameters with one entry a token."""
+    tensors = vocabulary_tensors(model)
+    return {id(t) for t in (*tensors.input_tables, *tensors.output_tables, *tensors.biases)}
+
+
+def copy_weights(model: nn.Module) -> Weights:
+    """Return a copy of a model's parameters by name, on the CPU; shared ones once."""
+    return {name: p.detach().to("cpu", copy=True) for name, p in model.named_parameters()}
+
+
+def put_weights(model: nn.Module, weights: Weights) -> None:
+    """Give a model the parameters that ``copy_weights`` returned."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])

@@ -26,7 +26,7 @@ from worker.compression import (
     save_model,
     transfer_vocabulary,
 )
-from worker.compression.recovery import distributed as group
+from worker.compression.recovery import distributed
 from worker.compression.recovery.distributed import Folders, recover_in_processes
 
 TEXTS = [text for seed in range(3) for text in sentences(["lithium", "rash", "evening"], seed)]
@@ -66,7 +66,7 @@ class Seen:
 @pytest.mark.slow
 def test_two_processes_end_where_one_does(folders: Folders) -> None:
     seen, expected = Seen([], []), alone(folders)
-    summary = recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, watch=seen.watch())
+    summary = recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, callbacks=seen.watch())
     assert (summary.processes, summary.steps, summary.used) == (2, 12, "distill")
     assert summary.tokens == expected.summary.tokens
     assert seen.points == summary.loss
@@ -138,7 +138,7 @@ def test_it_stops_at_once_with_all_its_processes(folders: Folders) -> None:
 
     options = replace(OPTIONS, max_steps=100_000)
     with pytest.raises(StoppedError):
-        recover_in_processes(2, folders, lambda: TEXTS, options, watch=RecoveryCallbacks(stop))
+        recover_in_processes(2, folders, lambda: TEXTS, options, callbacks=RecoveryCallbacks(stop))
     assert time.monotonic() - began[0] < 5
     assert not processes_of(folders)
 
@@ -164,7 +164,7 @@ def test_it_ends_when_its_caller_is_killed_and_another_goes_on(folders: Folders)
     watch = RecoveryCallbacks(lambda _, message: steps.append(message), file=state)
     options = replace(OPTIONS, max_steps=3000)
     with pytest.raises(StoppedError):
-        recover_in_processes(2, folders, lambda: TEXTS, options, watch=stopping(watch, steps))
+        recover_in_processes(2, folders, lambda: TEXTS, options, callbacks=stopping(watch, steps))
     first = next(message for message in steps if message.startswith("step"))
     assert int(first.split()[1].replace(",", "")) >= kept
 
@@ -190,7 +190,7 @@ def test_it_can_be_stopped_while_processes_do_not_exit(folders: Folders) -> None
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, watch=RecoveryCallbacks(stop))
+        recover_in_processes(2, folders, lambda: TEXTS, OPTIONS, callbacks=RecoveryCallbacks(stop))
     assert time.monotonic() - began[0] < 5
     wait_until(lambda: not processes_of(folders), 1)
 
@@ -200,7 +200,7 @@ def test_it_can_be_stopped_while_processes_do_not_exit(folders: Folders) -> None
 def test_processes_that_do_not_exit_are_ended_and_the_result_counts(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "_LEAVING", 2.0)
+    monkeypatch.setattr(distributed, "_EXIT_SECONDS", 2.0)
     summary = recover_in_processes(2, folders, lambda: TEXTS, OPTIONS)
     assert (summary.processes, summary.steps) == (2, 12)
     assert load_model(folders.target)
@@ -217,8 +217,8 @@ def stopping(watch: RecoveryCallbacks, steps: list[str]) -> RecoveryCallbacks:
 
 
 def processes_of(folders: Folders) -> list[int]:
-    """The processes that work on an order in this folder."""
-    order = str(folders.scratch / "order.json")
+    """The processes that were launched in this folder."""
+    order = str(folders.scratch / "launch.json")
     return [p.pid for p in psutil.process_iter(["cmdline"]) if order in (p.info["cmdline"] or [])]
 
 

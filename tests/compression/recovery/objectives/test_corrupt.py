@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.compression.matrix_tokenizers import tokenizer_pair
-from worker.compression.recovery.objectives.language_modeling import IGNORED, Noise, draw_spans
+from worker.compression.recovery.objectives.causal_lm import NextTokens
+from worker.compression.recovery.objectives.denoising import SpanCorruption, draw_spans
+from worker.compression.recovery.objectives.language_modeling import IGNORED
+from worker.compression.recovery.objectives.masked_lm import TokenMasking
 
 
 def ids_of(tokenizer: Any, count: int) -> Any:
@@ -20,7 +23,7 @@ def test_masking_hides_its_share_in_three_ways() -> None:
     tokenizer.model_max_length = 10**6
     ids = ids_of(tokenizer, 2000)
     given_ids = ids.copy()
-    [(read, labels)] = Noise(tokenizer).mask_tokens([ids], np.random.default_rng(0))
+    [(read, labels)] = TokenMasking(tokenizer)([ids], np.random.default_rng(0))
     assert (ids == given_ids).all()
     hidden = labels != IGNORED
     special = np.isin(ids, tokenizer.all_special_ids)
@@ -39,7 +42,7 @@ def test_every_text_of_a_batch_has_its_share_hidden() -> None:
     tokenizer, _ = tokenizer_pair("wordpiece")
     lengths = [0, 1, 5, 10, 40, 0, 3]
     rows = [np.array([0, *range(20, 20 + length), 2]) for length in lengths]
-    made = Noise(tokenizer).mask_tokens(rows, np.random.default_rng(1))
+    made = TokenMasking(tokenizer)(rows, np.random.default_rng(1))
     for row, length, (read, labels) in zip(rows, lengths, made, strict=True):
         hidden = labels != IGNORED
         assert hidden.sum() == (max(1, round(0.15 * length)) if length else 0)
@@ -51,7 +54,7 @@ def test_every_text_of_a_batch_has_its_share_hidden() -> None:
 def test_any_place_of_a_text_may_be_hidden() -> None:
     tokenizer, _ = tokenizer_pair("wordpiece")
     rows = [np.array([0, 20, 21, 22, 23, 2])] * 2000
-    made = Noise(tokenizer).mask_tokens(rows, np.random.default_rng(2))
+    made = TokenMasking(tokenizer)(rows, np.random.default_rng(2))
     places = np.array([np.flatnonzero(labels != IGNORED) for _, labels in made])
     assert (np.bincount(places[:, 0], minlength=6)[1:5] / 2000).tolist() == pytest.approx(
         [0.25] * 4, abs=0.05
@@ -59,24 +62,24 @@ def test_any_place_of_a_text_may_be_hidden() -> None:
 
 
 def test_no_text_has_nothing_hidden() -> None:
-    assert Noise(tokenizer_pair("wordpiece")[0]).mask_tokens([], np.random.default_rng(0)) == []
+    assert TokenMasking(tokenizer_pair("wordpiece")[0])([], np.random.default_rng(0)) == []
 
 
 def test_the_next_token_is_predicted_from_the_first_on() -> None:
     tokenizer, _ = tokenizer_pair("byte_bpe")
-    noise = Noise(tokenizer)
-    ids, labels = noise.predict_next(np.array([40, 41]))
+    next_tokens, rng = NextTokens(tokenizer), np.random.default_rng(0)
+    [(ids, labels)] = next_tokens([np.array([40, 41])], rng)
     assert (ids.tolist(), labels.tolist()) == ([tokenizer.bos_token_id, 40, 41], [40, 41, IGNORED])
-    ids, labels = noise.predict_next(np.array([0, 40]))
+    [(ids, labels)] = next_tokens([np.array([0, 40])], rng)
     assert (ids.tolist(), labels.tolist()) == ([0, 40], [40, IGNORED])
 
 
 def test_sentinels_stand_for_what_the_target_says() -> None:
     tokenizer, _ = tokenizer_pair("unigram")
-    noise, known = Noise(tokenizer), tokenizer.get_vocab()
+    corrupt, known = SpanCorruption(tokenizer), tokenizer.get_vocab()
     sentinels = [known["<extra_id_0>"], known["<extra_id_1>"]]
     ids = ids_of(tokenizer, 30)
-    read, target = noise.hide_spans(ids, np.random.default_rng(0))
+    [(read, target)] = corrupt([ids], np.random.default_rng(0))
     assert [i for i in read if i in sentinels] == [i for i in target if i in sentinels]
     assert target[-1] == tokenizer.eos_token_id
     restored, parts, current = list[int](), dict[int, list[int]](), 0
@@ -92,10 +95,10 @@ def test_sentinels_stand_for_what_the_target_says() -> None:
 
 def test_a_mask_stands_for_a_span_of_the_whole_text() -> None:
     tokenizer, _ = tokenizer_pair("byte_bpe")
-    noise = Noise(tokenizer)
-    noise._sentinels = []
+    corrupt = SpanCorruption(tokenizer)
+    corrupt._sentinel_ids = []
     ids = ids_of(tokenizer, 40)
-    read, target = noise.hide_spans(ids, np.random.default_rng(0))
+    [(read, target)] = corrupt([ids], np.random.default_rng(0))
     assert target.tolist() == ids.tolist()
     masks = (read == tokenizer.mask_token_id).sum()
     assert masks == 4

@@ -11,12 +11,11 @@ from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import transfer_vocabulary
 from worker.compression.models.layers import drop_layers
 from worker.compression.recovery.batching import by_length, micro_batches
-from worker.compression.recovery.objectives.distill import Distill, Pair, distillation
-from worker.compression.recovery.objectives.language_modeling import (
-    IGNORED,
-    LanguageModelling,
-    predicting_only,
-)
+from worker.compression.recovery.objectives.causal_lm import causal_lm_loss
+from worker.compression.recovery.objectives.denoising import denoising_loss
+from worker.compression.recovery.objectives.distill import DistillationExample, DistillationLoss
+from worker.compression.recovery.objectives.language_modeling import IGNORED, head_reads_only
+from worker.compression.recovery.objectives.masked_lm import masked_lm_loss
 
 TEXTS = [*domain_texts()[:3], "rash", "lithium, 4 ibuprofens"]
 Kinds = dict[str, Kind]
@@ -37,7 +36,7 @@ def far(a: Any, b: Any) -> float:
     return float(1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-def expected(teacher: Any, student: Any, pairs: list[Pair], pooling: str) -> float:
+def expected(teacher: Any, student: Any, pairs: list[DistillationExample], pooling: str) -> float:
     texts, words = [], []
     for pair in pairs:
         sides = [
@@ -60,7 +59,7 @@ def test_distillation(model_type: str, pooling: Any) -> None:
     base, domain = tokenizer_pair(kind.family)
     teacher = kind.make(kind.classes[0], base)
     student = transfer_vocabulary(teacher, base, domain).model
-    objective = distillation(teacher, student, base, domain, 40, pooling)
+    objective = DistillationLoss(teacher, student, base, domain, 40, pooling)
     pairs = [pair for pair in objective.examples(TEXTS, 0) if pair]
     assert len(pairs) == len(TEXTS)
     loss = in_parts(objective, student, pairs)
@@ -91,7 +90,7 @@ def test_a_student_with_fewer_layers_is_compared_at_each(number: int) -> None:
     base, domain = tokenizer_pair(kind.family)
     teacher = kind.make(kind.classes[0], base, **deep(kind))
     student = drop_layers(transfer_vocabulary(teacher, base, domain).model, 3)
-    objective = distillation(teacher, student, base, domain, 40, "mean")
+    objective = DistillationLoss(teacher, student, base, domain, 40, "mean")
     pairs = [pair for pair in objective.examples(TEXTS, 0) if pair]
     inner = []
     for pair in pairs:
@@ -107,20 +106,27 @@ def test_a_student_with_fewer_layers_is_compared_at_each(number: int) -> None:
 
 def in_parts(objective: Any, student: Any, examples: list[Any]) -> float:
     """The loss of a step of small batches, longest texts first."""
-    units = objective.units(examples)
+    num_items = objective.num_items(examples)
     parts = list(micro_batches(by_length(examples), 60))
     assert len(parts) > 1
     with torch.no_grad():
-        return sum(float(objective.loss(student, part, units)) for part in parts)
+        return sum(float(objective.loss(student, part, num_items)) for part in parts)
 
 
 def test_a_model_agrees_with_itself() -> None:
     kind = kind_of("bert")
     base, _ = tokenizer_pair(kind.family)
     model = kind.make("BertModel", base)
-    objective: Distill = distillation(model, model, base, base, 40, "mean")
+    objective = DistillationLoss(model, model, base, base, 40, "mean")
     pairs = [pair for pair in objective.examples(TEXTS, 0) if pair]
     assert in_parts(objective, model, pairs) == pytest.approx(0, abs=1e-5)
+
+
+LOSSES: dict[str, Any] = {
+    "mlm": masked_lm_loss,
+    "clm": causal_lm_loss,
+    "denoise": denoising_loss,
+}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +144,7 @@ def test_language_modelling(name: str, model_type: str, head: str) -> None:
     kind = kind_of(model_type)
     tokenizer, _ = tokenizer_pair(kind.family)
     model = kind.make(head, tokenizer)
-    objective = LanguageModelling(name, tokenizer, 40, seed=3)
+    objective = LOSSES[name](tokenizer, 40, seed=3)
     examples = [example for example in objective.examples(TEXTS, 7) if example]
     losses = []
     for example in examples:
@@ -155,7 +161,7 @@ def test_language_modelling(name: str, model_type: str, head: str) -> None:
 
 def test_a_step_has_the_same_noise_each_time_and_another_step_another() -> None:
     tokenizer, _ = tokenizer_pair("wordpiece")
-    objective = LanguageModelling("mlm", tokenizer, 40, seed=3)
+    objective = masked_lm_loss(tokenizer, 40, seed=3)
     one, again, other = (objective.examples(TEXTS, start) for start in (10, 10, 20))
     ids = [[e.ids.tolist() for e in found if e] for found in (one, again, other)]
     assert ids[0] == ids[1] != ids[2]
@@ -175,7 +181,7 @@ def test_a_head_gives_the_places_asked_for_the_same_logits(kind: Kind, head: str
     ids, places = torch.tensor([[4, 5, 6, 7], [7, 6, 5, 4]]), torch.tensor([1, 2, 7])
     with torch.inference_mode():
         whole = model(input_ids=ids).logits.flatten(0, 1)
-        with predicting_only(model, places):
+        with head_reads_only(model, places):
             some = model(input_ids=ids).logits
         again = model(input_ids=ids).logits.flatten(0, 1)
     torch.testing.assert_close(some[0], whole[places])

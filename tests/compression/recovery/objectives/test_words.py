@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compression.matrix_tokenizers import FAMILIES, domain_texts, tokenizer_pair
-from worker.compression.recovery.objectives.word_alignment import NO_WORD, Ints, align_words
+from worker.compression.recovery.encoding import Ints
+from worker.compression.recovery.objectives.word_alignment import NO_WORD, align_words
 from worker.compression.tokenizers.tokenizer_json import unbounded
 
 LETTERS = "abc ,.é1\n中"
@@ -21,7 +22,7 @@ def aligned(family: str, text: str) -> tuple[Any, Any, Ints, Ints, int]:
 
 def one(text: str, base: Any, domain: Any) -> tuple[Ints, Ints, int]:
     [words] = align_words([text], [base], [domain])
-    return words.base, words.domain, words.count
+    return words.base, words.domain, words.word_count
 
 
 def characters(encoding: Any, words: Ints, word: int) -> set[int]:
@@ -66,7 +67,7 @@ def test_texts_are_aligned_together_as_each_alone(family: str, texts: list[str])
     ):
         alone = one(text, base, domain)
         assert found.base.tolist() == alone[0].tolist()
-        assert (found.domain.tolist(), found.count) == (alone[1].tolist(), alone[2])
+        assert (found.domain.tolist(), found.word_count) == (alone[1].tolist(), alone[2])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

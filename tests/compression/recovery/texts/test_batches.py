@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.compression.recovery.batching import by_length, mask_of, micro_batches, padded
+from worker.compression.recovery.batching import by_length, micro_batches
+from worker.compression.recovery.encoding import attention_mask, pad_to_tensor
 
 CPU = torch.device("cpu")
 
@@ -33,5 +34,5 @@ def test_every_text_is_in_one_batch_of_bounded_size(lengths: list[int], position
 
 def test_padding_is_at_the_right_and_masked() -> None:
     rows = [np.array([5, 6]), np.array([7, 8, 9])]
-    assert padded(rows, 1, CPU).tolist() == [[5, 6, 1], [7, 8, 9]]
-    assert mask_of(rows, CPU).tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert pad_to_tensor(rows, 1, CPU).tolist() == [[5, 6, 1], [7, 8, 9]]
+    assert attention_mask(rows, CPU).tolist() == [[1, 1, 0], [1, 1, 1]]

@@ -10,12 +10,12 @@ TEXTS = [f"Sentence {n} is short. Another {n} follows it, longer than that." for
 
 def test_a_large_corpus_is_sampled_by_content() -> None:
     size = sum(map(len, TEXTS))
-    found = sample_documents(lambda: TEXTS, 0, silent, most=size // 3)
+    found = sample_documents(lambda: TEXTS, 0, silent, max_characters=size // 3)
     kept = {*found.training, *found.held_out}
     assert size / 12 < sum(map(len, kept)) <= size / 3
-    backwards = sample_documents(lambda: TEXTS[::-1], 0, silent, most=size // 3)
+    backwards = sample_documents(lambda: TEXTS[::-1], 0, silent, max_characters=size // 3)
     assert {*backwards.training, *backwards.held_out} == kept
-    assert kept != {*sample_documents(lambda: TEXTS, 1, silent, most=size // 3).training}
+    assert kept != {*sample_documents(lambda: TEXTS, 1, silent, max_characters=size // 3).training}
 
 
 def test_what_says_when_to_stop_is_not_trained_on() -> None:

@@ -29,10 +29,10 @@ class Read(str):
 
 @dataclass
 class One:
-    """One of some processes, as far as it can be told alone: its share, and its own counts."""
+    """One of some ranks, as far as it can be told alone: its share, and its own counts."""
 
-    count: int = 1
-    number: int = 0
+    world_size: int = 1
+    rank: int = 0
 
     def share(self, items: Sequence[Any]) -> Sequence[Any]:
         return Ranks.share(self, items)  # type: ignore[arg-type]
@@ -45,16 +45,15 @@ class One:
 class Reading:
     """An objective that takes every text as it is, but those it has nothing to learn from."""
 
-    name: str = "reading"
     skipped: str = "no text"
 
     def examples(self, texts: Sequence[str], _: int) -> list[Any]:
         return [None if self.skipped in text else Read(text) for text in texts]
 
-    def units(self, examples: Sequence[Any]) -> tuple[int, ...]:
+    def num_items(self, examples: Sequence[Any]) -> tuple[int, ...]:
         return (len(examples),)
 
-    def loss(self, student: Any, examples: Any, units: Any) -> Any:
+    def loss(self, student: Any, examples: Any, num_items: Any) -> Any:
         raise NotImplementedError
 
 
@@ -92,7 +91,7 @@ def test_processes_share_the_texts_of_every_step(batch_size: int, steps: int, co
         own = [batch for [batch] in of_step]
         assert Counter(text for batch in own for text in batch.examples) == Counter(whole.examples)
         assert sum(batch.tokens for batch in own) == whole.tokens == sum(map(len, whole.examples))
-        assert sum(batch.units[0] for batch in own) == whole.units[0]
+        assert sum(batch.num_items[0] for batch in own) == whole.num_items[0]
 
 
 def test_a_run_of_one_pass_has_every_document_once() -> None:

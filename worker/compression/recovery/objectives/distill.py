@@ -1,8 +1,9 @@
-"""Self-distillation across tokenizers: the base, with its own, teaches the transferred model.
+"""Distil the base into the transferred model, each reading a text with its own tokenizer.
 
 The loss asks that what both make of the same text be alike, as a whole and word by word, so it
 needs neither labels nor a head. A student with fewer layers is told at each of them what the base
-has at the same depth. Source: this project's own measurements (DESIGN, docs/decisions/0004).
+has at the same depth. The paper distils predictions and hidden states of one vocabulary (Gee et
+al. 2022, arXiv 2402.09977); why and how this differs is in docs/decisions/0004-recovery.md.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import PreTrainedModel
@@ -19,98 +20,27 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.models.encoder import Pooling, pool_text
 from worker.compression.models.layers import layer_count
-from worker.compression.recovery.batching import mask_of, moved, padded
-from worker.compression.recovery.objectives.word_alignment import Ints, align_words
-from worker.compression.tokenizers.tokenizer_json import unbounded
-
-
-def hidden_states(
-    model: PreTrainedModel, ids: Tensor, mask: Tensor, layers: Sequence[int]
-) -> list[Tensor]:
-    """Return the states (texts, positions, width) after so many layers, and after the last."""
-    output = body_of(model)(input_ids=ids, attention_mask=mask, output_hidden_states=bool(layers))
-    return [*(output.hidden_states[number] for number in layers), output.last_hidden_state]
-
-
-def body_of(model: PreTrainedModel) -> PreTrainedModel:
-    """Return what reads a text: the model without its head, of an encoder-decoder the encoder."""
-    if getattr(model.config, "is_encoder_decoder", False):
-        encoder: PreTrainedModel = model.get_encoder()
-        return encoder
-    return cast("PreTrainedModel", model.base_model)
-
-
-def layers_of_like_depth(teacher: int, student: int) -> tuple[list[int], list[int]]:
-    """Return after how many layers both are compared, but for the last; never if none is gone."""
-    inner = range(1, student) if student < teacher else range(0)
-    return [round(number * teacher / student) for number in inner], list(inner)
-
-
-def pool_words(hidden: Tensor, words: Sequence[Ints], counts: Sequence[int]) -> Tensor:
-    """Return the mean of the tokens of each word, (words of all texts, width)."""
-    width, total = hidden.shape[1], sum(counts)
-    lengths = np.array([len(row) for row in words])
-    ends, rows = np.cumsum(lengths), np.repeat(np.arange(len(words)), lengths)
-    flat = np.concatenate(words)
-    real = flat >= 0
-    rows = rows[real]
-    columns = np.flatnonzero(real) - (ends - lengths)[rows]
-    groups = flat[real] + np.cumsum([0, *counts[:-1]])[rows]
-    sizes = np.bincount(groups, minlength=total)
-    places, of, tokens_of = (
-        moved(array, hidden.device) for array in (columns + rows * width, groups, sizes)
-    )
-    tokens = hidden.flatten(0, 1).index_select(0, places)
-    pooled = hidden.new_zeros(total, hidden.shape[-1]).index_add(0, of, tokens)
-    return pooled / tokens_of.to(hidden.dtype).unsqueeze(-1)
-
-
-class BothTokenizers:
-    """The tokenizers of teacher and student, which read the same characters of a text."""
-
-    def __init__(
-        self,
-        base_tokenizer: PreTrainedTokenizerBase,
-        domain_tokenizer: PreTrainedTokenizerBase,
-        max_length: int,
-    ) -> None:
-        self._base = bounded(base_tokenizer, max_length)
-        self._domain = bounded(domain_tokenizer, max_length)
-
-    def encode(self, texts: Sequence[str]) -> tuple[list[str], list[Encoding], list[Encoding]]:
-        """Encode texts with special tokens, as the models' users do.
-
-        Returns the texts, each cut to what the base can read of it, and both their encodings.
-        """
-        texts = list(texts)
-        bases = self._base.encode_batch(texts)
-        for place, encoding in enumerate(bases):
-            if encoding.overflowing:
-                texts[place] = _read(texts[place], encoding)
-                bases[place] = self._base.encode(texts[place])
-        return texts, bases, self._domain.encode_batch(texts)
-
-
-def bounded(tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokenizer:
-    """Return a copy of the backend that cuts at a number of tokens and does not pad."""
-    backend = unbounded(tokenizer)
-    backend.enable_truncation(max_length)
-    return backend
-
-
-def _read(text: str, encoding: Encoding) -> str:
-    """Return the whole words at the beginning of a text that its cut encoding covers."""
-    end = max(end for _, end in encoding.offsets)
-    start = max((i for i in range(end) if text[i].isspace()), default=end)
-    return text[: start or end]
-
+from worker.compression.recovery.encoding import (
+    Ints,
+    attention_mask,
+    pad_to_tensor,
+    to_device,
+    token_ids,
+    truncating_backend,
+)
+from worker.compression.recovery.objective import AutoRule, Objective, ObjectiveContext
+from worker.compression.recovery.objectives.word_alignment import NO_WORD, align_words
 
 SENTENCE_WEIGHT = 2.0
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A text as both models read it: ids, and the word of each (``NO_WORD`` for none)."""
+class DistillationExample:
+    """Hold a text as both models read it.
+
+    ``base_ids`` (base tokens,) and ``ids`` (student tokens,) with the word of each token, numbered
+    from 0 to ``word_count`` - 1 or ``NO_WORD``, in ``base_words`` and ``words``.
+    """
 
     base_ids: Ints
     ids: Ints
@@ -127,90 +57,219 @@ class Pair:
         return len(self.ids)
 
 
-def _ids(encoding: Encoding) -> Ints:
-    return np.array(encoding.ids, dtype=np.int64)
+class DistillationLoss:
+    """Compute 2 * (1 - cosine) of the texts' vectors plus 1 - cosine of the words' vectors.
 
-
-class Distill:
-    """1 - cosine of the texts' vectors, weighted 2, plus 1 - cosine of the words'.
-
-    The words' are those of the last layer and, where layers were dropped, the mean of the others.
+    The words' part is that of the last layer and, where layers were dropped, the mean of the
+    others. The student is compared with ``teacher``, which is not trained.
     """
 
-    name = "distill"
-
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
         teacher: PreTrainedModel,
-        tokenizers: BothTokenizers,
-        pads: Ints,
+        student: PreTrainedModel,
+        base_tokenizer: PreTrainedTokenizerBase,
+        domain_tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
         pooling: Pooling,
-        layers: tuple[Sequence[int], Sequence[int]],
     ) -> None:
         self._teacher = teacher
-        self._layers = layers
-        self._tokenizers = tokenizers
-        self._pads = pads
         self._pooling: Pooling = pooling
+        self._base_backend = truncating_backend(base_tokenizer, max_length)
+        self._domain_backend = truncating_backend(domain_tokenizer, max_length)
+        self._base_pad = int(base_tokenizer.pad_token_id or 0)
+        self._domain_pad = int(domain_tokenizer.pad_token_id or 0)
+        self._teacher_layers, self._student_layers = layers_of_like_depth(
+            layer_count(body_of(teacher)), layer_count(body_of(student))
+        )
 
-    def examples(self, texts: Sequence[str], _: int) -> list[Pair | None]:
+    def examples(self, texts: Sequence[str], _: int) -> list[DistillationExample | None]:
         """Encode and align texts; one without a word in common has nothing to learn from."""
-        read, bases, domains = self._tokenizers.encode(texts)
-        found = align_words(read, bases, domains)
+        texts = list(texts)
+        base_encodings = self._base_backend.encode_batch(texts)
+        # The student reads no more of a text than the base could.
+        for number, encoding in enumerate(base_encodings):
+            if encoding.overflowing:
+                texts[number] = _whole_words_read(texts[number], encoding)
+                base_encodings[number] = self._base_backend.encode(texts[number])
+        domain_encodings = self._domain_backend.encode_batch(texts)
+        alignments = align_words(texts, base_encodings, domain_encodings)
         return [
-            Pair(_ids(base), _ids(domain), words.base, words.domain, words.count)
-            if words.count
+            DistillationExample(
+                token_ids(base),
+                token_ids(domain),
+                alignment.base,
+                alignment.domain,
+                alignment.word_count,
+            )
+            if alignment.word_count
             else None
-            for base, domain, words in zip(bases, domains, found, strict=True)
+            for base, domain, alignment in zip(
+                base_encodings, domain_encodings, alignments, strict=True
+            )
         ]
 
-    def units(self, pairs: Sequence[Pair]) -> tuple[int, ...]:
-        """Return the texts and words that the losses of a step are means over."""
-        return len(pairs), sum(pair.word_count for pair in pairs)
+    def num_items(self, examples: Sequence[DistillationExample]) -> tuple[int, ...]:
+        """Return the number of texts and of words."""
+        return len(examples), sum(example.word_count for example in examples)
 
     def loss(
-        self, student: PreTrainedModel, pairs: Sequence[Pair], units: tuple[int, ...]
+        self,
+        student: PreTrainedModel,
+        examples: Sequence[DistillationExample],
+        num_items: tuple[int, ...],
     ) -> Tensor:
-        """Return the share of a step's loss that these pairs have."""
-        texts, words = units
+        """Return the part of a step's loss that these examples contribute."""
+        num_texts, num_words = num_items
+        word_counts = [example.word_count for example in examples]
         with torch.no_grad():
-            wanted = self._vectors(self._teacher, pairs, 0)
-        got = self._vectors(student, pairs, 1)
-        of_texts, of_words = map(_far, got, wanted)
-        last, others = of_words[:, -1].sum(), of_words[:, :-1]
-        inner = others.mean(1).sum() if others.numel() else 0.0
-        return SENTENCE_WEIGHT * of_texts.sum() / texts + (last + inner) / words
+            wanted_texts, wanted_words = self._vectors(
+                self._teacher,
+                [example.base_ids for example in examples],
+                [example.base_words for example in examples],
+                word_counts,
+                pad=self._base_pad,
+                layers=self._teacher_layers,
+            )
+        text_vectors, word_vectors = self._vectors(
+            student,
+            [example.ids for example in examples],
+            [example.words for example in examples],
+            word_counts,
+            pad=self._domain_pad,
+            layers=self._student_layers,
+        )
+        text_losses = _cosine_distance(text_vectors, wanted_texts)  # (texts,)
+        word_losses = _cosine_distance(word_vectors, wanted_words)  # (words, layers)
+        last_layer, other_layers = word_losses[:, -1].sum(), word_losses[:, :-1]
+        others = other_layers.mean(1).sum() if other_layers.numel() else 0.0
+        return SENTENCE_WEIGHT * text_losses.sum() / num_texts + (last_layer + others) / num_words
 
-    def _vectors(
-        self, model: PreTrainedModel, pairs: Sequence[Pair], side: int
+    def _vectors(  # noqa: PLR0913
+        self,
+        model: PreTrainedModel,
+        rows: Sequence[Ints],
+        words: Sequence[Ints],
+        word_counts: Sequence[int],
+        *,
+        pad: int,
+        layers: Sequence[int],
     ) -> tuple[Tensor, Tensor]:
-        """Return vectors of the texts (texts, width) and of their words (words, layers, width)."""
-        rows = [(pair.base_ids, pair.ids)[side] for pair in pairs]
-        groups = [(pair.base_words, pair.words)[side] for pair in pairs]
-        mask = mask_of(rows, model.device)
-        ids = padded(rows, int(self._pads[side]), model.device)
-        states = hidden_states(model, ids, mask, self._layers[side])
-        counts = [pair.word_count for pair in pairs]
-        words = pool_words(torch.cat(states, -1).float(), groups, counts)
-        by_layer = words.reshape(len(words), len(states), -1)
-        return pool_text(states[-1].float(), mask, self._pooling), by_layer
+        """Return vectors of the texts (texts, hidden) and of words (words, layers, hidden)."""
+        mask = attention_mask(rows, model.device)
+        states = hidden_states(model, pad_to_tensor(rows, pad, model.device), mask, layers)
+        # All layers are pooled in one go, side by side in the last dimension.
+        pooled = pool_words(torch.cat(states, -1).float(), words, word_counts)
+        word_vectors = pooled.reshape(len(pooled), len(states), -1)
+        return pool_text(states[-1].float(), mask, self._pooling), word_vectors
 
 
-def _far(a: Tensor, b: Tensor) -> Tensor:
+def _whole_words_read(text: str, encoding: Encoding) -> str:
+    """Return the whole words at the beginning of a text that its truncated encoding covers."""
+    end = max(end for _, end in encoding.offsets)
+    start = max((i for i in range(end) if text[i].isspace()), default=end)
+    return text[: start or end]
+
+
+def _cosine_distance(a: Tensor, b: Tensor) -> Tensor:
     return 1 - cosine_similarity(a, b, dim=-1)
 
 
-def distillation(  # noqa: PLR0913, PLR0917
-    teacher: PreTrainedModel,
-    student: PreTrainedModel,
-    base_tokenizer: PreTrainedTokenizerBase,
-    domain_tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
-    pooling: Pooling,
-) -> Distill:
-    """Return the objective of a pair of models."""
-    pads = [tokenizer.pad_token_id or 0 for tokenizer in (base_tokenizer, domain_tokenizer)]
-    tokenizers = BothTokenizers(base_tokenizer, domain_tokenizer, max_length)
-    depths = [layer_count(body_of(model)) for model in (teacher, student)]
-    layers = layers_of_like_depth(*depths)
-    return Distill(teacher, tokenizers, np.array(pads), pooling, layers)
+def body_of(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model without its head; of an encoder-decoder the encoder."""
+    if getattr(model.config, "is_encoder_decoder", False):
+        encoder: PreTrainedModel = model.get_encoder()
+        return encoder
+    return cast("PreTrainedModel", model.base_model)
+
+
+def layers_of_like_depth(teacher: int, student: int) -> tuple[list[int], list[int]]:
+    """Return the layers after which teacher and student are compared, of so many layers each.
+
+    The last layer is compared anyway and left out. Both are empty where no layer was dropped.
+    """
+    inner = range(1, student) if student < teacher else range(0)
+    return [round(number * teacher / student) for number in inner], list(inner)
+
+
+def hidden_states(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, layers: Sequence[int]
+) -> list[Tensor]:
+    """Return the states (texts, positions, hidden) after each of ``layers`` and after the last.
+
+    ``ids`` and ``mask`` are (texts, positions).
+    """
+    output = body_of(model)(input_ids=ids, attention_mask=mask, output_hidden_states=bool(layers))
+    return [*(output.hidden_states[number] for number in layers), output.last_hidden_state]
+
+
+def pool_words(hidden: Tensor, words: Sequence[Ints], word_counts: Sequence[int]) -> Tensor:
+    """Return the mean of the tokens of each word, (words of all texts, hidden).
+
+    ``hidden`` is (texts, positions, hidden); ``words`` has a row (tokens,) a text, the number of
+    each token's word or ``NO_WORD``; padding is at the right.
+    """
+    num_positions, num_words = hidden.shape[1], sum(word_counts)
+    # All rows of words end to end, (tokens of all texts,), and the row each token is in.
+    row_lengths = np.array([len(row) for row in words])
+    row_starts = np.cumsum(row_lengths) - row_lengths
+    word_in_row = np.concatenate(words)
+    is_in_word = word_in_row != NO_WORD
+    row_index = np.repeat(np.arange(len(words)), row_lengths)[is_in_word]
+    column_index = np.flatnonzero(is_in_word) - row_starts[row_index]
+    # Number the words through all texts: those of the texts before come first.
+    first_words = np.cumsum([0, *word_counts[:-1]])  # (texts,)
+    word_index = word_in_row[is_in_word] + first_words[row_index]
+    tokens_per_word = np.bincount(word_index, minlength=num_words)
+    flat_position, word_of_token, divisor = (
+        to_device(array, hidden.device)
+        for array in (row_index * num_positions + column_index, word_index, tokens_per_word)
+    )
+    token_states = hidden.flatten(0, 1).index_select(0, flat_position)
+    sums = hidden.new_zeros(num_words, hidden.shape[-1]).index_add(0, word_of_token, token_states)
+    return sums / divisor.to(hidden.dtype).unsqueeze(-1)
+
+
+def _build(context: ObjectiveContext) -> DistillationLoss:
+    return DistillationLoss(
+        context.teacher,
+        context.student,
+        context.base_tokenizer,
+        context.domain_tokenizer,
+        context.max_length,
+        context.pooling,
+    )
+
+
+DISTILL = Objective(
+    name="distill",
+    label="distillation from the base",
+    needs="a model with hidden states",
+    can_train=lambda _: True,
+    build=_build,
+    # The parts of documents are for vectors, which are compared as a whole.
+    draws_parts=True,
+    # Dropout in the student alone would be noise in the comparison with the teacher.
+    dropout=False,
+    needs_teacher=True,
+    multiplies_table=False,
+    passes=500,
+    auto_rules=(
+        AutoRule(
+            priority=0,
+            applies_to=lambda traits: traits.is_sentence_encoder,
+            reason="a sentence encoder: its vectors are what it is used for",
+        ),
+        AutoRule(
+            priority=10,
+            applies_to=lambda traits: traits.has_masked_lm_head,
+            reason="layers to win back",
+            only_with_fewer_layers=True,
+        ),
+        AutoRule(
+            priority=100,
+            applies_to=lambda _: True,
+            reason="no language-model head: its hidden states are what is used",
+        ),
+    ),
+)

@@ -1,0 +1,138 @@
+"""The registry of objectives: what each says of itself, what `auto` takes, and a new one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.compression.matrix_models import KINDS
+from tests.compression.matrix_tokenizers import sentences, tokenizer_pair
+from worker.compression import (
+    LoadedModel,
+    RecoveryOptions,
+    RecoveryUnsupportedError,
+    recover,
+    transfer_vocabulary,
+)
+from worker.compression.models.traits import ModelTraits
+from worker.compression.recovery.objective import Objective, ObjectiveContext
+from worker.compression.recovery.objectives import OBJECTIVES
+from worker.compression.recovery.recover import choose_objectives
+
+HEADLESS = ModelTraits(
+    is_sentence_encoder=False,
+    has_masked_lm_head=False,
+    has_causal_lm_head=False,
+    has_seq2seq_head=False,
+    pooling="mean",
+)
+MASKED = replace(HEADLESS, has_masked_lm_head=True)
+CAUSAL = replace(HEADLESS, has_causal_lm_head=True)
+SEQ2SEQ = replace(HEADLESS, has_seq2seq_head=True)
+SENTENCES = replace(MASKED, is_sentence_encoder=True)
+
+
+def test_each_is_registered_under_its_own_name_and_describes_itself() -> None:
+    for name, objective in OBJECTIVES.items():
+        assert objective.name == name
+        assert objective.label
+        assert objective.needs
+        assert objective.auto_rules
+
+
+@pytest.mark.parametrize(
+    ("traits", "fewer_layers", "chosen"),
+    [
+        (HEADLESS, False, "distill"),
+        (HEADLESS, True, "distill"),
+        (MASKED, False, "mlm"),
+        (MASKED, True, "mlm+distill"),
+        (CAUSAL, False, "clm"),
+        (CAUSAL, True, "clm"),
+        (SEQ2SEQ, True, "denoise"),
+        (SENTENCES, False, "distill"),
+        (SENTENCES, True, "distill"),
+    ],
+)
+def test_auto_takes_what_the_model_is_for(
+    traits: ModelTraits, fewer_layers: bool, chosen: str
+) -> None:
+    objectives, reason = choose_objectives("auto", traits, fewer_layers=fewer_layers)
+    assert "+".join(objective.name for objective in objectives) == chosen
+    assert reason
+    assert all(objective.can_train(traits) for objective in objectives)
+
+
+@pytest.mark.parametrize(
+    ("name", "traits"), [("mlm", CAUSAL), ("clm", SEQ2SEQ), ("denoise", MASKED)]
+)
+def test_the_refusal_says_what_is_needed(name: str, traits: ModelTraits) -> None:
+    with pytest.raises(RecoveryUnsupportedError, match=OBJECTIVES[name].needs):
+        choose_objectives(f"distill+{name}", traits)
+
+
+def test_the_refusal_of_an_unknown_name_lists_those_there_are() -> None:
+    with pytest.raises(RecoveryUnsupportedError, match="mlm, clm, denoise, distill"):
+        choose_objectives("unheard-of", HEADLESS)
+
+
+@dataclass(frozen=True)
+class Words:
+    ids: list[int]
+
+    @property
+    def length(self) -> int:
+        return len(self.ids)
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
+
+
+class SmallEmbeddings:
+    """A toy loss: the mean square of the embeddings of a text's tokens."""
+
+    def __init__(self, context: ObjectiveContext) -> None:
+        self._context = context
+
+    def examples(self, texts: Sequence[str], _: int) -> list[Words | None]:
+        tokenizer, length = self._context.domain_tokenizer, self._context.max_length
+        rows = [tokenizer(text, truncation=True, max_length=length)["input_ids"] for text in texts]
+        return [Words(row) if row else None for row in rows]
+
+    def num_items(self, examples: Sequence[Words]) -> tuple[int, ...]:
+        return (sum(example.length for example in examples),)
+
+    def loss(self, student: Any, examples: Sequence[Words], num_items: Any) -> torch.Tensor:
+        ids = torch.tensor([i for example in examples for i in example.ids])
+        embedded: torch.Tensor = student.get_input_embeddings()(ids)
+        return embedded.square().mean(-1).sum() / int(num_items[0])
+
+
+TOY = Objective(
+    name="toy",
+    label="small embeddings",
+    needs="any model",
+    can_train=lambda _: True,
+    build=SmallEmbeddings,
+)
+
+
+@pytest.mark.parametrize("name", ["toy", "toy+distill"])
+def test_a_new_objective_is_an_entry(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OBJECTIVES, "toy", TOY)
+    kind = next(kind for kind in KINDS if "BertModel" in kind.classes)
+    tokenizer, domain = tokenizer_pair(kind.family)
+    base = LoadedModel(kind.make("BertModel", tokenizer), tokenizer, Path("nowhere"))
+    student: Any = transfer_vocabulary(base.model, tokenizer, domain).model
+    before = student.get_input_embeddings().weight.detach().square().mean()
+    texts = sentences(["ibuprofen", "lithium", "rash"], 0)
+    options = RecoveryOptions(objective=name, max_steps=12, batch_size=8, learning_rate=1e-2)
+    done = recover(base, student, domain, lambda: texts, options, cpu=True)
+    assert (done.summary.used, done.summary.steps) == (name, 12)
+    assert done.summary.loss[-1].train < done.summary.loss[0].train
+    if name == "toy":
+        assert student.get_input_embeddings().weight.square().mean() < before
