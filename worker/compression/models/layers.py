@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from app.contract.architectures import ARCHITECTURES
 from worker.compression.errors import TooManyLayersError, UnsupportedModelError
 
+
 def layer_count(model: PreTrainedModel) -> int:
     """Return the layers of a model; of an encoder-decoder, those of its deeper half."""
     counts = [len(stack) for _, stack in _stacks(model)]

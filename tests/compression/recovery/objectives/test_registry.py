@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from app.contract.architectures import LANGUAGE_MODEL_HEADS
 from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import sentences, tokenizer_pair
 from worker.compression import (
@@ -41,6 +42,13 @@ def test_each_is_registered_under_its_own_name_and_describes_itself() -> None:
         assert objective.label
         assert objective.needs
         assert objective.auto_rules
+
+
+def test_what_they_need_is_said_in_the_words_of_the_contract() -> None:
+    for name, head in LANGUAGE_MODEL_HEADS.items():
+        assert OBJECTIVES[name].needs == head.needs
+    for name in OBJECTIVES.keys() - LANGUAGE_MODEL_HEADS.keys():
+        assert OBJECTIVES[name].can_train(HEADLESS)
 
 
 @pytest.mark.parametrize(
