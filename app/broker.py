@@ -1,4 +1,4 @@
-"""The broker: Celery configured once for those who ring and those who answer."""
+"""The broker: Celery, configured once for the API that sends and the workers that receive."""
 
 from celery import Celery
 
@@ -10,7 +10,7 @@ CONNECT_SECONDS = 2
 
 
 def make_celery(settings: Settings) -> Celery:
-    """A Celery whose messages are doorbells: lost or repeated ones do no harm.
+    """Return a Celery app whose messages carry a job id alone: lost or repeated ones do no harm.
 
     The job store holds what is true, so there is no result backend and no retry here.
     """

@@ -1,4 +1,4 @@
-"""What routes ask for, as `Annotated` aliases; `app.main` puts each on `app.state`."""
+"""Dependencies of routes, as `Annotated` aliases; `app.main` puts each on `app.state`."""
 
 from typing import Annotated, cast
 

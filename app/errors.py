@@ -28,7 +28,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What every response of 400 and above holds."""
+    """The body of every response of 400 and above."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -19,5 +19,5 @@ def new_id(prefix: str) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether a client's text could be an id at all; no other text reaches the database."""
+    """Tell whether a client's text could be an id at all; no other text reaches the database."""
     return ID.fullmatch(text) is not None

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class BodyLimit:
-    """How large a request's body may be; an upload route lifts it before it reads."""
+    """The largest body that a request may have; an upload route lifts it before it reads."""
 
     def __init__(self, receive: Receive, content_length: int) -> None:
         self.max_bytes = MAX_BODY_BYTES

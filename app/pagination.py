@@ -23,7 +23,7 @@ class Page(BaseModel, Generic[T]):
 
 
 class PageQuery(BaseModel):
-    """Which page of a list; subclass it to filter by more."""
+    """The page of a list that is asked for; subclass it to filter by more."""
 
     model_config = ConfigDict(extra="forbid")
 

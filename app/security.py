@@ -1,4 +1,4 @@
-"""Who may call: bearer keys, compared in constant time.
+"""Access by bearer keys, compared in constant time.
 
 Health, readiness, metrics and the documentation stay open: they tell nothing of models or corpora,
 and those who probe and scrape hold no key. A proxy can keep `/metrics` inside.
@@ -34,7 +34,7 @@ class KeyRing:
         self._digests = [self._digest(key) for key in keys]
 
     def accepts(self, key: str) -> bool:
-        """Whether this is a key; the time taken tells nothing about the keys."""
+        """Tell whether this is a key; the time taken tells nothing about the keys."""
         digest = self._digest(key)
         return sum(hmac.compare_digest(digest, known) for known in self._digests) > 0
 

@@ -105,7 +105,7 @@ class Settings(BaseSettings):
 
     @property
     def workspaces(self) -> Path:
-        """Where a worker keeps the intermediate files of its jobs."""
+        """The folder of the intermediate files of a worker's jobs."""
         return self.data_dir.absolute() / "workspaces"
 
 

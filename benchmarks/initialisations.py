@@ -1,4 +1,4 @@
-"""Whether the loss after a few steps tells which initialisation is the best after many.
+"""Tells whether the loss after a few steps predicts the best initialisation after many.
 
     FVT_MODELS_DIR=… FVT_BENCH_DATA=… python -m benchmarks.initialisations [MODEL …]
         [--probe 50] [--steps 500] [--seeds 0]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def is_installed() -> bool:
-    """Whether model2vec can distil here."""
+    """Tell whether model2vec can distil here."""
     return all(find_spec(name) for name in ("model2vec", "skeletoken"))
 
 

@@ -1,4 +1,4 @@
-"""What a transferred vocabulary costs before any training, by how its rows were made.
+"""The cost of a transferred vocabulary before any training, by how its rows were made.
 
     FVT_MODELS_DIR=… FVT_BENCH_DATA=… python -m benchmarks.transfer_loss [MODEL …]
 

@@ -1,4 +1,4 @@
-"""What the stages of one job work with: the job, its inputs, and the files of earlier stages."""
+"""The context of a job's stages: the job, its inputs, the files of earlier stages."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -73,7 +73,7 @@ class JobContext:
 
     @cached_property
     def task_seconds(self) -> float:
-        """How long the job's task usually takes; 0 without one."""
+        """Seconds that the job's task usually takes; 0 without one."""
         task = self.recipe.evaluation.task
         with self.db.read() as session:
             named = task.corpora.items() if task else ()
@@ -82,7 +82,7 @@ class JobContext:
 
     @cached_property
     def progress(self) -> JobProgress:
-        """How far the whole job is, as its user is told."""
+        """The progress of the whole job, as its user sees it."""
 
         def report(fraction: float, message: str, eta_seconds: float | None) -> None:
             transitions.report_progress(self.db, self.claim, fraction, message, eta_seconds)
@@ -93,7 +93,7 @@ class JobContext:
 
     @property
     def resolved(self) -> ResolvedBase:
-        """What the stage `resolve` left."""
+        """The result of the stage `resolve`."""
         return self.read(ResolvedBase, "resolve", "base.json")
 
     def locate(self, revision: str | None) -> LocatedModel:

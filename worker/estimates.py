@@ -1,4 +1,4 @@
-"""How long the recovery of a job usually takes."""
+"""Estimates of how long the recovery and the task of a job take."""
 
 from collections.abc import Mapping
 

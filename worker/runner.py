@@ -124,7 +124,7 @@ def checkpoints(context: JobContext) -> dict[str, StageCheckpoint]:
 
 
 def restored(context: JobContext, stage: Stage, done: dict[str, StageCheckpoint]) -> bool:
-    """Whether the stage needs no run; from the first that does on, no checkpoint counts.
+    """Restore a stage; False where it must run, and then no later checkpoint counts.
 
     Of that first one, what an earlier attempt had of it does.
     """

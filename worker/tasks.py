@@ -1,4 +1,4 @@
-"""What a doorbell starts: claim the job it names, run it, say how it ended."""
+"""The Celery task: claim the job that the message names, run it, say how it ended."""
 
 import logging
 import os

@@ -61,7 +61,7 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """How the command ended, or None while it runs."""
+        """The command's exit code, or None while it runs."""
         return self._keeper.poll()
 
     def stop(self) -> None:
@@ -115,7 +115,7 @@ def sign(descriptor: int, url: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
+    """Tell whether only this machine reaches `host`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -139,7 +139,7 @@ def _why(error: OSError, host: str, port: int) -> str:
 
 
 def url_of(host: str, port: int) -> str:
-    """Where a client on this machine reaches a server that listens on `host`."""
+    """Return the URL at which a client on this machine reaches a server that listens on `host`."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -238,7 +238,7 @@ class LocalService:
 
     @property
     def logs(self) -> Path:
-        """Where each process writes its own log."""
+        """The folder of the log files, one a process."""
         return self.data_dir / "logs"
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from app.client.transfers import check_target
 
 @dataclass(frozen=True)
 class Service:
-    """Who does the job: a running service, or one started for it."""
+    """The service that does the job: a running one, or one started for it."""
 
     client: FvtClient
     check: Callable[[], None]
@@ -67,7 +67,7 @@ def wait(service: Service, job: Job) -> Job:
 
 
 def why(job: Job) -> str:
-    """Why a job did not succeed, for people."""
+    """Say why a job did not succeed, for people."""
     if job.error is None:
         return f"{job.id} was {job.status}."
     return f"{job.error.message} [{job.error.code}] ({job.id}, attempt {job.attempt})"

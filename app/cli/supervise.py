@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def launcher_wants_an_end() -> bool:
-    """Whether the pipe ended within a poll."""
+    """Tell whether the pipe ended within a poll."""
     return bool(select.select([sys.stdin], [], [], POLL_SECONDS)[0])
 
 

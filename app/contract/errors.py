@@ -473,7 +473,7 @@ class UserFault(Exception):  # noqa: N818
 
 
 class JobError(BaseModel):
-    """Why a job failed."""
+    """The reason why a job failed."""
 
     type: Literal["user", "system"]
     code: str = Field(description=codes_said(of_jobs=True), examples=["corpus_too_small"])

@@ -13,7 +13,7 @@ from app.contract.report import LossPoint
 
 
 class EventData(BaseModel):
-    """What happened; `type` is the event's name on the wire."""
+    """The data of an event; `type` is its name on the wire."""
 
     model_config = ConfigDict(frozen=True)
     type: ClassVar[str]
@@ -34,7 +34,7 @@ class JobStarted(EventData):
 
 
 class JobProgress(EventData):
-    """How far the whole job is, 0 to 1, and the seconds that are left, where they are known."""
+    """The share of the whole job that is done, 0 to 1, and the seconds left, where known."""
 
     type = "job.progress"
     fraction: float

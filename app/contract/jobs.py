@@ -16,7 +16,7 @@ CORPUS_ID = "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r"
 
 
 class Progress(BaseModel):
-    """How far a job is."""
+    """The progress of a job."""
 
     fraction: float = Field(description="Of the whole job, 0 to 1", examples=[0.4])
     message: str = Field(description="For people", examples=["counting words"])
@@ -76,7 +76,7 @@ class JobView(BaseModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will change any more."""
+        """True where nothing will change any more."""
         return self.status in TERMINAL
 
 

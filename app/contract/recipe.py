@@ -168,7 +168,7 @@ FieldName = Annotated[str, PRINTABLE_NAME]
 
 
 class TaskPart(RecipePart):
-    """What every task has: the corpora it reads, the fields of their rows, a metric."""
+    """The common part of all tasks: the corpora to read, the fields of their rows, a metric."""
 
     metric: ClassVar[str]
     data: ClassVar[tuple[str, ...]]
@@ -280,7 +280,7 @@ TaskField = Annotated[Task, Field(discriminator="type")]
 
 
 def metric_fault(metric: str | None, task: Task | None) -> str | None:
-    """Why a task's metric will not be measured; None where it will, or is of no task."""
+    """Say why a task's metric will not be measured; None where it will, or is of no task."""
     wanted = next((name for name, each in TASKS.items() if each.metric == metric), None)
     if wanted is None or (task and task.metric == metric):
         return None
@@ -323,7 +323,7 @@ class ExportRecipe(RecipePart):
 
     @property
     def wanted(self) -> bool:
-        """Whether anything is to be exported."""
+        """True where anything is to be exported."""
         return self.onnx or self.int8
 
 
@@ -337,7 +337,7 @@ Metric = Literal[
 
 
 class GateRecipe(RecipePart):
-    """What a result must reach; one that does not fails the job, and can be downloaded still."""
+    """The least that a result must reach; a miss fails the job and keeps the result."""
 
     min_quality: float | None = Field(
         None,
@@ -383,7 +383,7 @@ __all__ = [
 
 
 class Recipe(RecipePart):
-    """How to compress; every field is optional and defaults to the good choice."""
+    """The way to compress; every field is optional and defaults to the good choice."""
 
     vocab_size: VocabSize = Field(
         0.25,

@@ -53,7 +53,7 @@ class Histogram(ReportPart):
 
 
 class TransferCounts(ReportPart):
-    """How many tokens have which source, and the unknown pieces that were left out of a mean."""
+    """The number of tokens by source, and the unknown pieces that were left out of a mean."""
 
     copied: int
     averaged: int
@@ -203,14 +203,14 @@ class Recovery(ReportPart):
 
 
 class StageTime(ReportPart):
-    """How long a stage of the job took."""
+    """The time that a stage of the job took."""
 
     name: str
     seconds: float
 
 
 class Gate(ReportPart):
-    """What was asked of the result; ``misses`` says what it does not reach.
+    """The least that was asked of the result; ``misses`` says what it does not reach.
 
     ``metric`` is the one that ``min_quality`` is about, where it was named.
     """

@@ -1,4 +1,4 @@
-"""What the stages of a job leave for the next ones, and the artifact that the front end serves.
+"""The files that stages of a job leave for the next ones, and the artifact that the API serves.
 
 Each is a JSON file of its stage's folder, written and read as the type it has here.
 """
@@ -49,7 +49,7 @@ class ResolvedBase(StageResult):
 
 
 class CorpusSplit(StageResult):
-    """How many documents of the corpus are on which side of the split."""
+    """The number of documents on each side of the split."""
 
     documents: int
     training_documents: int
@@ -61,11 +61,11 @@ class HeldOutSample(StageResult, RootModel[list[str]]):
 
 
 class TransferResult(StageResult, RootModel[dict[int, TransferCounts]]):
-    """How the tokens of each size got their embeddings, by vocabulary size."""
+    """The sources of the tokens' embeddings, by vocabulary size."""
 
 
 class RecoveryResult(StageResult, RootModel[dict[int, Recovery]]):
-    """How the recovery of each size went, by vocabulary size."""
+    """The course of each recovery, by vocabulary size."""
 
 
 class CheckedModels(StageResult):
@@ -75,7 +75,7 @@ class CheckedModels(StageResult):
 
 
 class EvaluatedSize(StageResult):
-    """What was measured of the model of one size."""
+    """The measurements of the model of one size."""
 
     compressed: ModelSize
     tokens: TokenUsage
@@ -93,7 +93,7 @@ class EvaluatedSize(StageResult):
 
 
 class Evaluation(StageResult):
-    """What was measured of the base, and of every size in the order of the recipe."""
+    """The measurements of the base, and of every size in the order of the recipe."""
 
     base: ModelSize
     sizes: list[EvaluatedSize]
@@ -124,7 +124,7 @@ class ArtifactFile(BaseModel):
 
 
 class Artifact(BaseModel):
-    """What `Job.artifact` holds: the archive's size and hash, and the files in it."""
+    """The content of `Job.artifact`: the archive's size and hash, and the files in it."""
 
     prefix: str
     bytes: int
@@ -133,11 +133,11 @@ class Artifact(BaseModel):
 
     @property
     def archive_key(self) -> str:
-        """Where the whole result lies in blob storage as one `.tar.gz`."""
+        """The key of the whole result in blob storage, one `.tar.gz`."""
         return f"{self.prefix}/artifact.tar.gz"
 
     def file_key(self, path: str) -> str:
-        """Where one file of the result lies in blob storage."""
+        """Return the key of one file of the result in blob storage."""
         return file_key(self.prefix, path)
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests as they are answered, jobs as they are in the database."""
+"""Metrics for Prometheus: requests as they are answered, jobs as they are in the database."""
 
 from collections.abc import Iterable
 

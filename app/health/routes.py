@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it can work, and its metrics; open to all."""
+"""Liveness, readiness and metrics of the service; open to all."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SECONDS = 2
 def failed_checks(
     db: Database, blobs: Blobs, dispatcher: Dispatcher, dispatching: asyncio.Task[None]
 ) -> dict[str, str]:
-    """What does not work, and why; empty where all does."""
+    """Return what does not work, and why; empty where all does."""
     checks: dict[str, Callable[[], None]] = {
         "database": lambda: _check_database(db),
         "broker": dispatcher.check,

@@ -22,13 +22,13 @@ def dispatch_job(db: Database, dispatcher: Dispatcher, job_id: str) -> None:
         dispatcher.send(job_id)
         transitions.mark_dispatched(db, job_id)
     except Exception as error:
-        log.info("%s waits for the next round of doorbells: %s", job_id, error)
+        log.info("%s waits for the next round of messages: %s", job_id, error)
     finally:
         DISPATCHING.release()
 
 
 async def dispatch_due_jobs(db: Database, dispatcher: Dispatcher, every_seconds: float) -> None:
-    """Every so often, for ever: take up what a worker dropped and ring for all that wait.
+    """Requeue jobs that a worker dropped and send messages for all that wait, for ever.
 
     A database or a broker that is away is waited for, and logged once.
     """

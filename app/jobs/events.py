@@ -1,4 +1,4 @@
-"""What happened to a job: a page of it, or all of it as it happens."""
+"""The events of a job: a page of them, or each as it happens."""
 
 import asyncio
 import re

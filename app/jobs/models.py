@@ -61,7 +61,7 @@ class Job(Base):
 
 
 def reads(corpus_id: str) -> ColumnElement[bool]:
-    """Whether a job reads a corpus, as its own or as the labelled data of its task."""
+    """Return a condition: the job reads a corpus, as its own or as data of its task."""
     names = {name for task in TASKS.values() for name in task.data}
     named = (Job.recipe["evaluation", "task", name].as_string() for name in sorted(names))
     return or_(Job.corpus_id == corpus_id, *(value == corpus_id for value in named))

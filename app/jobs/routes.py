@@ -176,7 +176,7 @@ IdempotencyKey = Annotated[
 
 
 class EventHeaders(BaseModel):
-    """How to be told of events."""
+    """Headers that say in which form events are wanted."""
 
     accept: str | None = Field(None, description=f"`application/json` or `{EVENT_STREAM}`")
     last_event_id: str | None = Field(

@@ -1,4 +1,4 @@
-"""What a client sends to make or list jobs, and what it sees of the rows of the job store."""
+"""Requests about jobs, and the views of rows of the job store."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PR
 
 
 class JobFields(BaseModel):
-    """What a job is to do, beside its corpus."""
+    """The fields of a submission, beside its corpus."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,6 +82,6 @@ def event_view(event: JobEvent) -> EventView:
 
 
 class JobQuery(PageQuery):
-    """Which page of which jobs."""
+    """The page that is asked for, and of which jobs."""
 
     status: Status | None = Field(None, description="Only the jobs in this state")

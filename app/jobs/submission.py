@@ -40,7 +40,7 @@ def pointer_to(fault: Fault) -> str:
 
 
 def said_of(fault: Fault, model: type[BaseModel]) -> str:
-    """What is wrong there and what to do, for people; `model` is of the whole submission."""
+    """Say what is wrong there and what to do; `model` is of the whole submission."""
     if fault["type"] == "extra_forbidden":
         return f"unknown field; known here are {_listed(_fields_at(model, fault['loc'][:-1]))}"
     if fault["type"] in NO_SUCH_TASK:
@@ -164,7 +164,7 @@ class ReplayedError(Exception):
 
 @dataclass(frozen=True)
 class Intake:
-    """Where submissions are taken in; a dependency of the route."""
+    """Reader of submissions; a dependency of the route."""
 
     db: DatabaseDep
     blobs: BlobsDep

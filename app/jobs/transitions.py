@@ -62,14 +62,14 @@ def add_event(session: Session, job_id: str, event: EventData) -> None:
 
 
 def submit(session: Session, job: Job) -> None:
-    """Queue a new job; being due, it is rung for after the commit."""
+    """Queue a new job; being due, its message is sent after the commit."""
     session.add(job)
     session.flush()
     add_event(session, job.id, JobQueued())
 
 
 def waits(db: Database, job_id: str) -> bool:
-    """Whether a job is to be claimed; who claims it finds out for sure."""
+    """Tell whether a job seems to wait for a worker; only a claim finds out for sure."""
     with db.read() as session:
         job = session.get(Job, job_id)
         return job is not None and job.status == Status.QUEUED

@@ -1,4 +1,4 @@
-"""Whether a base model can be what a job asks for, as far as it shows without a download."""
+"""Checks of a submission against its base model and corpora, without a download."""
 
 from sqlalchemy.orm import Session
 

@@ -1,4 +1,4 @@
-"""What can go wrong in a compression that its user can mend."""
+"""Errors of a compression that its user can mend."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -37,7 +37,7 @@ VectorScore = Callable[[Encoder, StageProgress], float]
 
 @dataclass(frozen=True)
 class LabelledTask:
-    """What a model is scored on: all of them with the same seeds and the same protocol."""
+    """A task that all models are scored on, with the same seeds and settings."""
 
     type: str
     metric: str

@@ -41,7 +41,7 @@ STAGES = (
 
 
 def shares(recovery_seconds: float, task_seconds: float) -> dict[str, float]:
-    """How long each stage usually takes, by its name, in a job with such a recovery and task."""
+    """Return the seconds that each stage usually takes, with such a recovery and task."""
     usual = {stage.name: stage.usual_seconds for stage in STAGES}
     by_recipe = {"recover": recovery_seconds, "evaluate": task_seconds}
     return {name: seconds + by_recipe.get(name, 0.0) for name, seconds in usual.items()}
