@@ -1,8 +1,10 @@
 """Dependencies of routes, as `Annotated` aliases; `app.main` puts each on `app.state`."""
 
+from collections.abc import Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 
 from app.blobs import Blobs
 from app.broker import Dispatcher
@@ -26,7 +28,16 @@ async def _dispatcher(request: Request) -> Dispatcher:
     return cast(Dispatcher, request.app.state.dispatcher)
 
 
+# Finds an active job that reads a corpus, by the corpus's id: jobs know corpora, not the reverse.
+FindReader = Callable[[Session, str], str | None]
+
+
+async def _find_reader(request: Request) -> FindReader:
+    return cast(FindReader, request.app.state.find_corpus_reader)
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 BlobsDep = Annotated[Blobs, Depends(_blobs)]
 DispatcherDep = Annotated[Dispatcher, Depends(_dispatcher)]
+FindReaderDep = Annotated[FindReader, Depends(_find_reader)]

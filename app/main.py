@@ -20,6 +20,7 @@ from app.errors import install_error_handlers
 from app.health.metrics import HttpMetrics, JobMetrics
 from app.health.routes import router as health
 from app.jobs.dispatch import dispatch_due_jobs
+from app.jobs.models import find_corpus_reader
 from app.jobs.routes import router as jobs
 from app.middleware import RequestContext
 from app.openapi import install_openapi
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.settings = settings
+    app.state.find_corpus_reader = find_corpus_reader
     app.state.keys = KeyRing(settings)
     app.state.registry = CollectorRegistry()
     app.add_middleware(RequestContext, metrics=HttpMetrics(app.state.registry))

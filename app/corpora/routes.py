@@ -10,7 +10,7 @@ from app.corpora.formats.layout import FORMAT_MEDIA_TYPES
 from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOptions, CorpusOut
 from app.db import Database
-from app.dependencies import BlobsDep, DatabaseDep, SettingsDep
+from app.dependencies import BlobsDep, DatabaseDep, FindReaderDep, SettingsDep
 from app.openapi import problems
 from app.pagination import Page, PageDep
 
@@ -98,10 +98,12 @@ def get(db: DatabaseDep, corpus_id: CorpusId) -> Corpus:
     status_code=204,
     responses=problems(404, 409),
 )
-def delete(db: DatabaseDep, blobs: BlobsDep, corpus_id: CorpusId) -> None:
+def delete(
+    db: DatabaseDep, blobs: BlobsDep, find_reader: FindReaderDep, corpus_id: CorpusId
+) -> None:
     """Delete it, unless a job that is not over reads it; results of jobs stay."""
     with db.write() as session:
-        corpus = service.delete(session, corpus_id)
+        corpus = service.delete(session, corpus_id, find_reader)
     blobs.delete_all(corpus.blob_prefix)
 
 

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from app.blobs import Blobs
-from app.contract.states import ACTIVE
 from app.corpora.documents import Inspection, Layout, checked, inspect, preview_of_text
 from app.corpora.formats.compression import Limits
 from app.corpora.formats.layout import Hints, detect_layout
@@ -20,9 +19,9 @@ from app.corpora.formats.text import TextCounter
 from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOptions
 from app.corpora.uploads import FormShape, Upload, receive_upload
+from app.dependencies import FindReader
 from app.errors import ConflictError, NotFoundError, UnprocessableError, field_errors
 from app.ids import is_id, new_id
-from app.jobs.models import Job, reads
 from app.pagination import PageQuery, fetch_page
 from app.settings import Settings
 
@@ -94,11 +93,10 @@ def list_page(session: Session, page: PageQuery) -> tuple[Sequence[Corpus], bool
     return fetch_page(session, select(Corpus), Corpus.id, page)
 
 
-def delete(session: Session, corpus_id: str) -> Corpus:
+def delete(session: Session, corpus_id: str, find_reader: FindReader) -> Corpus:
     """Delete the row of a corpus that no active job reads; its file is the caller's to delete."""
     corpus = find(session, corpus_id, lock=True)
-    used = select(Job.id).where(reads(corpus_id), Job.status.in_(ACTIVE)).limit(1)
-    if job_id := session.scalar(used):
+    if job_id := find_reader(session, corpus_id):
         raise ConflictError(
             "corpus_in_use",
             f"The job {job_id!r} still reads this corpus. Wait for its end, or cancel it.",

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, or_
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.contract.recipe import TASKS
-from app.contract.states import Status
+from app.contract.states import ACTIVE, Status
 from app.db import Base, now
 from app.ids import new_id
 
@@ -65,6 +65,12 @@ def reads(corpus_id: str) -> ColumnElement[bool]:
     names = {name for task in TASKS.values() for name in task.data}
     named = (Job.recipe["evaluation", "task", name].as_string() for name in sorted(names))
     return or_(Job.corpus_id == corpus_id, *(value == corpus_id for value in named))
+
+
+def find_corpus_reader(session: Session, corpus_id: str) -> str | None:
+    """Return the id of a job that has not ended and reads a corpus, or None."""
+    query = select(Job.id).where(reads(corpus_id), Job.status.in_(ACTIVE)).limit(1)
+    return session.scalar(query)
 
 
 class JobEvent(Base):

@@ -12,7 +12,7 @@ from app.db import Database
 from app.errors import ConflictError, UnprocessableError
 from app.ids import new_id
 from app.jobs import transitions
-from app.jobs.models import Job
+from app.jobs.models import Job, find_corpus_reader
 from app.jobs.schemas import JobFields
 from app.jobs.validation import check_base_model
 from app.settings import Settings
@@ -128,7 +128,7 @@ def test_the_store_finds_a_job_that_reads_a_corpus(db: Database) -> None:
         transitions.submit(session, job)
     for corpus_id in ids.values():
         with db.write() as session, pytest.raises(ConflictError, match=job.id):
-            corpora.delete(session, corpus_id)
+            corpora.delete(session, corpus_id, find_corpus_reader)
 
 
 TAGGING = {"type": "token_classification", "train": "corpus_a", "test": "corpus_b"}

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from worker.compression.recovery.data import TextSampler
-from worker.compression.recovery.objective import Example, Loss
+from worker.compression.recovery.objectives.objective import Example, Loss
 from worker.compression.recovery.ranks import Ranks
 
 _TEXTS_PER_ROUND, _MAX_STEPS_PER_ROUND = 2048, 64

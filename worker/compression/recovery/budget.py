@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.recovery.data import CHARACTERS_PER_TOKEN, TextSampler
-from worker.compression.recovery.objective import Loss, Objective
+from worker.compression.recovery.objectives.objective import Loss, Objective
 from worker.compression.recovery.options import Preset, RecoveryOptions
 
 

@@ -37,8 +37,8 @@ from worker.compression.recovery.data import (
     TextSampler,
     sample_documents,
 )
-from worker.compression.recovery.objective import Loss, Objective, ObjectiveContext
 from worker.compression.recovery.objectives import OBJECTIVES
+from worker.compression.recovery.objectives.objective import Loss, Objective, ObjectiveContext
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.ranks import Ranks
 from worker.compression.recovery.trainer import Trainer

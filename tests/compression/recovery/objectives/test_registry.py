@@ -19,8 +19,8 @@ from worker.compression import (
     transfer_vocabulary,
 )
 from worker.compression.models.traits import ModelTraits
-from worker.compression.recovery.objective import Objective, ObjectiveContext
 from worker.compression.recovery.objectives import OBJECTIVES
+from worker.compression.recovery.objectives.objective import Objective, ObjectiveContext
 from worker.compression.recovery.recover import choose_objectives
 
 HEADLESS = ModelTraits(

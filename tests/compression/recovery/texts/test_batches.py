@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.compression.recovery.batching import by_length, micro_batches
-from worker.compression.recovery.encoding import attention_mask, pad_to_tensor
+from worker.compression.recovery.objectives.encoding import attention_mask, pad_to_tensor
 
 CPU = torch.device("cpu")
 

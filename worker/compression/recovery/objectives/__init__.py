@@ -4,11 +4,11 @@ A new one is a file here that ends with its `Objective`, and its name in the tup
 several are trained together, they are in this order.
 """
 
-from worker.compression.recovery.objective import Objective
 from worker.compression.recovery.objectives.causal_lm import CAUSAL_LM
 from worker.compression.recovery.objectives.denoising import DENOISING
 from worker.compression.recovery.objectives.distill import DISTILL
 from worker.compression.recovery.objectives.masked_lm import MASKED_LM
+from worker.compression.recovery.objectives.objective import Objective
 
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective for objective in (MASKED_LM, CAUSAL_LM, DENOISING, DISTILL)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.recovery.encoding import Ints
-from worker.compression.recovery.objective import AutoRule, Objective, ObjectiveContext
+from worker.compression.recovery.objectives.encoding import Ints
 from worker.compression.recovery.objectives.language_modeling import (
     IGNORED,
     Corrupted,
     LanguageModelingLoss,
     special_token_flags,
 )
+from worker.compression.recovery.objectives.objective import AutoRule, Objective, ObjectiveContext
 
 
 class NextTokens:

@@ -7,14 +7,14 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.recovery.encoding import Ints, to_device
-from worker.compression.recovery.objective import AutoRule, Objective, ObjectiveContext
+from worker.compression.recovery.objectives.encoding import Ints, to_device
 from worker.compression.recovery.objectives.language_modeling import (
     IGNORED,
     Corrupted,
     LanguageModelingLoss,
     special_token_flags,
 )
+from worker.compression.recovery.objectives.objective import AutoRule, Objective, ObjectiveContext
 
 _MEAN_SPAN = 3.0
 _SENTINEL_NOISE, _INFILLING_NOISE = 0.15, 0.3

@@ -20,7 +20,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.models.encoder import Pooling, pool_text
 from worker.compression.models.layers import layer_count
-from worker.compression.recovery.encoding import (
+from worker.compression.recovery.objectives.encoding import (
     Ints,
     attention_mask,
     pad_to_tensor,
@@ -28,7 +28,7 @@ from worker.compression.recovery.encoding import (
     token_ids,
     truncating_backend,
 )
-from worker.compression.recovery.objective import AutoRule, Objective, ObjectiveContext
+from worker.compression.recovery.objectives.objective import AutoRule, Objective, ObjectiveContext
 from worker.compression.recovery.objectives.word_alignment import NO_WORD, align_words
 
 SENTENCE_WEIGHT = 2.0

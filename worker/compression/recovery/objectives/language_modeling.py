@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.recovery.encoding import (
+from worker.compression.recovery.objectives.encoding import (
     Ints,
     attention_mask,
     pad_to_array,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Encoding
 
-from worker.compression.recovery.encoding import Ints
+from worker.compression.recovery.objectives.encoding import Ints
 
 NO_WORD = -1
 _WORD = re.compile(r"\S+")
