@@ -1,19 +1,25 @@
 """The Celery application: `celery -A worker.celery_app worker`.
 
-The parent process must not import torch: CUDA does not survive the fork into the pool. Each child
-answers one doorbell, and imports what a job needs while it still waits for that.
+The parent process imports the engine once, and each job runs in a fork of it
+(docs/decisions/0011-a-worker-that-is-ready.md). Neither CUDA nor a thread survives a fork, so
+nothing here may touch a GPU, and no module of the engine may do so, or start a thread, where it is
+imported.
 """
 
+import gc
+import os
 import subprocess
 import sys
 from importlib import import_module
-from threading import Thread
 from typing import Any
 
-from celery.signals import celeryd_init, worker_process_init
+from celery.signals import celeryd_init, worker_ready
 
 from app.broker import make_celery
 from app.settings import Settings, get_settings
+
+POOL_SECONDS = 0.2
+"""How often the parent process looks whether a process of the pool has ended."""
 
 _COUNT = "import torch; print(torch.cuda.device_count())"
 _NO_GPU = (
@@ -29,7 +35,7 @@ _TOO_FEW_GPUS = (
 def check_device(settings: Settings) -> None:
     """End a worker that is to use GPUs it does not have.
 
-    PyTorch looks in a process of its own, since the worker's parent process must not import it.
+    PyTorch looks in a process of its own: once asked for GPUs, it uses none in forked processes.
 
     Raises:
         SystemExit: there are none, or too few; the message says what to do.
@@ -57,12 +63,27 @@ app.conf.include = ["worker.tasks"]
 
 
 @celeryd_init.connect
-def check_before_start(**_: Any) -> None:
-    """Refuse to start where jobs could not run as the settings ask."""
+def make_ready(**_: Any) -> None:
+    """Refuse to start where jobs could not run as the settings ask; else have the engine ready."""
     check_device(get_settings())
+    import_engine()
 
 
-@worker_process_init.connect
-def import_engine(**_: Any) -> None:
-    """Have the engine at hand before a job comes; a doorbell for nothing need not wait for it."""
-    Thread(target=import_module, args=("worker.runner",), daemon=True).start()
+def import_engine() -> None:
+    """Import what runs a job, before the pool forks its processes from this one."""
+    # Arrow imports jemalloc, which would start a thread; Arrow itself allocates with mimalloc.
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
+    import_module("worker.runner")
+    # The garbage collector of a child writes to every object it knows, and so copies its page.
+    gc.collect()
+    gc.freeze()
+
+
+@worker_ready.connect
+def replace_ended_processes_soon(sender: Any, **_: Any) -> None:
+    """Have a job that follows another one wait for a fork, not for Celery's next look.
+
+    Celery looks as soon as a process closes its files. Often that has not quite ended then, and
+    Celery's next look is up to five seconds later.
+    """
+    sender.hub.call_repeatedly(POOL_SECONDS, sender.pool.maintain_pool)

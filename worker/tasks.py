@@ -24,7 +24,7 @@ def run_job(job_id: str) -> None:
     if not transitions.waits(db, job_id):
         log.info("%s does not wait for a worker", job_id)
         return
-    # In the forked child, and before the claim: the time that this takes is none of the job's.
+    # The worker's parent process has it imported; whoever else imports the tasks needs no engine.
     from worker.runner import run_to_an_end  # noqa: PLC0415
 
     lease = timedelta(seconds=settings.lease_seconds)

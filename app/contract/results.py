@@ -71,7 +71,10 @@ class RecoveryResult(StageResult, RootModel[dict[int, Recovery]]):
 class CheckedModels(StageResult):
     """The models that loaded and ran as their user will load and run them."""
 
-    checked: list[str]
+    import_seconds: float
+    """How long the process that checked them took for all else, above all its imports."""
+    seconds: dict[str, float]
+    """How long each check took, by the model's folder."""
 
 
 class EvaluatedSize(StageResult):

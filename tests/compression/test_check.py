@@ -103,7 +103,7 @@ def test_a_broken_artifact_is_told(
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     folder, texts = artifact(tmp_path / "model"), tmp_path / "texts.json"
     texts.write_text(json.dumps(domain_texts()))
-    command = [sys.executable, "-m", "worker.compression.self_check", str(folder), str(texts)]
+    command = [sys.executable, "-m", "worker.compression.self_check", str(texts), str(folder)]
     subprocess.run(command, check=True)
     change_config(folder, bos_token_id=9999)
     failed = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)

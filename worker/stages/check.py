@@ -1,32 +1,51 @@
 """Check each model in a process that knows nothing but its files."""
 
+import logging
 import subprocess
 import sys
-from functools import partial
+import time
 from pathlib import Path
 
 from app.contract.results import CheckedModels
 from worker.compression import ArtifactCheckFailedError
-from worker.compression.self_check import FAILED
-from worker.compression.subprocesses import run_child
+from worker.compression.self_check import CHECKED, FAILED
+from worker.compression.subprocesses import child_process
 from worker.context import JobContext, StageProgress
 
 SELF_CHECK = "worker.compression.self_check"
 
+log = logging.getLogger(__name__)
+
 
 def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
-    """Leave `check.json`, which models load and run as their user will load and run them."""
+    """Leave `check.json`, which models load and run as their user will load and run them.
+
+    One process checks them all, since most of its time goes into its imports.
+    """
     recovered = context.workspace.root / "recover"
     models = sorted(file.parent for file in recovered.rglob("tokenizer.json"))
+    names = [model.relative_to(recovered).as_posix() for model in models]
+    seconds, output = dict[str, float](), list[str]()
+
+    def report() -> None:
+        done = len(seconds)
+        progress(done / len(names), f"loading {names[min(done, len(names) - 1)]}")
+
+    began = time.perf_counter()
     texts = context.output("corpus", "held_out.json")
-    for number, model in enumerate(models):
-        report = partial(progress, number / len(models), f"loading {model.name}")
-        command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, model, texts]
-        child = run_child(command, report, stderr=subprocess.STDOUT)
-        output = child.output.strip()
-        if child.status == FAILED:
-            raise ArtifactCheckFailedError(output.splitlines()[-1])
-        if child.status:
-            raise RuntimeError(f"The check ended with {child.status}: {output[-2000:]}")
-    checked = [model.relative_to(recovered).as_posix() for model in models]
-    CheckedModels(checked=checked).write(folder / "check.json")
+    command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, texts, *models]
+    with child_process(command, stderr=subprocess.STDOUT) as child:
+        for line in child.lines(report):
+            if line.startswith(CHECKED):
+                seconds[names[len(seconds)]] = float(line.removeprefix(CHECKED))
+            else:
+                output.append(line)
+        status = child.wait(report)
+    text = "".join(output).strip()
+    if status == FAILED:
+        raise ArtifactCheckFailedError(text.splitlines()[-1])
+    if status:
+        raise RuntimeError(f"The check ended with {status}: {text[-2000:]}")
+    import_seconds = time.perf_counter() - began - sum(seconds.values())
+    log.info("self-check: %.1f s of imports, then %s", import_seconds, seconds)
+    CheckedModels(import_seconds=import_seconds, seconds=seconds).write(folder / "check.json")

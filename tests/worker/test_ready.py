@@ -1,0 +1,149 @@
+"""A worker whose processes have the engine from their first moment on."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import select
+
+from app.blobs import Blobs
+from app.broker import Dispatcher
+from app.contract.recipe import Recipe
+from app.db import Database
+from app.jobs.models import JobEvent
+from app.jobs.state import Status
+from app.settings import Settings
+from tests.worker.finished import UNTRAINED
+from tests.worker.models import texts
+from tests.worker.processes import (
+    read,
+    store_corpus,
+    submit,
+    wait_for_end,
+    wait_until,
+    worker_process,
+)
+
+# What the engine's modules call of torch.cuda while they are imported is written down, since a
+# build for the CPU answers without looking for a GPU, and one for CUDA may not.
+IMPORT = """
+import json, os, sys, traceback
+import torch
+
+asked = []
+def record(name):
+    real = getattr(torch.cuda, name)
+    def recorded(*args, **kwargs):
+        asked.append([name, traceback.format_stack(limit=4)])
+        return real(*args, **kwargs)
+    setattr(torch.cuda, name, recorded)
+
+for name in ("is_available", "device_count", "current_device", "get_device_properties",
+             "get_device_capability", "get_device_name", "_lazy_init", "init"):
+    record(name)
+from worker.celery_app import import_engine
+import_engine()
+if not os.fork():
+    x = torch.ones(700, 700)
+    os._exit(0 if torch.equal(x @ x, x * 700) else 1)
+_, status = os.wait()
+print(json.dumps({
+    "asked": asked,
+    "child": status,
+    "threads": len(os.listdir("/proc/self/task")),
+    "imported": [name for name in ("worker.runner", "onnxruntime") if name in sys.modules],
+    "initialized": torch.cuda.is_initialized(),
+}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads by /proc")
+def test_the_engine_is_imported_without_a_gpu_and_leaves_no_thread() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORT], stdout=subprocess.PIPE, check=True)
+    found = json.loads(done.stdout)
+    assert found["asked"] == []
+    assert not found["initialized"]
+    # OpenBLAS ends its threads before each fork, so the fork has none, nor the parent after it.
+    assert (found["child"], found["threads"]) == (0, 1)
+    # ONNX Runtime has a thread and an open database once it is imported.
+    assert found["imported"] == ["worker.runner"]
+
+
+def child_of(worker: subprocess.Popen[bytes], but: int = 0) -> psutil.Process:
+    """The process that waits for the next job; `but` is the one before it."""
+    parent, found = psutil.Process(worker.pid), list[psutil.Process]()
+
+    def there() -> bool:
+        found[:] = [child for child in parent.children() if child.pid != but]
+        return len(found) == 1
+
+    wait_until(there)
+    return found[0]
+
+
+def has_torch(process: psutil.Process) -> bool:
+    return any("libtorch" in mapped.path for mapped in process.memory_maps())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads memory maps")
+def test_stale_messages_and_killed_processes_cost_little(settings: Settings, db: Database) -> None:
+    assert db
+    with worker_process(settings) as worker:
+        child, parent = child_of(worker), psutil.Process(worker.pid)
+        assert has_torch(child)
+        assert parent.num_threads() == 1
+        before = parent.cpu_times()
+        for number in range(10):
+            Dispatcher(settings).send(f"job_gone{number}")
+        log = settings.data_dir / "worker.log"
+        wait_until(lambda: log.read_text().count("does not wait for a worker") == 10)
+        child = child_of(worker, but=child.pid)
+        after = parent.cpu_times()
+        spent = after.children_user + after.children_system
+        spent -= before.children_user + before.children_system
+        # An import of the engine alone takes 5 s or more.
+        assert spent / 10 < 0.5
+        child.kill()
+        child = child_of(worker, but=child.pid)
+        assert has_torch(child)
+        assert parent.num_threads() == 1
+
+
+RECIPES: list[dict[str, Any]] = [
+    UNTRAINED,
+    {"recovery": {"max_steps": 3}},
+    {"vocab_size": [0.5, 240], **UNTRAINED},
+    {"export": {"int8": True}, **UNTRAINED},
+    {"recovery": {"max_steps": 3}, "evaluation": {"latency": True, "memory": True}},
+]
+
+
+def seconds_to_first_stage(db: Database, job_id: str) -> float:
+    """From the claim of a job to its first stage."""
+    with db.read() as session:
+        query = select(JobEvent).where(JobEvent.job_id == job_id).order_by(JobEvent.sequence)
+        events = list(session.scalars(query))
+    began = {event.type: event.created_at for event in reversed(events)}
+    return (began["stage.started"] - began["job.started"]).total_seconds()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_one_worker_runs_jobs_in_a_row(settings: Settings, db: Database, blobs: Blobs) -> None:
+    corpus = store_corpus(db, blobs, texts(800))
+    plain = {"vocab_size": 0.5, "evaluation": {"latency": False}}
+    recipes = [Recipe.model_validate(plain | recipe) for recipe in RECIPES * 4]
+    with worker_process(settings) as worker:
+        first = child_of(worker)
+        jobs = [submit(db, corpus.id, "acme/tiny-bert", recipe) for recipe in recipes]
+        for job in jobs:
+            done = wait_for_end(settings, db, job.id)
+            assert (done.status, done.attempt) == (Status.SUCCEEDED, 1), done.error
+        # Each in a process of its own, none of them killed.
+        assert len({read(db, job.id).worker for job in jobs}) == len(jobs)
+        assert not first.is_running()
+        assert psutil.Process(worker.pid).num_threads() == 1
+    assert min(seconds_to_first_stage(db, job.id) for job in jobs) < 1
