@@ -71,8 +71,10 @@ def make_ready(**_: Any) -> None:
 
 def import_engine() -> None:
     """Import what runs a job, before the pool forks its processes from this one."""
-    # Arrow imports jemalloc, which would start a thread; Arrow itself allocates with mimalloc.
-    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
+    # Each of the two would start a thread. Arrow allocates with mimalloc, and needs no jemalloc;
+    # what ONNX Runtime is used for is nobody else's business, and it would keep a database open.
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import_module("worker.runner")
     # The garbage collector of a child writes to every object it knows, and so copies its page.
     gc.collect()

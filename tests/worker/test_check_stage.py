@@ -1,6 +1,7 @@
 """The self-check in a job: a result that does not load never gets to the package."""
 
 import json
+import time
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +15,15 @@ from app.db import Database
 from app.jobs import transitions
 from app.settings import Settings
 from tests.worker.finished import SMALL, stages_started
-from tests.worker.models import texts
+from tests.worker.models import make_base_model, texts
 from tests.worker.processes import read, store_corpus, submit
+from worker.compression import ArtifactCheckFailedError
 from worker.runner import run_to_an_end
+
+
+def spoil(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"eos_token_id": 10**6}))
 
 
 def test_a_result_that_is_not_sound_fails_the_job(
@@ -24,14 +31,13 @@ def test_a_result_that_is_not_sound_fails_the_job(
 ) -> None:
     # By name: the package's attribute is the stage's function.
     stage = import_module("worker.stages.check")
-    run_child = stage.run_child
+    run = stage.run_self_check
 
-    def broken(command: list[str | Path], *rest: Any, **more: Any) -> object:
-        config = Path(command[-2], "config.json")
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"eos_token_id": 10**6}))
-        return run_child(command, *rest, **more)
+    def broken(models: list[Path], *rest: object) -> object:
+        spoil(models[0])
+        return run(models, *rest)
 
-    monkeypatch.setattr(stage, "run_child", broken)
+    monkeypatch.setattr(stage, "run_self_check", broken)
     corpus = store_corpus(db, blobs, texts(2000))
     job = submit(db, corpus.id, "acme/tiny-bert", SMALL)
     claim = transitions.claim(db, job.id, "tester", timedelta(seconds=60))
@@ -44,3 +50,19 @@ def test_a_result_that_is_not_sound_fails_the_job(
     assert "eos_token_id is 1000000" in done.error["message"]
     assert stages_started(db, job.id)[-1] == "check"
     assert blobs.keys(job.blob_prefix) == []
+
+
+def test_one_process_checks_all_models(tmp_path: Path) -> None:
+    stage, held_out = import_module("worker.stages.check"), tmp_path / "held_out.json"
+    held_out.write_text(json.dumps(texts(20)))
+    models = [make_base_model(tmp_path / name) for name in ("300", "600")]
+    told = list[int]()
+    began = time.perf_counter()
+    seconds = stage.run_self_check(models, held_out, told.append)
+    assert len(seconds) == 2
+    assert 0 < sum(seconds) < time.perf_counter() - began
+    assert told == sorted(told)
+    assert told[-1] == 2
+    spoil(models[1])
+    with pytest.raises(ArtifactCheckFailedError, match="eos_token_id is 1000000"):
+        stage.run_self_check(models, held_out, told.append)

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.contract.results import CheckedModels
@@ -25,27 +26,41 @@ def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
     recovered = context.workspace.root / "recover"
     models = sorted(file.parent for file in recovered.rglob("tokenizer.json"))
     names = [model.relative_to(recovered).as_posix() for model in models]
-    seconds, output = dict[str, float](), list[str]()
 
-    def report() -> None:
-        done = len(seconds)
-        progress(done / len(names), f"loading {names[min(done, len(names) - 1)]}")
+    def report(done: int) -> None:
+        if done < len(names):
+            progress(done / len(names), f"loading {names[done]}")
 
     began = time.perf_counter()
     texts = context.output("corpus", "held_out.json")
+    seconds = dict(zip(names, run_self_check(models, texts, report), strict=True))
+    import_seconds = time.perf_counter() - began - sum(seconds.values())
+    log.info("self-check: %.1f s of imports, then %s", import_seconds, seconds)
+    CheckedModels(import_seconds=import_seconds, seconds=seconds).write(folder / "check.json")
+
+
+def run_self_check(
+    models: Sequence[Path], texts: Path, report: Callable[[int], None]
+) -> list[float]:
+    """Return the seconds that each model's check took; `report` gets how many have ended.
+
+    Raises:
+        ArtifactCheckFailedError: a model is not sound.
+
+    """
+    seconds, output = list[float](), list[str]()
     command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, texts, *models]
     with child_process(command, stderr=subprocess.STDOUT) as child:
-        for line in child.lines(report):
+        for line in child.lines(lambda: report(len(seconds))):
             if line.startswith(CHECKED):
-                seconds[names[len(seconds)]] = float(line.removeprefix(CHECKED))
+                seconds.append(float(line.removeprefix(CHECKED)))
+                report(len(seconds))
             else:
                 output.append(line)
-        status = child.wait(report)
+        status = child.wait(lambda: report(len(seconds)))
     text = "".join(output).strip()
     if status == FAILED:
         raise ArtifactCheckFailedError(text.splitlines()[-1])
     if status:
         raise RuntimeError(f"The check ended with {status}: {text[-2000:]}")
-    import_seconds = time.perf_counter() - began - sum(seconds.values())
-    log.info("self-check: %.1f s of imports, then %s", import_seconds, seconds)
-    CheckedModels(import_seconds=import_seconds, seconds=seconds).write(folder / "check.json")
+    return seconds

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -150,9 +151,6 @@ class OnnxEncoder(Encoder):
     """
 
     def __init__(self, loaded: LoadedModel, file: Path) -> None:
-        # Once imported, it has a thread and an open database, which no fork survives.
-        import onnxruntime  # noqa: PLC0415
-
         super().__init__(loaded)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -237,8 +235,6 @@ def check_sound(file: Path, graph: Graph, longest: int) -> None:
 
 def _both(file: Path, graph: Graph, longest: int) -> Any:
     """Yield the shape of inputs with, by their names, the outputs of the file and of the model."""
-    import onnxruntime  # noqa: PLC0415
-
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     shapes: Sequence[tuple[int, int]] = [(n, min(length, longest)) for n, length in _SHAPES]
     for texts, length in [*shapes, (1, min(longest, 512))]:

@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 _LARGEST = 127
 _FEWEST = 4096
@@ -22,10 +24,6 @@ def quantize(file: Path, quantized: Path) -> None:
     every token. Matrices use seven of the eight bits: processors without VNNI add up pairs of
     products in 16 bits, and with eight the figures measured here would not hold there.
     """
-    # Once imported, it has a thread and an open database, which no fork survives.
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
-    from onnxruntime.quantization.quant_utils import add_pre_process_metadata  # noqa: PLC0415
-
     model = onnx.load(file)
     quantize_tables(model)
     add_pre_process_metadata(model)
