@@ -5,7 +5,6 @@ import time
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 

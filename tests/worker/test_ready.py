@@ -12,9 +12,9 @@ from sqlalchemy import select
 from app.blobs import Blobs
 from app.broker import Dispatcher
 from app.contract.recipe import Recipe
+from app.contract.states import Status
 from app.db import Database
 from app.jobs.models import JobEvent
-from app.jobs.state import Status
 from app.settings import Settings
 from tests.worker.finished import UNTRAINED
 from tests.worker.models import texts
