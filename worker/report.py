@@ -1,5 +1,6 @@
 """The report of a job out of what its stages left."""
 
+from app.contract.names import BASELINE, runtime_name
 from app.contract.report import (
     BaseModelInfo,
     CorpusSummary,
@@ -119,7 +120,7 @@ def headline(report: Report) -> Headline:
         speedup={
             str(row.batch_size): round(row.speedup, 3)
             for row in report.latency
-            if not row.runtime.startswith("onnx")
+            if runtime_name(row.runtime) == BASELINE
         },
         quality={row.metric: round(row.retention, 4) for row in report.quality},
     )

@@ -1,4 +1,4 @@
-"""What people see: lines and tables on stdout, progress and complaints on stderr."""
+"""Lines and tables on stdout, progress and complaints on stderr."""
 
 import json
 from typing import Any, Self
@@ -8,9 +8,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from app.client import Job
+from app.contract.names import metric_label, runtime_label
 
 out = Console()
 err = Console(stderr=True)
+# The share of a job after which a line is worth another.
 LINE_EVERY = 0.1
 
 
@@ -25,18 +27,18 @@ def say(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document."""
+    """Print a JSON document."""
     out.out(json.dumps(value, indent=2, ensure_ascii=False), highlight=False)
 
 
 class JobDisplay:
-    """A job's progress: a bar in a terminal, else a line where something changed."""
+    """Shows a job's progress: a bar in a terminal, else a line where something changed."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
         self._bar = Progress(*columns, TextColumn("{task.fields[left]}"), console=err)
         self._task = self._bar.add_task("waiting", total=1.0, left="")
-        self._said: tuple[str, str | None, int] | None = None
+        self._shown: tuple[str, str | None, int] | None = None
 
     def __enter__(self) -> Self:
         if err.is_terminal:
@@ -56,15 +58,15 @@ class JobDisplay:
                 self._task, completed=progress.fraction, description=progress.message, left=left
             )
             return
-        news = (job.status, job.stage, int(progress.fraction / LINE_EVERY))
-        if news != self._said:
-            self._said = news
+        change = (job.status, job.stage, int(progress.fraction / LINE_EVERY))
+        if change != self._shown:
+            self._shown = change
             message = "" if job.is_over else progress.message
             say(f"{job.status} {progress.fraction:4.0%} {message} {left}".rstrip())
 
 
 def before_after(report: dict[str, Any]) -> Table:
-    """The figures of a report, base model beside compressed model."""
+    """Return the figures of a report, base model beside compressed model and exported files."""
     table = Table("", "before", "after", "change", title="Measured on held-out text")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -72,15 +74,18 @@ def before_after(report: dict[str, Any]) -> Table:
     for label, key in (("vocabulary", "vocab_size"), ("parameters", "parameters")):
         table.add_row(label, *_counts(base[key], compressed[key]))
     table.add_row("bytes", *_counts(base["bytes"], compressed["bytes"]))
+    for row in report["exports"]:
+        label = f"bytes, {runtime_label(row['runtime'])}"
+        table.add_row(label, *_counts(base["bytes"], row["bytes"]))
     before, after = tokens["per_text_before"], tokens["per_text_after"]
     table.add_row("tokens per text", f"{before:.1f}", f"{after:.1f}", _change(before, after))
     for row in report["latency"]:
-        label = f"ms a batch of {row['batch_size']}, {row['device']}"
+        runtime = f"{runtime_label(row['runtime'])}, {row['device']}"
         times = (f"{row['before_ms']:.1f}", f"{row['after_ms']:.1f}", f"{row['speedup']:.2f}x")
-        table.add_row(label, *times)
+        table.add_row(f"ms a batch of {row['batch_size']}, {runtime}", *times)
     for row in report["quality"]:
         figures = (f"{row['before']:.3f}", f"{row['after']:.3f}", f"{row['retention']:.1%} kept")
-        table.add_row(row["metric"], *figures)
+        table.add_row(metric_label(row["metric"]), *figures)
     return table
 
 

@@ -1,24 +1,58 @@
 """The recipe of a compression: the contract that the front end and the worker both read."""
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainValidator,
     StringConstraints,
     WithJsonSchema,
     field_validator,
 )
-from pydantic_core.core_schema import ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticKnownError
+from pydantic_core.core_schema import (
+    CoreSchema,
+    ValidationInfo,
+    no_info_plain_validator_function,
+)
 
+from app.contract import names
 from app.ids import PRINTABLE
 
 
 class RecipePart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A name of a list that extensions add to: read when a value is validated or documented."""
+
+    choices: Callable[[], Sequence[str]]
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "enum": list(self.choices())}
+
+    def _check(self, value: Any) -> str:
+        choices = self.choices()
+        if isinstance(value, str) and value in choices:
+            return value
+        *others, last = map(repr, choices)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
 
 
 MIN_TOKENS = 2
@@ -95,12 +129,7 @@ class TransferRecipe(RecipePart):
     )
 
 
-# fmt: off
-Objective = Literal[
-    "auto", "none", "mlm", "clm", "denoise", "distill",
-    "mlm+distill", "clm+distill", "denoise+distill",
-]
-# fmt: on
+Objective = Annotated[str, OneOf(names.objective_choices)]
 
 
 class RecoveryRecipe(RecipePart):
@@ -168,11 +197,20 @@ FieldName = Annotated[str, PRINTABLE_NAME]
 
 
 class TaskPart(RecipePart):
-    """The common part of all tasks: the corpora to read, the fields of their rows, a metric."""
+    """The common part of all tasks: the corpora to read, the fields of their rows, metrics."""
 
-    metric: ClassVar[str]
+    # The fields that name a corpus each.
     data: ClassVar[tuple[str, ...]]
-    """The fields that name a corpus each."""
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that it measures, its own first."""
+        return names.task_metrics(next(n for n, task in TASKS.items() if isinstance(self, task)))
+
+    @property
+    def metric(self) -> str:
+        """Its own metric: the first of the report's ``quality``."""
+        return self.metrics[0]
 
     @property
     def corpora(self) -> dict[str, str]:
@@ -204,9 +242,7 @@ class FineTuning(TaskPart):
 
 
 class SequenceClassification(FineTuning):
-    """Texts with a label each, measured by macro-F1."""
-
-    metric = "macro_f1"
+    """Texts with a label each, measured by macro-F1 and accuracy."""
 
     type: Literal["sequence_classification"]
     text_field: FieldName = "text"
@@ -216,9 +252,7 @@ class SequenceClassification(FineTuning):
 
 
 class TokenClassification(FineTuning):
-    """Words with a tag each, measured by the F1 of whole entities."""
-
-    metric = "entity_f1"
+    """Words with a tag each, measured by F1, precision and recall of whole entities."""
 
     type: Literal["token_classification"]
     words_field: FieldName = Field("tokens", description="A list of strings in each row.")
@@ -228,9 +262,11 @@ class TokenClassification(FineTuning):
 
 
 class Retrieval(TaskPart):
-    """Documents found for queries by their vectors, without training, measured by nDCG@10."""
+    """Documents found for queries by their vectors, without training.
 
-    metric = "ndcg_at_10"
+    Measured by nDCG@10, recall@10 and the mean reciprocal rank.
+    """
+
     data = ("documents", "queries", "judgements")
 
     type: Literal["retrieval"]
@@ -249,9 +285,11 @@ class Retrieval(TaskPart):
 
 
 class SentencePairs(TaskPart):
-    """Pairs of texts graded for likeness, measured by Spearman's correlation with the cosine."""
+    """Pairs of texts graded for likeness.
 
-    metric = "spearman"
+    Measured by Spearman's and Pearson's correlations of the grades with the cosines.
+    """
+
     data = ("pairs",)
 
     type: Literal["sentence_pairs"]
@@ -281,8 +319,8 @@ TaskField = Annotated[Task, Field(discriminator="type")]
 
 def metric_fault(metric: str | None, task: Task | None) -> str | None:
     """Say why a task's metric will not be measured; None where it will, or is of no task."""
-    wanted = next((name for name, each in TASKS.items() if each.metric == metric), None)
-    if wanted is None or (task and task.metric == metric):
+    wanted = names.METRICS[metric].task if metric else None
+    if wanted is None or (task and task.type == wanted):
         return None
     return (
         f"`{metric}` is measured by the task `{wanted}`: give one as `evaluation.task`, or name "
@@ -307,33 +345,52 @@ class EvaluationRecipe(RecipePart):
     task: TaskField | None = Field(
         None,
         description="A task with labels that base and compressed model are both measured on. Its "
-        "metric comes first in the report's `quality`.",
+        "metrics come first in the report's `quality`.",
     )
+
+
+def _describe_switches(schema: JsonSchemaValue) -> None:
+    """Add the switches of runtimes that are no field of the class; nothing else is taken."""
+    schema["additionalProperties"] = False
+    for row in names.RUNTIMES.values():
+        if row.field and row.field not in schema["properties"]:
+            schema["properties"][row.field] = {
+                "type": "boolean",
+                "title": row.field.capitalize(),
+                "default": False,
+                "description": row.description,
+            }
+
+
+def _check_switch(field: str) -> str:
+    if field not in {row.field for row in names.RUNTIMES.values()}:
+        raise PydanticKnownError("extra_forbidden")
+    return field
 
 
 class ExportRecipe(RecipePart):
     """Files for ONNX Runtime beside the model, checked against it and measured in the report."""
 
-    onnx: bool = Field(False, description="Whether to write `onnx/model.onnx`, in float32.")
-    int8: bool = Field(
-        False,
-        description="Whether to write `onnx/model_int8.onnx` too, its weights in eight bits: about "
-        "a quarter of the bytes. Implies `onnx`.",
-    )
+    model_config = ConfigDict(extra="allow", json_schema_extra=_describe_switches)
+
+    # The switch of a runtime that an extension adds needs no field here.
+    __pydantic_extra__: dict[Annotated[str, AfterValidator(_check_switch)], bool]
+
+    onnx: bool = Field(False, description=names.RUNTIMES["onnx"].description)
+    int8: bool = Field(False, description=names.RUNTIMES["onnx-int8"].description)
+
+    @property
+    def runtimes(self) -> list[str]:
+        """The names of the runtimes to export for, each after what it is made from."""
+        return names.exported_runtimes(self.model_dump())
 
     @property
     def wanted(self) -> bool:
         """True where anything is to be exported."""
-        return self.onnx or self.int8
+        return bool(self.runtimes)
 
 
-# fmt: off
-Metric = Literal[
-    "macro_f1", "entity_f1", "ndcg_at_10", "spearman",
-    "sentence_cosine", "neighbour_overlap_10", "masked_lm_bits_per_character",
-    "causal_lm_bits_per_character", "denoising_bits_per_character",
-]
-# fmt: on
+Metric = Annotated[str, OneOf(names.gate_metrics)]
 
 
 class GateRecipe(RecipePart):
@@ -349,8 +406,8 @@ class GateRecipe(RecipePart):
     )
     metric: Metric | None = Field(
         None,
-        description="Which row `min_quality` is about; when left out, that of the task, else the "
-        "first. A metric that the job will not measure fails it at its start.",
+        description="Which row `min_quality` is about; when left out, the first of the task, else "
+        "the first. A metric that the job will not measure fails it at its start.",
         examples=["sentence_cosine"],
     )
     max_bytes: int | None = Field(

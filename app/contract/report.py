@@ -149,10 +149,22 @@ class Scores(ReportPart):
     spread: float
 
 
-class TaskQuality(ReportPart):
-    """A task's metric of both models, over ``seeds`` seeds, the same for both.
+class TaskScores(ReportPart):
+    """A metric of a task, of both models.
 
     ``retention`` is after / before of the means; None where the base scores nothing, or less.
+    """
+
+    metric: str
+    before: Scores
+    after: Scores
+    retention: float | None
+
+
+class TaskQuality(ReportPart):
+    """A task's own metric of both models, over ``seeds`` seeds, the same for both.
+
+    ``others`` are its other metrics, of the same runs.
     """
 
     type: str
@@ -161,6 +173,15 @@ class TaskQuality(ReportPart):
     before: Scores
     after: Scores
     retention: float | None
+    others: list[TaskScores] = Field(default_factory=list)
+
+    @property
+    def scores(self) -> dict[str, TaskScores]:
+        """All its metrics by name, its own first."""
+        first = TaskScores(
+            metric=self.metric, before=self.before, after=self.after, retention=self.retention
+        )
+        return {row.metric: row for row in (first, *self.others)}
 
 
 class LossPoint(ReportPart):
@@ -238,7 +259,7 @@ class SweepRow(ModelSize):
 class Report(ReportPart):
     """Everything ``report.json`` says.
 
-    ``task`` is there where one was asked for; its metric comes first in ``quality``. ``sweep`` has
+    ``task`` is there where one was asked for; its metrics come first in ``quality``. ``sweep`` has
     a row a size where there are several, and the rest is of the one at the root of the result.
     """
 

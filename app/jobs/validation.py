@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from app.base_models import catalog
 from app.base_models.checks import TrainingFacts
 from app.contract.architectures import ARCHITECTURES
+from app.contract.names import RUNTIMES
 from app.contract.recipe import (
     MAX_CHARACTERS,
     MAX_ROWS,
@@ -63,11 +64,13 @@ def check_base_model(fields: JobFields, settings: Settings) -> None:
 
 
 def _check_export(fields: JobFields, *, encoder_decoder: bool) -> None:
-    if not (encoder_decoder and fields.recipe.export.wanted):
+    runtimes = (RUNTIMES[name] for name in fields.recipe.export.runtimes)
+    refused = next((row for row in runtimes if not row.takes_encoder_decoders), None)
+    if refused is None or not encoder_decoder:
         return
     detail = (
-        f"{fields.base_model} has an encoder and a decoder, and is not exported to ONNX in this "
-        "version. Leave `export` out."
+        f"{fields.base_model} has an encoder and a decoder, and is not exported to {refused.label} "
+        "in this version. Leave `export` out."
     )
     fault = FieldError(pointer="/recipe/export", detail=detail)
     raise UnprocessableError("export_unsupported", detail, errors=[fault])

@@ -12,7 +12,7 @@ from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import (
     LoadedModel,
-    export_onnx,
+    export_model,
     load_model,
     measure_exports,
     measure_quality,
@@ -60,7 +60,7 @@ def for_its_user(folder: Path) -> torch.Tensor:
 @pytest.mark.parametrize("settings", POOLINGS)
 def test_vectors_are_those_of_the_models_use(settings: dict[str, Any], tmp_path: Path) -> None:
     loaded = sentence_encoder(tmp_path, settings)
-    export_onnx(tmp_path, tmp_path)
+    export_model(tmp_path, tmp_path, ["onnx"])
     expected = for_its_user(tmp_path)
     ours = Encoder(loaded).vectors(TEXTS)
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
@@ -84,7 +84,7 @@ def test_quality_is_of_the_vectors_in_use(tmp_path: Path) -> None:
     _, domain = tokenizer_pair("wordpiece")
     made = transfer_vocabulary(base.model, base.tokenizer, domain, "pvt").model
     save_model(tmp_path / "made", made, domain, base.folder)
-    export_onnx(tmp_path / "made", tmp_path / "made")
+    export_model(tmp_path / "made", tmp_path / "made", ["onnx"])
     compressed = load_model(tmp_path / "made")
     vectors = for_its_user(tmp_path), for_its_user(tmp_path / "made")
     cosine = torch.cosine_similarity(*vectors).mean().item()

@@ -21,7 +21,7 @@ from app.contract.report import (
     Tokens,
 )
 from tests.compression.export.reports import sweep_report
-from worker.compression import quality_row, write_model_card, write_report
+from worker.compression import quality_rows, write_model_card, write_report
 
 ROOT = Path(__file__).parents[2]
 REPORT = Report(
@@ -141,7 +141,7 @@ def test_the_model_card_has_the_task_with_its_spread(tmp_path: Path) -> None:
         after=scores,
         retention=1.0,
     )
-    rows = [*quality_row(task), *REPORT.quality]
+    rows = [*quality_rows(task), *REPORT.quality]
     card = write_model_card(
         tmp_path, REPORT.model_copy(update={"task": task, "quality": rows})
     ).read_text()

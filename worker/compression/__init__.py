@@ -14,10 +14,12 @@ that starts the stream anew, results go out as models, folders and parts of the 
     transfer = transfer_vocabulary(base.model, base.tokenizer, tokenizer)
     done = recover(base, transfer.model, tokenizer, texts, RecoveryOptions(preset="fast"))
     save_model(target, done.model, tokenizer, base.folder)
-    export_onnx(target, target, int8=True)
+    export_model(target, target, ["onnx", "onnx-int8"])
     measure_quality(base, load_model(target), held_out_texts(corpus, fraction=0.05, seed=0))
 
-Every error that a user can mend is a `CompressionError` with a stable ``code``.
+Objectives, metrics, tasks and runtimes are entries of registries, each with its row in
+`app.contract.names`. Every error that a user can mend is a `CompressionError` with a stable
+``code``.
 """
 
 from worker.compression.corpus import Texts, held_out_texts, is_held_out, training_texts
@@ -47,13 +49,14 @@ from worker.compression.evaluation.memory import measure_memory
 from worker.compression.evaluation.quality import measure_exports, measure_quality, quality_metrics
 from worker.compression.evaluation.size import measure_size
 from worker.compression.evaluation.tasks.fine_tuning import check_head
-from worker.compression.evaluation.tasks.scores import compare, quality_row
+from worker.compression.evaluation.tasks.scores import compare, quality_rows
 from worker.compression.evaluation.tokens import measure_tokens, tokenized_examples
 from worker.compression.models.loading import LoadedModel, load_model, load_tokenizer
 from worker.compression.models.saving import save_model
 from worker.compression.progress import Progress
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import Recovered, recover
+from worker.compression.report.charts import pareto_front
 from worker.compression.report.files import (
     Provenance,
     write_manifest,
@@ -61,8 +64,12 @@ from worker.compression.report.files import (
     write_report,
     write_vocabulary,
 )
-from worker.compression.report.pareto import pareto_front
-from worker.compression.runtimes.onnx import OnnxFile, check_exportable, export_onnx, onnx_files
+from worker.compression.runtimes import (
+    ExportedFile,
+    check_exportable,
+    export_model,
+    exported_files,
+)
 from worker.compression.tokenizers.multiword import check_multiword
 from worker.compression.tokenizers.training import (
     resolve_keep_tokens,
@@ -81,10 +88,10 @@ __all__ = [
     "CorpusTooSmallError",
     "ExportFailedError",
     "ExportUnsupportedError",
+    "ExportedFile",
     "LoadedModel",
     "MultiwordUnsupportedError",
     "NonFiniteWeightsError",
-    "OnnxFile",
     "OutOfMemoryError",
     "Partition",
     "Partitions",
@@ -109,7 +116,8 @@ __all__ = [
     "check_head",
     "check_multiword",
     "compare",
-    "export_onnx",
+    "export_model",
+    "exported_files",
     "held_out_texts",
     "is_held_out",
     "load_model",
@@ -120,10 +128,9 @@ __all__ = [
     "measure_quality",
     "measure_size",
     "measure_tokens",
-    "onnx_files",
     "pareto_front",
     "quality_metrics",
-    "quality_row",
+    "quality_rows",
     "recover",
     "required_tokens",
     "resolve_keep_tokens",

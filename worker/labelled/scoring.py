@@ -11,16 +11,22 @@ from app.contract.recipe import (
     Task,
     TokenClassification,
 )
-from app.contract.report import Scores, TaskQuality
+from app.contract.report import TaskQuality
 from app.contract.results import EvaluatedSize
-from worker.compression import LoadedModel, compare, onnx_files, quality_row
+from worker.compression import LoadedModel, compare, exported_files, quality_rows
 from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
-from worker.compression.evaluation.tasks.scores import Score, score_all, summary
-from worker.compression.evaluation.tasks.sequence_classification import classification_score
-from worker.compression.evaluation.tasks.token_classification import tagging_score
-from worker.compression.evaluation.tasks.vectors import pair_score, retrieval_score
+from worker.compression.evaluation.tasks.scores import (
+    Figures,
+    Score,
+    ScoresByMetric,
+    score_all,
+    summarize,
+)
+from worker.compression.evaluation.tasks.sequence_classification import classification_scores
+from worker.compression.evaluation.tasks.token_classification import tagging_scores
+from worker.compression.evaluation.tasks.vectors import pair_scores, retrieval_scores
 from worker.compression.models.encoder import Encoder
-from worker.compression.runtimes.onnx import OnnxEncoder
+from worker.compression.runtimes import RUNTIMES
 from worker.context import JobContext, StageProgress, nth_part, to_device
 from worker.labelled.data import (
     LabelledRow,
@@ -31,7 +37,7 @@ from worker.labelled.data import (
     read_texts,
 )
 
-VectorScore = Callable[[Encoder, StageProgress], float]
+VectorScore = Callable[[Encoder, StageProgress], Figures]
 """The score of a model that is not trained for it, in any runtime."""
 
 
@@ -44,13 +50,13 @@ class LabelledTask:
     score: Score
     seeds: Sequence[int]
 
-    def scores(self, loaded: LoadedModel, name: str, progress: StageProgress) -> Scores:
+    def scores(self, loaded: LoadedModel, name: str, progress: StageProgress) -> ScoresByMetric:
         """Score a model once a seed; `name` says in the progress which it is."""
         return score_all(self.score, loaded, self.seeds, self._named(name, progress))
 
-    def compared(self, before: Scores, after: Scores) -> TaskQuality:
+    def compared(self, before: ScoresByMetric, after: ScoresByMetric) -> TaskQuality:
         """The scores of base and compressed model side by side."""
-        return compare(self.type, self.metric, before, after)
+        return compare(self.type, before, after)
 
     def _named(self, name: str, progress: StageProgress) -> StageProgress:
         return lambda fraction, said: progress(fraction, f"{self.metric} of {name}: {said}")
@@ -62,9 +68,9 @@ class VectorTask(LabelledTask):
 
     of_vectors: VectorScore
 
-    def file_scores(self, encoder: Encoder, name: str, progress: StageProgress) -> Scores:
+    def file_scores(self, encoder: Encoder, name: str, progress: StageProgress) -> ScoresByMetric:
         """Score a file."""
-        return summary([self.of_vectors(encoder, self._named(name, progress))])
+        return summarize([self.of_vectors(encoder, self._named(name, progress))])
 
 
 def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | None:
@@ -81,7 +87,7 @@ def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | No
         return LabelledTask(task.type, task.metric, _fine_tuned(task, rows), seeds)
     of_vectors = _of_vectors(task, rows)
 
-    def score(loaded: LoadedModel, _: int, own: StageProgress) -> float:
+    def score(loaded: LoadedModel, _: int, own: StageProgress) -> Figures:
         return of_vectors(Encoder(loaded), own)
 
     return VectorTask(task.type, task.metric, score, [seed], of_vectors)
@@ -106,11 +112,11 @@ def _fine_tuned(task: SequenceClassification | TokenClassification, rows: Rows) 
     )
     if isinstance(task, SequenceClassification):
         texts = read_texts(task, rows)
-        return lambda loaded, seed, progress: classification_score(
+        return lambda loaded, seed, progress: classification_scores(
             loaded, *texts, seed=seed, protocol=protocol, progress=progress
         )
     sentences = read_sentences(task, rows)
-    return lambda loaded, seed, progress: tagging_score(
+    return lambda loaded, seed, progress: tagging_scores(
         loaded, *sentences, seed=seed, protocol=protocol, progress=progress
     )
 
@@ -118,9 +124,9 @@ def _fine_tuned(task: SequenceClassification | TokenClassification, rows: Rows) 
 def _of_vectors(task: Retrieval | SentencePairs, rows: Rows) -> VectorScore:
     if isinstance(task, Retrieval):
         found = read_retrieval(task, rows)
-        return lambda encoder, progress: retrieval_score(encoder, *found, progress)
+        return lambda encoder, progress: retrieval_scores(encoder, *found, progress)
     pairs = read_pairs(task, rows)
-    return lambda encoder, progress: pair_score(encoder, pairs, progress)
+    return lambda encoder, progress: pair_scores(encoder, pairs, progress)
 
 
 @dataclass(frozen=True)
@@ -135,12 +141,12 @@ class ScoredSize:
         exports = [
             export.model_copy(
                 update={
-                    "quality": [*quality_row(self.exports.get(export.runtime)), *export.quality]
+                    "quality": [*quality_rows(self.exports.get(export.runtime)), *export.quality]
                 }
             )
             for export in measured.exports
         ]
-        quality = [*quality_row(self.task), *measured.quality]
+        quality = [*quality_rows(self.task), *measured.quality]
         return measured.model_copy(
             update={"task": self.task, "quality": quality, "exports": exports}
         )
@@ -162,17 +168,21 @@ def score_sizes(
 
 
 def _score_size(
-    context: JobContext, task: LabelledTask, before: Scores, size: int, progress: StageProgress
+    context: JobContext,
+    task: LabelledTask,
+    before: ScoresByMetric,
+    size: int,
+    progress: StageProgress,
 ) -> ScoredSize:
     compressed, folder = context.final(size), context.exported_folder(size)
     to_device(compressed.model, context.settings)
-    files = onnx_files(folder) if isinstance(task, VectorTask) else []
+    files = exported_files(folder) if isinstance(task, VectorTask) else []
     runs = 1 + len(files)
     after = task.scores(compressed, f"{size:,} tokens", nth_part(progress, 0, runs))
     exports = dict[str, TaskQuality]()
     for number, file in enumerate(files, 1):
         assert isinstance(task, VectorTask)
-        encoder = OnnxEncoder(compressed, folder / file.path)
+        encoder = RUNTIMES[file.runtime].encoder(compressed, folder / file.path)
         scores = task.file_scores(encoder, file.path, nth_part(progress, number, runs))
         exports[file.runtime] = task.compared(before, scores)
     return ScoredSize(task.compared(before, after), exports)

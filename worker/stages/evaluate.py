@@ -4,13 +4,13 @@ from pathlib import Path
 
 from app.contract.results import EvaluatedSize, Evaluation, HeldOutSample
 from worker.compression import (
+    exported_files,
     measure_exports,
     measure_latency,
     measure_memory,
     measure_quality,
     measure_size,
     measure_tokens,
-    onnx_files,
     tokenized_examples,
 )
 from worker.compression.progress import part
@@ -44,7 +44,7 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> Evaluat
     texts = context.read(HeldOutSample, "corpus", "held_out.json").root
     to_device(compressed.model, context.settings)
     exported = context.exported_folder(size)
-    files = {file.runtime: exported / file.path for file in onnx_files(exported)}
+    files = {file.runtime: exported / file.path for file in exported_files(exported)}
     tokens = measure_tokens(base.tokenizer, compressed.tokenizer, texts, part(progress, 0.0, 0.1))
     seed = context.recipe.seed
     quality = measure_quality(base, compressed, texts, seed=seed, progress=part(progress, 0.1, 0.4))

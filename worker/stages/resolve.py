@@ -27,8 +27,7 @@ def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
         check_gate(recipe, quality_metrics(base))
     if isinstance(recipe.evaluation.task, FineTuning):
         check_head(base, recipe.evaluation.task.type)
-    if recipe.export.wanted:
-        check_exportable(base.model)
+    check_exportable(base.model, recipe.export.runtimes)
     if recipe.tokenizer.multiword:
         check_multiword(base.tokenizer)
     sizes = [resolve_vocab_size(size, base.tokenizer) for size in recipe.sizes]

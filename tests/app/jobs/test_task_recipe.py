@@ -104,7 +104,7 @@ def test_the_gate_may_name_its_metric() -> None:
 @pytest.mark.parametrize(
     ("gate", "says"),
     [
-        ({"min_quality": 0.9, "metric": "accuracy"}, "'macro_f1', 'entity_f1', 'ndcg_at_10'"),
+        ({"min_quality": 0.9, "metric": "bleu"}, "'macro_f1', 'accuracy', 'entity_f1'"),
         ({"min_quality": 0.9, "metric": 1}, "'spearman'"),
         ({"metric": "macro_f1"}, "without `min_quality`"),
         ({"metric": "macro_f1", "max_bytes": 9}, "without `min_quality`"),
@@ -121,7 +121,8 @@ def test_a_metric_is_of_its_task() -> None:
     assert metric_fault("macro_f1", task) is None
     assert metric_fault("sentence_cosine", None) is None
     assert metric_fault(None, task) is None
-    for metric, has in (("entity_f1", task), ("macro_f1", None)):
+    assert metric_fault("accuracy", task) is None
+    for metric, has in (("entity_f1", task), ("macro_f1", None), ("entity_recall", None)):
         said = metric_fault(metric, has)
         assert said
         assert "_classification`" in said

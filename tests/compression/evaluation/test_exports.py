@@ -10,13 +10,13 @@ from tests.compression.matrix_models import every_class
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import (
     LoadedModel,
-    export_onnx,
+    export_model,
+    exported_files,
     load_model,
     measure_exports,
     measure_latency,
     measure_memory,
     measure_quality,
-    onnx_files,
     save_model,
 )
 from worker.compression.evaluation import latency as timing
@@ -29,7 +29,7 @@ TEXTS = ["A rash after ibuprofen.", "Nausea.", "The patient developed seizures."
 @pytest.fixture(scope="module")
 def exported(minilm: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    export_onnx(minilm.folder, folder, int8=True)
+    export_model(minilm.folder, folder, ("onnx", "onnx-int8"))
     return folder
 
 
@@ -58,7 +58,7 @@ def test_latency_of_a_runtime_is_set_against_the_base_in_pytorch(
 ) -> None:
     monkeypatch.setattr(timing, "_TEXTS", 2)
     monkeypatch.setattr(timing, "_FEWEST_BATCHES", 2)
-    files = {file.runtime: exported / file.path for file in onnx_files(exported)}
+    files = {file.runtime: exported / file.path for file in exported_files(exported)}
     _, _, *rows = measure_latency(minilm, minilm, TEXTS, files=files, batch_sizes=(1, 2))
     found = [(row.runtime, row.dtype, row.batch_size, row.device) for row in rows]
     assert found == [
@@ -92,7 +92,7 @@ def test_a_file_with_a_head_has_the_models_quality(name: str, tmp_path: Path) ->
     kind = next(kind for kind, found in every_class() if found == name)
     tokenizer, _ = tokenizer_pair(kind.family)
     save_model(tmp_path, kind.make(name, tokenizer), tokenizer)
-    export_onnx(tmp_path, tmp_path)
+    export_model(tmp_path, tmp_path, ["onnx"])
     loaded, texts = load_model(tmp_path), domain_texts()
     expected = measure_quality(loaded, loaded, texts)
     (found,) = measure_exports(loaded, loaded, tmp_path, texts)

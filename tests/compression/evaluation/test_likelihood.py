@@ -9,7 +9,7 @@ from tests.compression.matrix_models import KINDS
 from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import LoadedModel, measure_latency, measure_quality, transfer_vocabulary
 from worker.compression.evaluation import latency as timing
-from worker.compression.evaluation.likelihood import (
+from worker.compression.evaluation.metrics.language_modeling import (
     causal_bits_per_character,
     denoising_bits_per_character,
     excerpts,

@@ -17,7 +17,7 @@ from worker.compression import (
     train_tokenizer,
     transfer_vocabulary,
 )
-from worker.compression.evaluation.likelihood import bits_per_character, has_masked_lm
+from worker.compression.evaluation.metrics.masked_lm import bits_per_character, has_masked_lm
 from worker.compression.models.encoder import Encoder
 from worker.compression.progress import silent
 

@@ -22,7 +22,7 @@ from app.contract.report import (
     TaskQuality,
     Tokens,
 )
-from worker.compression import quality_row
+from worker.compression import quality_rows
 
 BEFORE = [0, 4, 19, 33, 41, 38, 30, 24, 17, 12, 9, 6, 4, 3, 2, 1, 1, 0, 0, 2]
 AFTER = [1, 17, 38, 52, 45, 34, 22, 14, 9, 6, 4, 2, 1, 1, 0, 0, 0, 0, 0, 0]
@@ -176,7 +176,7 @@ def with_task(report: Report, retention: float | None = 0.99) -> Report:
     )
 
     def told(one: Any) -> Any:
-        return one.model_copy(update={"task": task, "quality": [*quality_row(task), *one.quality]})
+        return one.model_copy(update={"task": task, "quality": [*quality_rows(task), *one.quality]})
 
     whole: Report = told(report)
     return whole.model_copy(update={"sweep": [told(row) for row in report.sweep]})

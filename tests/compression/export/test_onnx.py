@@ -16,7 +16,7 @@ from worker.compression import (
     ExportFailedError,
     ExportUnsupportedError,
     LoadedModel,
-    export_onnx,
+    export_model,
     load_model,
     save_model,
 )
@@ -25,6 +25,7 @@ from worker.compression.runtimes import onnx as onnx_graph
 from worker.compression.runtimes.onnx import Graph, write_graph
 from worker.compression.runtimes.onnx_int8 import quantize_tables
 
+BOTH = ("onnx", "onnx-int8")
 ENCODER_DECODERS = ("T5Config", "MT5Config", "BartConfig", "MBartConfig")
 QUICK = {
     *("BertModel", "BertForMaskedLM", "BertForSequenceClassification", "BertForQuestionAnswering"),
@@ -62,7 +63,7 @@ def names(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_the_file_is_the_model(kind: Kind, name: str, tmp_path: Path) -> None:
-    found = export_onnx(saved(tmp_path / "model", kind, name), tmp_path)
+    found = export_model(saved(tmp_path / "model", kind, name), tmp_path, ["onnx"])
     assert [(file.runtime, file.path) for file in found] == [("onnx", "onnx/model.onnx")]
     file = tmp_path / "onnx" / "model.onnx"
     loaded = onnx.load(file)
@@ -93,7 +94,7 @@ def test_int8_is_smaller_and_close(name: str, tmp_path: Path) -> None:
     wide = {"n_embd": 128, "n_layer": 1} if name.startswith("GPT2") else wide
     base, _ = tokenizer_pair(kind.family)
     save_model(tmp_path / "model", kind.make(name, base, **wide), base)
-    plain, int8 = export_onnx(tmp_path / "model", tmp_path, int8=True)
+    plain, int8 = export_model(tmp_path / "model", tmp_path, BOTH)
     assert int8.runtime == "onnx-int8"
     assert (tmp_path / int8.path).stat().st_size == int8.bytes
     assert plain.bytes / int8.bytes > 3
@@ -145,13 +146,13 @@ def test_a_small_table_stays_as_it_is() -> None:
 def test_an_encoder_decoder_is_refused(kind: Kind, tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", kind, kind.classes[0])
     with pytest.raises(ExportUnsupportedError, match=f"A {kind.model_type} model"):
-        export_onnx(folder, tmp_path)
+        export_model(folder, tmp_path, ["onnx"])
 
 
 def test_what_no_onnx_file_holds_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(onnx_graph, "_MOST_BYTES", 1000)
     with pytest.raises(ExportUnsupportedError, match="holds up to 1,000"):
-        export_onnx(saved(tmp_path / "model", KINDS[0], "BertModel"), tmp_path)
+        export_model(saved(tmp_path / "model", KINDS[0], "BertModel"), tmp_path, ["onnx"])
 
 
 def test_a_file_of_another_model_fails_the_check(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_a_sentence_encoder_is_exported_without_its_head(
     base, _ = tokenizer_pair("wordpiece")
     folder = tmp_path / "model"
     save_model(folder, KINDS[0].make("BertForMaskedLM", base), base, minilm.folder)
-    export_onnx(folder, folder)
+    export_model(folder, folder, ["onnx"])
     outputs = names(onnx.load(folder / "onnx" / "model.onnx"))[1]
     assert outputs == ["last_hidden_state"]
 
@@ -178,7 +179,7 @@ def test_a_sentence_encoder_is_exported_without_its_head(
 def test_half_precision_becomes_float32(tmp_path: Path) -> None:
     base, _ = tokenizer_pair("wordpiece")
     save_model(tmp_path / "model", KINDS[0].make("BertModel", base).half(), base)
-    export_onnx(tmp_path / "model", tmp_path)
+    export_model(tmp_path / "model", tmp_path, ["onnx"])
     (output,) = onnx.load(tmp_path / "onnx" / "model.onnx").graph.output
     assert output.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 
@@ -186,7 +187,7 @@ def test_half_precision_becomes_float32(tmp_path: Path) -> None:
 def test_the_same_model_twice_is_the_same_file(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", KINDS[0], "BertModel")
     for name in ("a", "b"):
-        export_onnx(folder, tmp_path / name, int8=True)
+        export_model(folder, tmp_path / name, BOTH)
     for file in ("model.onnx", "model_int8.onnx"):
         first, second = ((tmp_path / name / "onnx" / file).read_bytes() for name in ("a", "b"))
         assert first == second

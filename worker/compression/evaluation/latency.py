@@ -12,15 +12,17 @@ from app.contract.report import Latency
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
-from worker.compression.runtimes.onnx import OnnxEncoder, on_cpu
+from worker.compression.runtimes import RUNTIMES
+from worker.compression.runtimes.runtime import on_cpu
 
+# Texts of a turn, if these are batches enough; turns of each run, and batches that are not timed.
 _TEXTS = 32
 _FEWEST_BATCHES = 4
 _REPEATS = 3
 _WARM_UP = 2
+# Seconds between turns: the threads of one runtime spin for a while after its last batch, and
+# would slow the next one down (a batch of 1 in ONNX Runtime after PyTorch: 4.2 ms for 0.9).
 _SETTLE = 0.25
-"""Seconds between turns: the threads of one runtime spin for a while after its last batch, and
-would slow the next one down (a batch of 1 in ONNX Runtime after PyTorch: 4.2 ms for 0.9)."""
 
 Run = Callable[[Sequence[str]], object]
 
@@ -29,12 +31,12 @@ def time_batches(
     runs: Sequence[Run], texts: Sequence[str], batch_sizes: Sequence[int], progress: Progress
 ) -> dict[int, list[float]]:
     """Return, by batch size, the median milliseconds a batch of each of several runs."""
-    found = {}
+    medians = {}
     for number, batch_size in enumerate(batch_sizes):
         batches = _batches(texts, batch_size)
         timing = part(progress, number / len(batch_sizes), (number + 1) / len(batch_sizes))
-        found[batch_size] = [median(times) for times in _in_turns(runs, batches, timing)]
-    return found
+        medians[batch_size] = [median(times) for times in _in_turns(runs, batches, timing)]
+    return medians
 
 
 def batch_count(batch_size: int) -> int:
@@ -58,11 +60,11 @@ def _in_turns(
         for place in range(len(runs)):
             done = (repeat * len(runs) + place) / (_REPEATS * len(runs))
             progress(done, f"timing batches of {len(batches[0])}")
-            which = (place + repeat) % len(runs)
+            turn = (place + repeat) % len(runs)
             time.sleep(_SETTLE)
             for batch in batches[:_WARM_UP]:
-                runs[which](batch)
-            times[which] += [_milliseconds(runs[which], batch) for batch in batches]
+                runs[turn](batch)
+            times[turn] += [_milliseconds(runs[turn], batch) for batch in batches]
     return times
 
 
@@ -72,9 +74,6 @@ def _milliseconds(run: Run, batch: Sequence[str]) -> float:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
     return (time.perf_counter() - start) * 1000
-
-
-_DTYPES = {"onnx": "float32", "onnx-int8": "int8"}
 
 
 @dataclass(frozen=True)
@@ -97,16 +96,16 @@ def measure_latency(  # noqa: PLR0913
     batch_sizes: Sequence[int] = (1, 32),
     progress: Progress | None = None,
 ) -> list[Latency]:
-    """Time both models, and ONNX files of the compressed one by runtime, on the same batches.
+    """Time both models, and exported files of the compressed one by runtime, on the same batches.
 
     Batches are of held-out texts, padded to the longest. All take turns on every batch, and which
     goes first changes from batch to batch, so that none has the warmer machine. Texts are used
-    again where there are few. What is timed is one pass over the texts: of an encoder-decoder the
-    encoder and one position of the decoder; of a model with another head its body, but where it is
-    an ONNX file, which has its head, both with it.
+    again where there are few. One pass over the texts is timed: of an encoder-decoder the encoder
+    and one position of the decoder; of a model with another head its body, but where it is an
+    exported file, which has its head, both with it.
     """
     in_torch = _in_torch(base, compressed)
-    timed = [in_torch, *_in_onnx(base, compressed, files or {}, in_torch)]
+    timed = [in_torch, *_exported(base, compressed, files or {}, in_torch)]
     runs = list(dict.fromkeys(run for one in timed for run in (one.before, one.after)))
     medians = time_batches(runs, texts, batch_sizes, progress or silent)
     return [
@@ -123,15 +122,15 @@ def _in_torch(base: LoadedModel, compressed: LoadedModel) -> _Timed:
     return _Timed(name, before.model.device.type, dtype, before.run, after.run)
 
 
-def _in_onnx(
+def _exported(
     base: LoadedModel, compressed: LoadedModel, files: Mapping[str, Path], in_torch: _Timed
 ) -> Iterator[_Timed]:
     model = base.model
     same = in_torch.device == "cpu" and (model.base_model is model or model.can_generate())
     before = in_torch.before if same else Encoder(on_cpu(base)).run_whole
     for runtime, file in files.items():
-        after = OnnxEncoder(compressed, file)
-        yield _Timed(runtime, "cpu", _DTYPES[runtime], before, after.run)
+        entry = RUNTIMES[runtime]
+        yield _Timed(runtime, "cpu", entry.row.dtype, before, entry.encoder(compressed, file).run)
 
 
 def _row(one: _Timed, batch_size: int, before_ms: float, after_ms: float) -> Latency:

@@ -1,4 +1,4 @@
-"""Peak memory of base and compressed model, each in a fresh process of its own."""
+"""Measure the peak memory of base and compressed model, each in a fresh process of its own."""
 
 import json
 import subprocess
@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from app.contract.names import BASELINE
 from app.contract.report import Memory
 from worker.compression.progress import Progress, silent
+from worker.compression.runtimes import RUNTIMES
 from worker.compression.subprocesses import run_child
 
-_PROBE = Path(__file__).with_name("memory_probe.py")
 _TEXTS = 32
 
 
@@ -23,28 +24,36 @@ def measure_memory(
     texts: Sequence[str],
     progress: Progress | None = None,
 ) -> list[Memory]:
-    """Measure the base and the compressed model in PyTorch, and ONNX files of it by runtime.
+    """Measure the base and the compressed model in PyTorch, and exported files of it by runtime.
 
     Each is a program that does nothing else: one that runs an ONNX file does not import PyTorch.
+
+    Raises:
+        RuntimeError: a program ended badly.
+
     """
     progress = progress or silent
+    weights = RUNTIMES[BASELINE].row.path
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder, "texts.json")
         sample.write_text(json.dumps(list(texts[:_TEXTS])), encoding="utf-8")
-        before = _peak(["torch", base, sample], progress)
-        probes: dict[str, list[str | Path]] = {"torch": ["torch", compressed, sample]}
-        probes |= {name: ["onnx", file, compressed, sample] for name, file in files.items()}
+
+        def peak(runtime: str, file: Path, model: Path) -> int:
+            return _run([*RUNTIMES[runtime].probe(file, model), sample], progress)
+
+        before = peak(BASELINE, base / weights, base)
         return [
-            Memory(runtime=runtime, before_bytes=before, after_bytes=_peak(probe, progress))
-            for runtime, probe in probes.items()
+            Memory(runtime=name, before_bytes=before, after_bytes=peak(name, file, compressed))
+            for name, file in {BASELINE: compressed / weights, **files}.items()
         ]
 
 
-def _peak(arguments: Sequence[str | Path], progress: Progress) -> int:
-    command = [sys.executable, "-P", _PROBE, *arguments]
+def _run(arguments: Sequence[str | Path], progress: Progress) -> int:
+    """Run a probe; returns the bytes that it prints as its last word."""
+    command = [sys.executable, "-P", *arguments]
     child = run_child(
         command, partial(progress, 0.5, "measuring memory"), stderr=subprocess.DEVNULL
     )
     if child.status:
-        raise RuntimeError(f"The memory probe ended with {child.status}: {arguments[:-1]}")
+        raise RuntimeError(f"The memory probe ended with {child.status}: {arguments[1:-1]}")
     return int(child.output.split()[-1])

@@ -1,66 +1,29 @@
-"""Label-free quality: agreement with the base model, and how well text is predicted."""
+"""Label-free quality: the rows of the report that compare models with their base."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
-from torch import Tensor
-from torch.nn.functional import cosine_similarity, normalize
-
 from app.contract.report import Export, Quality
-from worker.compression.evaluation.likelihood import (
-    bits_per_character,
-    causal_bits_per_character,
-    denoising_bits_per_character,
-    excerpts,
-    fits,
-    has_masked_lm,
-)
-from worker.compression.models.encoder import Encoder, sentence_vectors
+from worker.compression.evaluation.metrics import METRICS, Metric, Sample
+from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
-from worker.compression.runtimes.onnx import OnnxEncoder, onnx_files
-
-_NEIGHBOURS = 10
-COSINE, OVERLAP = "sentence_cosine", f"neighbour_overlap_{_NEIGHBOURS}"
-
-
-def agreement(before: Tensor, after: Tensor) -> dict[str, float]:
-    """Return each metric of agreement; a single text has no neighbours to compare."""
-    found = {COSINE: cosine_similarity(before, after).mean().item()}
-    if len(before) > 1:
-        found[OVERLAP] = _neighbour_overlap(before, after)
-    return found
-
-
-def _neighbour_overlap(before: Tensor, after: Tensor) -> float:
-    count = min(_NEIGHBOURS, len(before) - 1)
-    near_before, near_after = _neighbours(before, count), _neighbours(after, count)
-    shared = (near_before.unsqueeze(2) == near_after.unsqueeze(1)).any(dim=2)
-    return shared.float().mean().item()
-
-
-def _neighbours(vectors: Tensor, count: int) -> Tensor:
-    unit = normalize(vectors)
-    return (unit @ unit.T).fill_diagonal_(-2.0).topk(count).indices
-
-
-_MASKED_LM = "masked_lm_bits_per_character"
-_CAUSAL_LM, _DENOISING = "causal_lm_bits_per_character", "denoising_bits_per_character"
-_SCORED = 32
-
-Pair = tuple[Encoder, Encoder]
+from worker.compression.runtimes import RUNTIMES, exported_files
 
 
 def quality_metrics(loaded: LoadedModel) -> list[str]:
     """Return the metrics that `measure_quality` has for models like this one, in their order.
 
-    The last may be missing where no text is short enough for it, the overlap where there is one.
+    Some may be missing where the texts do not allow them: predictions where no text is short
+    enough, nearest texts where there is one text.
     """
-    encoder = Encoder(loaded)
-    if encoder.generates:
-        return [_DENOISING if encoder.model.config.is_encoder_decoder else _CAUSAL_LM]
-    return [COSINE, OVERLAP, *([_MASKED_LM] if has_masked_lm(encoder) else [])]
+    return [metric.name for metric in _applicable(Encoder(loaded))]
+
+
+def _applicable(base: Encoder) -> list[Metric]:
+    return [metric for metric in METRICS.values() if metric.applies(base)]
 
 
 def measure_quality(  # noqa: PLR0913
@@ -101,58 +64,23 @@ def compare_quality(  # noqa: PLR0913
     progress = progress or silent
     if len(texts) > sample:
         texts = random.Random(seed).sample(texts, sample)  # noqa: S311
-    score = _likelihood if base.generates else _agreements
-    return score(base, others, texts, progress)
+    metrics, drawn = _applicable(base), Sample(base, others, texts)
+    done = list(accumulate((metric.work for metric in metrics), initial=0.0))
+    total = done[-1] or 1.0
+    rows: list[list[Quality]] = [[] for _ in others]
+    for number, metric in enumerate(metrics):
+        share = part(progress, done[number] / total, done[number + 1] / total)
+        for quality, pair in zip(rows, metric.measure(drawn, share), strict=True):
+            quality.extend(_row(metric, *pair) if pair else [])
+    return rows
 
 
-def _agreements(
-    base: Encoder, others: Sequence[Encoder], texts: Sequence[str], progress: Progress
-) -> list[list[Quality]]:
-    share = 1 / (len(others) + 1)
-    vectors = sentence_vectors(base, texts, part(progress, 0, share))
-    found = []
-    for number, other in enumerate(others, 1):
-        own = part(progress, number * share, (number + 1) * share)
-        theirs = sentence_vectors(other, texts, part(own, 0, 0.6))
-        found.append(
-            [
-                Quality(metric=m, before=1.0, after=v, retention=v)
-                for m, v in agreement(vectors, theirs).items()
-            ]
-        )
-        pair = base, other
-        scored = [t for t in texts if all(fits(encoder, t) for encoder in pair)][:_SCORED]
-        if scored and all(has_masked_lm(encoder) for encoder in pair):
-            rest = part(own, 0.6, 1)
-            found[-1].append(_bits_row(_MASKED_LM, bits_per_character, pair, scored, rest))
-    return found
-
-
-def _likelihood(
-    base: Encoder, others: Sequence[Encoder], texts: Sequence[str], progress: Progress
-) -> list[list[Quality]]:
-    name, score = _CAUSAL_LM, causal_bits_per_character
-    if base.model.config.is_encoder_decoder:
-        name, score = _DENOISING, denoising_bits_per_character
-    scored = excerpts([base, *others], texts, _SCORED)
-    if not scored:
-        return [[] for _ in others]
-    own = [part(progress, n / len(others), (n + 1) / len(others)) for n in range(len(others))]
-    return [
-        [_bits_row(name, score, (base, other), scored, own[n])] for n, other in enumerate(others)
-    ]
-
-
-def _bits_row(
-    name: str,
-    score: Callable[[Encoder, Sequence[str], Progress], float],
-    pair: Pair,
-    texts: Sequence[str],
-    progress: Progress,
-) -> Quality:
-    before = score(pair[0], texts, part(progress, 0, 0.5))
-    after = score(pair[1], texts, part(progress, 0.5, 1))
-    return Quality(metric=name, before=before, after=after, retention=before / after)
+def _row(metric: Metric, before: float, after: float) -> list[Quality]:
+    """Return a row; none where no share of the base's is kept."""
+    retention = metric.row.retention(before, after)
+    if retention is None:
+        return []
+    return [Quality(metric=metric.name, before=before, after=after, retention=retention)]
 
 
 def measure_exports(  # noqa: PLR0913
@@ -166,12 +94,12 @@ def measure_exports(  # noqa: PLR0913
 ) -> list[Export]:
     """Measure the files exported under ``folder`` as `measure_quality` measures the model.
 
-    What was before is always the base in PyTorch.
+    The figures before are always those of the base in PyTorch.
     """
-    files = onnx_files(folder)
-    encoders = [OnnxEncoder(compressed, folder / file.path) for file in files]
-    if not encoders:
+    files = exported_files(folder)
+    if not files:
         return []
+    encoders = [RUNTIMES[file.runtime].encoder(compressed, folder / file.path) for file in files]
     rows = compare_quality(Encoder(base), encoders, texts, seed=seed, progress=progress)
     return [
         Export(runtime=file.runtime, path=file.path, bytes=file.bytes, quality=quality)

@@ -10,8 +10,8 @@ def measure_size(loaded: LoadedModel) -> ModelSize:
 
     Embeddings are the input tables and the untied output tables.
     """
-    found = vocabulary_tensors(loaded.model)
-    tables = [*found.input_tables, *found.output_tables]
+    tensors = vocabulary_tensors(loaded.model)
+    tables = [*tensors.input_tables, *tensors.output_tables]
     return ModelSize(
         vocab_size=len(loaded.tokenizer),
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),

@@ -1,4 +1,4 @@
-"""Pieces of SVG, with every text escaped, and the scales they are placed by."""
+"""The charts of the page, in SVG with every text escaped, and what they are drawn with."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from app.contract.report import Histogram
-from worker.compression.report.pareto import pareto_front
 
+# In units that are about a pixel, so that text can be read on a phone as well.
 WIDTH = 400
-"""In units that are about a pixel, so that text can be read on a phone as well."""
 LINE = 18
+# From the middle of a line of text down to where its letters stand.
 _MIDDLE = 5
 Range = tuple[float, float]
 
@@ -32,11 +32,11 @@ class Scale:
 
 def element(name: str, content: object = "", /, **attributes: object) -> Markup:
     """Return an element; underscores in names of attributes become hyphens, as in SVG."""
-    given = Markup("").join(
+    written = Markup("").join(
         Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _shown(value))
         for key, value in attributes.items()
     )
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), given, escape(content))  # noqa: S704
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, escape(content))  # noqa: S704
 
 
 def text(content: object, x: float, y: float, **attributes: object) -> Markup:
@@ -77,7 +77,7 @@ def points(scaled: Sequence[tuple[float, float]]) -> str:
 def grid(
     x: Scale, y: Scale, labels: tuple[str, str], patterns: tuple[str, str] = ("{:g}", "{:g}")
 ) -> Iterator[Markup]:
-    """Yield lines across for the y axis, numbers of both axes, and what they are of."""
+    """Yield lines across for the y axis, numbers of both axes, and the names of both axes."""
     (left, right), (bottom, top) = x.places, y.places
     for value in ticks(*y.values):
         yield element("line", x1=left, x2=right, y1=y(value), y2=y(value), class_="grid")
@@ -94,8 +94,8 @@ def _shown(value: object) -> object:
 
 _BAR = 16
 _ROW = LINE + _BAR + 8
+# Room for the figure behind the longest bar.
 _FIGURE = 125
-"""Room for the figure behind the longest bar."""
 
 
 @dataclass(frozen=True)
@@ -135,15 +135,15 @@ def _row(bar: Bar, top: float, scale: Scale) -> list[Markup]:
 _LENGTHS_HEIGHT, _LENGTHS_LEFT, _LENGTHS_TOP, _LENGTHS_BOTTOM = 260, 44, 30, 44
 
 
-def length_chart(title: str, found: Histogram) -> Markup:
+def length_chart(title: str, shape: Histogram) -> Markup:
     """Draw both histograms as steps, the one after filled."""
-    longest = found.width * len(found.before)
-    most = max(1, *found.before, *found.after)
+    longest = shape.width * len(shape.before)
+    most = max(1, *shape.before, *shape.after)
     x = Scale((0, longest), (_LENGTHS_LEFT, WIDTH - 16))
     y = Scale((0, most), (_LENGTHS_HEIGHT - _LENGTHS_BOTTOM, _LENGTHS_TOP))
-    after = element("polygon", points=_steps(found.after, found.width, x, y), class_="fill after")
+    after = element("polygon", points=_steps(shape.after, shape.width, x, y), class_="fill after")
     before = element(
-        "polyline", points=_steps(found.before, found.width, x, y), class_="stroke before"
+        "polyline", points=_steps(shape.before, shape.width, x, y), class_="stroke before"
     )
     axes = grid(x, y, ("tokens a text", "texts"))
     return drawing(title, _LENGTHS_HEIGHT, *axes, after, before)
@@ -189,8 +189,26 @@ _MARGIN = 0.08
 _RADIUS = 5.0
 _ASIDE = _RADIUS + 6
 _TO_THE_LEFT = 0.75
+# Labels closer to each other than this would overlap.
 _WIDE, _NEAR = 70.0, 13.0
-"""Labels closer to each other than this would overlap."""
+
+
+# A cost, of which less is better, and a value, of which more is.
+Point = tuple[float, float]
+
+
+def pareto_front(points: Sequence[Point]) -> list[int]:
+    """Return the places of the points that no other dominates, from the cheapest on.
+
+    A point dominates another that costs no less and is worth no more, unless they are equal.
+    """
+    best, front = float("-inf"), list[int]()
+    for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        equal = bool(front) and points[place] == points[front[-1]]
+        if points[place][1] > best or equal:
+            front.append(place)
+            best = points[place][1]
+    return front
 
 
 @dataclass(frozen=True)
@@ -206,19 +224,19 @@ class Candidate:
 
 def tradeoff_chart(title: str, candidates: Sequence[Candidate]) -> Markup:
     """Draw candidates by size and quality; a ring marks the chosen."""
-    found = sorted(candidates, key=lambda one: (one.megabytes, -one.kept))
-    kept = [one.kept for one in found]
+    by_size = sorted(candidates, key=lambda one: (one.megabytes, -one.kept))
+    kept = [one.kept for one in by_size]
     room = max(1.0, max(kept) - min(kept)) * _MARGIN
-    x = Scale((0, found[-1].megabytes * 1.05), (_TRADEOFF_LEFT, WIDTH - 12))
+    x = Scale((0, by_size[-1].megabytes * 1.05), (_TRADEOFF_LEFT, WIDTH - 12))
     y = Scale(
         (min(kept) - room, max(kept) + room), (_TRADEOFF_HEIGHT - _TRADEOFF_BOTTOM, _TRADEOFF_TOP)
     )
-    front = [found[i] for i in pareto_front([(one.megabytes, one.kept) for one in found])]
+    front = [by_size[i] for i in pareto_front([(one.megabytes, one.kept) for one in by_size])]
     line = points([(x(one.megabytes), y(one.kept)) for one in front])
     axes = grid(x, y, ("MB", "quality kept, %"))
     drawn = [
-        *(part for one in found for part in _mark(one, x, y)),
-        *_labels(found, x, y),
+        *(part for one in by_size for part in _mark(one, x, y)),
+        *_labels(by_size, x, y),
     ]
     return drawing(
         title, _TRADEOFF_HEIGHT, *axes, element("polyline", points=line, class_="front"), *drawn
@@ -234,10 +252,10 @@ def _mark(one: Candidate, x: Scale, y: Scale) -> list[Markup]:
     return marks
 
 
-def _labels(found: Sequence[Candidate], x: Scale, y: Scale) -> list[Markup]:
+def _labels(candidates: Sequence[Candidate], x: Scale, y: Scale) -> list[Markup]:
     """Name each candidate beside its mark, lower where the name of another is already there."""
     drawn, taken = list[Markup](), list[tuple[float, float]]()
-    for one in sorted(found, key=lambda one: -one.kept):
+    for one in sorted(candidates, key=lambda one: -one.kept):
         left = x(one.megabytes) > _TO_THE_LEFT * WIDTH
         px, py = x(one.megabytes) + (-_ASIDE if left else _ASIDE), y(one.kept)
         while any(abs(px - tx) < _WIDE and abs(py - ty) < _NEAR for tx, ty in taken):

@@ -1,4 +1,4 @@
-"""The report's two files."""
+"""The files that say what an artifact is: report, model card, vocabulary and manifest."""
 
 import hashlib
 import json
@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from app.contract.names import RUNTIMES
 from app.contract.report import Report
-from worker.compression.report.page import render, render_page
+from worker.compression.report.page import render, render_page, task_scores
 from worker.compression.transfer.partition import Partition
 
 
@@ -25,8 +26,21 @@ def write_model_card(folder: Path, report: Report) -> Path:
     is_sentence_encoder = (folder / "modules.json").is_file()
     library = "sentence-transformers" if is_sentence_encoder else "transformers"
     path = folder / "README.md"
-    path.write_text(render("README.md", report=report, library=library), encoding="utf-8")
+    card = render(
+        "README.md",
+        report=report,
+        library=library,
+        usages=_usages(report),
+        task_scores=task_scores(report),
+    )
+    path.write_text(card, encoding="utf-8")
     return path
+
+
+def _usages(report: Report) -> dict[str, str]:
+    """Return the file that each section on how to run one names: the last that it is for."""
+    usages = ((RUNTIMES[export.runtime].usage, export.path) for export in report.exports)
+    return {usage: path for usage, path in usages if usage}
 
 
 _MANIFEST = "manifest.json"
@@ -35,7 +49,7 @@ _PACKAGES = ("fvt-service", "torch", "transformers", "tokenizers")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the artifact was made from; ``base_commit`` is None where the model has none."""
+    """The origin of an artifact; ``base_commit`` is None where the model has none."""
 
     base_model: str
     base_commit: str | None

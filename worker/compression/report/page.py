@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from app.contract.report import Latency, ModelSize, Report, SweepRow
+from app.contract.names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
+from app.contract.report import Latency, ModelSize, Report, SweepRow, TaskScores
 from worker.compression.report.charts import (
     Bar,
     Candidate,
@@ -15,8 +16,6 @@ from worker.compression.report.charts import (
     loss_chart,
     tradeoff_chart,
 )
-
-RUNTIMES = {"torch": "PyTorch", "onnx": "ONNX", "onnx-int8": "ONNX int8"}
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,24 @@ class Variant:
     bytes: int
     speedup: dict[int, float]
     memory: int | None
+    # The share of the base's quality that is left, by metric.
     kept: dict[str, float]
-    """The share of the base's quality that is left, by metric."""
+
+    @property
+    def label(self) -> str:
+        """The runtime's label."""
+        return runtime_label(self.runtime)
+
+    @property
+    def is_quantized(self) -> bool:
+        """Tell whether its weights are in fewer bits than the model's."""
+        return self.runtime in RUNTIMES and RUNTIMES[self.runtime].is_quantized
 
 
 def variants(report: Report | SweepRow) -> list[Variant]:
     """Return the model in PyTorch and what was exported of it."""
     sized: ModelSize | SweepRow = report.compressed if hasattr(report, "compressed") else report
-    files = [("torch", "model.safetensors", sized.bytes, report.quality)]
+    files = [(BASELINE, RUNTIMES[BASELINE].path, sized.bytes, report.quality)]
     files += [(one.runtime, one.path, one.bytes, one.quality) for one in report.exports]
     peaks = {row.runtime: row.after_bytes for row in report.memory}
     return [
@@ -57,7 +66,7 @@ def latency_of(rows: Sequence[Latency], batch_size: int) -> list[Latency]:
 
 
 def _speedup(rows: Sequence[Latency], runtime: str) -> dict[int, float]:
-    return {row.batch_size: row.speedup for row in rows if row.runtime.split(" ")[0] == runtime}
+    return {row.batch_size: row.speedup for row in rows if runtime_name(row.runtime) == runtime}
 
 
 def render(template: str, **values: object) -> str:
@@ -73,44 +82,31 @@ def render(template: str, **values: object) -> str:
     return environment.get_template(template).render(values)
 
 
-METRICS = {
-    "macro_f1": "Macro-F1 of the task, fine-tuned",
-    "entity_f1": "F1 of the task's entities, fine-tuned",
-    "ndcg_at_10": "nDCG@10 of the task",
-    "spearman": "Spearman's correlation of the task",
-    "sentence_cosine": "Same sentence vectors as the base (cosine)",
-    "neighbour_overlap_10": "Same ten nearest texts as the base",
-    "masked_lm_bits_per_character": "Prediction of hidden words, bits a character",
-    "causal_lm_bits_per_character": "Prediction of the next word, bits a character",
-    "denoising_bits_per_character": "Restoring of hidden words, bits a character",
-}
-
-SHORT = {
-    "macro_f1": "macro-F1",
-    "entity_f1": "entity F1",
-    "ndcg_at_10": "nDCG@10",
-    "spearman": "Spearman",
-    "sentence_cosine": "vectors",
-    "neighbour_overlap_10": "neighbours",
-    "masked_lm_bits_per_character": "hidden words",
-    "causal_lm_bits_per_character": "next word",
-    "denoising_bits_per_character": "hidden words",
-}
-
-
 def render_page(report: Report) -> str:
     """Return the page, which needs no other file, and no script."""
     return render(
         "report.html",
         report=report,
-        metrics=METRICS,
-        runtimes=RUNTIMES,
+        metrics={name: row.label for name, row in METRICS.items()},
+        short={name: row.short for name, row in METRICS.items()},
+        runtime_label=runtime_label,
         variants=variants(report),
         variants_of=variants,
+        quantized=quantized(report),
+        task_scores=task_scores(report),
         batch_sizes=batch_sizes(report),
-        short=SHORT,
         charts=_charts(report),
     )
+
+
+def task_scores(report: Report) -> dict[str, TaskScores]:
+    """Return the metrics of the report's task, its own first; none without one."""
+    return report.task.scores if report.task else {}
+
+
+def quantized(report: Report) -> list[str]:
+    """Return the labels of the runtimes whose weights are in fewer bits than the model's."""
+    return [one.label for one in variants(report) if one.is_quantized]
 
 
 def _charts(report: Report) -> dict[str, Markup | None]:
@@ -126,14 +122,14 @@ def _charts(report: Report) -> dict[str, Markup | None]:
 
 
 def batch_sizes(report: Report) -> list[int]:
-    """The batch sizes that were timed, each once."""
+    """Return the batch sizes that were timed, each once."""
     return list(dict.fromkeys(row.batch_size for row in report.latency))
 
 
 def _size(report: Report) -> Markup:
     bars = [_size_bar("base", report.base, report.base.bytes)]
     bars += [
-        _size_bar(f"compressed, {RUNTIMES[one.runtime]}", report.compressed, one.bytes)
+        _size_bar(f"compressed, {one.label}", report.compressed, one.bytes)
         for one in variants(report)
     ]
     return bar_chart("Bytes of base and compressed model", bars)
@@ -148,10 +144,11 @@ def _size_bar(name: str, size: ModelSize, file: int) -> Bar:
 
 def _latency(report: Report, batch_size: int) -> Markup:
     rows = latency_of(report.latency, batch_size)
-    bars = [Bar("base, PyTorch", [("before", rows[0].before_ms)], f"{rows[0].before_ms:.1f} ms")]
+    base = f"base, {runtime_label(BASELINE)}"
+    bars = [Bar(base, [("before", rows[0].before_ms)], f"{rows[0].before_ms:.1f} ms")]
     bars += [
         Bar(
-            f"compressed, {RUNTIMES[row.runtime.split(' ')[0]]}",
+            f"compressed, {runtime_label(row.runtime)}",
             [("after", row.after_ms)],
             f"{row.after_ms:.1f} ms, {row.speedup:.1f}x",
         )
@@ -161,20 +158,22 @@ def _latency(report: Report, batch_size: int) -> Markup:
 
 
 def _tradeoff(report: Report) -> Markup:
-    found = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
+    candidates = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
     metric = report.quality[0].metric
     for size in report.sweep:
-        own: list[Variant] = variants(size)
-        found += [
-            Candidate(
-                f"{size.vocab_size:,}" + (" int8" if one.runtime == "onnx-int8" else ""),
-                "after" if one.runtime == "torch" else "other",
-                one.bytes / 1e6,
-                100 * one.kept[metric],
-                chosen=size.path == "." and one.runtime == "torch",
+        for one in variants(size):
+            is_model = one.runtime == BASELINE
+            # A file with the weights as they are is the model once more.
+            if metric not in one.kept or not (is_model or one.is_quantized):
+                continue
+            suffix = "" if is_model else f" {RUNTIMES[one.runtime].dtype}"
+            candidates.append(
+                Candidate(
+                    f"{size.vocab_size:,}{suffix}",
+                    "after" if is_model else "other",
+                    one.bytes / 1e6,
+                    100 * one.kept[metric],
+                    chosen=size.path == "." and is_model,
+                )
             )
-            for one in own
-            # In float32 an ONNX file is the model once more.
-            if one.runtime != "onnx" and metric in one.kept
-        ]
-    return tradeoff_chart("Size and quality of all sizes", found)
+    return tradeoff_chart("Size and quality of all sizes", candidates)

@@ -1,0 +1,98 @@
+"""The runtimes that models are exported for and measured in. An entry a runtime, a file each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from app.contract.names import RUNTIMES as NAMES
+from worker.compression.models.loading import load_model
+from worker.compression.progress import Progress, part, silent
+from worker.compression.runtimes.onnx import ONNX
+from worker.compression.runtimes.onnx_int8 import ONNX_INT8
+from worker.compression.runtimes.runtime import TORCH, Runtime
+
+RUNTIMES = {runtime.name: runtime for runtime in (TORCH, ONNX, ONNX_INT8)}
+
+
+def register_runtime(runtime: Runtime) -> None:
+    """Add a runtime of an extension, whose row is in ``app.contract.names``.
+
+    Raises:
+        ValueError: there is no such row, or another runtime has the name.
+
+    """
+    if runtime.name not in NAMES:
+        raise ValueError(f"{runtime.name!r} has no row in app.contract.names.RUNTIMES")
+    if RUNTIMES.setdefault(runtime.name, runtime) is not runtime:
+        raise ValueError(f"the name {runtime.name!r} is taken")
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A model for one runtime: its path under the model's folder, and the bytes of its files."""
+
+    runtime: str
+    path: str
+    bytes: int
+
+
+def check_exportable(model: PreTrainedModel, runtimes: Sequence[str]) -> None:
+    """Refuse a model that one of the runtimes has no form of, whatever its size.
+
+    Raises:
+        ExportUnsupportedError: which runtime, and what to do.
+
+    """
+    for name in runtimes:
+        if check := RUNTIMES[name].check_model:
+            check(model)
+
+
+def export_model(
+    folder: Path, into: Path, runtimes: Sequence[str], progress: Progress | None = None
+) -> list[ExportedFile]:
+    """Write the files of the model in ``folder`` under ``into``, and check each against the model.
+
+    A runtime stands after those it requires, as in the recipe's ``export.runtimes``.
+
+    Raises:
+        ExportUnsupportedError: models of this kind, or of this size, are not exported.
+        ExportFailedError: a file does not do what the model does.
+
+    """
+    progress, loaded = progress or silent, load_model(folder)
+    check_exportable(loaded.model, runtimes)
+    for number, name in enumerate(runtimes):
+        share = part(progress, number / len(runtimes), (number + 1) / len(runtimes))
+        runtime, file = RUNTIMES[name], into / NAMES[name].path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        share(0.1, f"writing {runtime.row.label}")
+        if runtime.write:
+            runtime.write(loaded, file)
+        share(0.6, f"checking {runtime.row.label} against the model")
+        if runtime.check:
+            runtime.check(loaded, file)
+    return exported_files(into)
+
+
+def exported_files(folder: Path) -> list[ExportedFile]:
+    """Return what was exported under a model's folder, in the order of ``RUNTIMES``."""
+    exported = [runtime.row for runtime in RUNTIMES.values() if runtime.write]
+    return [
+        ExportedFile(row.name, row.path, sum((folder / p).stat().st_size for p in row.paths))
+        for row in exported
+        if all((folder / path).is_file() for path in row.paths)
+    ]
+
+
+__all__ = [
+    "RUNTIMES",
+    "ExportedFile",
+    "Runtime",
+    "check_exportable",
+    "export_model",
+    "exported_files",
+    "register_runtime",
+]

@@ -1,11 +1,12 @@
-"""The ONNX files of a model, in the folder where sentence-transformers and optimum look."""
+"""ONNX: a model traced, checked and run in ONNX Runtime on the CPU.
 
-import copy
+The files lie where sentence-transformers and optimum look for them.
+"""
+
 import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,21 @@ from transformers import PreTrainedModel
 
 from worker.compression.errors import ExportFailedError, ExportUnsupportedError
 from worker.compression.models.encoder import Encoder, Inputs, longest_input
-from worker.compression.models.loading import LoadedModel, load_model
-from worker.compression.progress import Progress, silent
-from worker.compression.runtimes.onnx_int8 import quantize
+from worker.compression.models.loading import LoadedModel
+from worker.compression.runtimes.runtime import Runtime, memory_probe
 
+# LayerNormalization is one operator since 17; ONNX Runtime reads it since 1.12 (2022).
 OPSET = 17
-"""LayerNormalization is one operator since 17; ONNX Runtime reads it since 1.12 (2022)."""
 HIDDEN = "last_hidden_state"
+# Protocol buffers, which ONNX files are, end here.
 _MOST_BYTES = 2**31
-"""Where protocol buffers end."""
+# Texts and tokens of the inputs that a model is traced with.
 _EXAMPLE = (2, 6)
+_HEADS = ("logits", "start_logits", "end_logits")
 
 
 class Graph(torch.nn.Module):
-    """What a graph computes: the outputs of the head, and the last hidden states of the body.
+    """A model as a graph computes it: outputs of the head, and last hidden states of the body.
 
     A generating model has its logits only, without a cache; a model without a head, or one that
     sentence-transformers runs, its last hidden states only.
@@ -52,11 +54,11 @@ class Graph(torch.nn.Module):
         self.train(mode=False)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        found = self._run(tensors)
-        return tuple(found[name] for name in self.outputs)
+        outputs = self._run(tensors)
+        return tuple(outputs[name] for name in self.outputs)
 
     def example(self, texts: int, length: int) -> tuple[Tensor, ...]:
-        """Return inputs of tokens at random, of which all texts but the first are shorter."""
+        """Return ids, mask and token types (texts, length); all texts but the first are shorter."""
         generator = torch.Generator().manual_seed(texts * length)
         rows = int(self.model.get_input_embeddings().num_embeddings)
         ids = torch.randint(rows, (texts, length), generator=generator)
@@ -69,17 +71,14 @@ class Graph(torch.nn.Module):
         body = self.model.base_model
         hook = body.register_forward_hook(lambda _m, _i, output: bodies.append(output))
         try:
-            given = dict(zip(self.inputs, tensors, strict=False))
-            result = self.model(**given, **_without_cache(self.model), return_dict=True)
+            inputs = dict(zip(self.inputs, tensors, strict=False))
+            result = self.model(**inputs, **_without_cache(self.model), return_dict=True)
         finally:
             hook.remove()
-        found = {name: result[name] for name in _HEADS if name in result}
+        outputs = {name: result[name] for name in _HEADS if name in result}
         if not self.model.can_generate():
-            found[HIDDEN] = bodies[-1].last_hidden_state
-        return found
-
-
-_HEADS = ("logits", "start_logits", "end_logits")
+            outputs[HIDDEN] = bodies[-1].last_hidden_state
+        return outputs
 
 
 def write_graph(graph: Graph, file: Path) -> None:
@@ -131,7 +130,7 @@ def _check_size(model: PreTrainedModel) -> None:
 
 
 def _inputs(model: PreTrainedModel, tokenized: Sequence[str]) -> list[str]:
-    """Return what a model reads; token types where its tokenizer tells the texts of a pair so."""
+    """Return the names of a model's inputs; token types where its tokenizer uses them."""
     names = ["input_ids", "attention_mask"]
     accepted = {*inspect.signature(model.forward).parameters} & {*tokenized}
     if "token_type_ids" in accepted and getattr(model.config, "type_vocab_size", 0) > 1:
@@ -147,7 +146,7 @@ def _without_cache(model: PreTrainedModel) -> dict[str, bool]:
 class OnnxEncoder(Encoder):
     """An ONNX file on the CPU, with as many threads as PyTorch has there.
 
-    What the model is, it is told by its config; not its weights.
+    Of the loaded model it uses the config, the tokenizer and the pooling; not the weights.
     """
 
     def __init__(self, loaded: LoadedModel, file: Path) -> None:
@@ -159,7 +158,7 @@ class OnnxEncoder(Encoder):
         self._session = onnxruntime.InferenceSession(
             file, options, providers=["CPUExecutionProvider"]
         )
-        self._reads = {given.name for given in self._session.get_inputs()}
+        self._inputs = [node.name for node in self._session.get_inputs()]
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, texts: Sequence[str]) -> Tensor:
@@ -169,29 +168,24 @@ class OnnxEncoder(Encoder):
         return self.run(texts)
 
     def logits(self, ids: Tensor) -> Tensor:
-        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        return self._run(given, self._outputs[0])
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        return self._run(inputs, self._outputs[0])
 
     def last_hidden(self, inputs: Inputs) -> Tensor:
         return self._run(inputs, HIDDEN)
 
     def _run(self, inputs: Inputs, output: str) -> Tensor:
-        given = {**inputs, "token_type_ids": torch.zeros_like(inputs["input_ids"])}
-        arrays = {name: given[name].cpu().numpy() for name in self._reads}
+        inputs = {**inputs, "token_type_ids": torch.zeros_like(inputs["input_ids"])}
+        arrays = {name: inputs[name].cpu().numpy() for name in self._inputs}
         return torch.from_numpy(self._session.run([output], arrays)[0])
-
-
-def on_cpu(loaded: LoadedModel) -> LoadedModel:
-    """Return a model as it is, or a copy of it on the CPU, where ONNX files are run."""
-    if loaded.model.device.type == "cpu":
-        return loaded
-    return LoadedModel(copy.deepcopy(loaded.model).cpu(), loaded.tokenizer, loaded.folder)
 
 
 Array = NDArray[np.float32]
 
+# Texts and tokens; a graph that has one of the numbers it was traced with built in fails one.
 _SHAPES = ((1, 1), (1, 7), (5, 3), (2, 33))
-"""Texts and tokens; a graph that has one of the numbers it was traced with built in fails one."""
+_LONGEST = 512
+# Of the largest output.
 _TOLERANCE = 1e-3
 
 
@@ -205,13 +199,13 @@ def check_same(file: Path, graph: Graph, longest: int) -> float:
 
     """
     worst = 0.0
-    for inputs, outputs in _both(file, graph, longest):
-        for name, (ours, theirs) in outputs.items():
-            differs = _difference(ours, theirs)
+    for shape, outputs in _outputs(file, graph, longest):
+        for name, (exported, expected) in outputs.items():
+            differs = _difference(exported, expected)
             worst = max(worst, differs)
             if not differs <= _TOLERANCE:
                 raise ExportFailedError(
-                    f"The ONNX file is not the model: for inputs of {inputs} its {name} differ by "
+                    f"The ONNX file is not the model: for inputs of {shape} its {name} differ by "
                     f"{differs:.2g} of the largest. Leave `export` out, and tell us of the model."
                 )
     return worst
@@ -224,80 +218,46 @@ def check_sound(file: Path, graph: Graph, longest: int) -> None:
         ExportFailedError: its outputs are not finite, or not of the model's shapes.
 
     """
-    for inputs, outputs in _both(file, graph, longest):
-        for name, (ours, theirs) in outputs.items():
-            if ours.shape != theirs.shape or not np.isfinite(ours).all():
+    for shape, outputs in _outputs(file, graph, longest):
+        for name, (exported, expected) in outputs.items():
+            if exported.shape != expected.shape or not np.isfinite(exported).all():
                 raise ExportFailedError(
-                    f"The int8 ONNX file is not sound: for inputs of {inputs} its {name} are not "
+                    f"The int8 ONNX file is not sound: for inputs of {shape} its {name} are not "
                     "finite numbers, or too few. Leave `export.int8` out, and tell us of the model."
                 )
 
 
-def _both(file: Path, graph: Graph, longest: int) -> Any:
-    """Yield the shape of inputs with, by their names, the outputs of the file and of the model."""
+def _outputs(
+    file: Path, graph: Graph, longest: int
+) -> Iterator[tuple[str, dict[str, tuple[Array, Array]]]]:
+    """Yield shapes of inputs with the outputs, by their names, of the file and of the model."""
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    shapes: Sequence[tuple[int, int]] = [(n, min(length, longest)) for n, length in _SHAPES]
-    for texts, length in [*shapes, (1, min(longest, 512))]:
+    shapes = [(texts, min(length, longest)) for texts, length in _SHAPES]
+    for texts, length in [*shapes, (1, min(longest, _LONGEST))]:
         tensors = graph.example(texts, length)[: len(graph.inputs)]
         with torch.inference_mode():
-            theirs = [tensor.numpy() for tensor in graph(*tensors)]
-        given = {name: t.numpy() for name, t in zip(graph.inputs, tensors, strict=True)}
-        ours = session.run(graph.outputs, given)
-        pairs = dict(zip(graph.outputs, zip(ours, theirs, strict=True), strict=True))
-        yield f"{texts} x {length}", pairs
+            expected = [tensor.numpy() for tensor in graph(*tensors)]
+        inputs = {name: t.numpy() for name, t in zip(graph.inputs, tensors, strict=True)}
+        exported = session.run(graph.outputs, inputs)
+        pairs = zip(exported, expected, strict=True)
+        yield f"{texts} x {length}", dict(zip(graph.outputs, pairs, strict=True))
 
 
-def _difference(ours: Array, theirs: Array) -> float:
-    if ours.shape != theirs.shape:
+def _difference(exported: Array, expected: Array) -> float:
+    if exported.shape != expected.shape:
         return float("inf")
-    return float(np.abs(ours - theirs).max() / max(1.0, float(np.abs(theirs).max())))
+    return float(np.abs(exported - expected).max() / max(1.0, float(np.abs(expected).max())))
 
 
-FILES = {"onnx": "onnx/model.onnx", "onnx-int8": "onnx/model_int8.onnx"}
+def _check(loaded: LoadedModel, file: Path) -> None:
+    check_same(file, Graph(loaded), longest_input(loaded))
 
 
-@dataclass(frozen=True)
-class OnnxFile:
-    """A file that was written: its path under the model's folder."""
-
-    runtime: str
-    path: str
-    bytes: int
-
-
-def export_onnx(
-    folder: Path, into: Path, *, int8: bool = False, progress: Progress | None = None
-) -> list[OnnxFile]:
-    """Write the ONNX file of the model in ``folder`` under ``into``, and in int8 if asked.
-
-    Raises:
-        ExportUnsupportedError: models of this kind, or of this size, are not exported.
-        ExportFailedError: a file does not do what the model does.
-
-    """
-    progress = progress or silent
-    loaded = load_model(folder)
-    longest = longest_input(loaded)
-    graph = Graph(loaded)
-    file, quantized = (into / FILES[runtime] for runtime in FILES)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    progress(0.1, "tracing the model")
-    write_graph(graph, file)
-    progress(0.5, "checking the ONNX file against the model")
-    check_same(file, graph, longest)
-    if int8:
-        progress(0.7, "quantizing to int8")
-        quantize(file, quantized)
-        check_sound(quantized, graph, longest)
-    return onnx_files(into)
-
-
-def onnx_files(folder: Path) -> list[OnnxFile]:
-    """Return the ONNX files that lie under a model's folder."""
-    return list(_found(folder))
-
-
-def _found(folder: Path) -> Iterator[OnnxFile]:
-    for runtime, path in FILES.items():
-        if (folder / path).is_file():
-            yield OnnxFile(runtime, path, (folder / path).stat().st_size)
+ONNX = Runtime(
+    "onnx",
+    encoder=OnnxEncoder,
+    write=lambda loaded, file: write_graph(Graph(loaded), file),
+    check=_check,
+    check_model=check_exportable,
+    probe=lambda file, folder: memory_probe("onnx", file, folder),
+)

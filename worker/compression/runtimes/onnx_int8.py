@@ -11,9 +11,15 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
+from app.contract import names
+from worker.compression.models.encoder import longest_input
+from worker.compression.models.loading import LoadedModel
+from worker.compression.runtimes.onnx import Graph, OnnxEncoder, check_exportable, check_sound
+from worker.compression.runtimes.runtime import Runtime, memory_probe
+
 _LARGEST = 127
+# A table of fewer numbers is left as it is: it saves less than the operators around it take.
 _FEWEST = 4096
-"""A smaller table is left as it is: it saves less than the operators around it take."""
 
 
 def quantize(file: Path, quantized: Path) -> None:
@@ -27,10 +33,10 @@ def quantize(file: Path, quantized: Path) -> None:
     model = onnx.load(file)
     quantize_tables(model)
     add_pre_process_metadata(model)
-    with tempfile.NamedTemporaryFile(suffix=".onnx", dir=quantized.parent) as between:
-        onnx.save(model, between.name)
+    with tempfile.NamedTemporaryFile(suffix=".onnx", dir=quantized.parent) as tables:
+        onnx.save(model, tables.name)
         quantize_dynamic(
-            between.name,
+            tables.name,
             quantized,
             op_types_to_quantize=["MatMul"],
             per_channel=True,
@@ -43,18 +49,18 @@ def quantize_tables(model: onnx.ModelProto) -> None:
     """Replace each lookup in a table of floats by lookups in its int8 rows and in their scales."""
     graph = model.graph
     tables = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT}
-    nodes, found = list[onnx.NodeProto](), set[str]()
+    nodes, replaced = list[onnx.NodeProto](), set[str]()
     for node in graph.node:
         table = tables.get(node.input[0]) if node.op_type == "Gather" else None
         if table is None or not _is_table(node, table):
             nodes.append(node)
             continue
         nodes += _lookup(node)
-        found.add(table.name)
-    for name in sorted(found):
+        replaced.add(table.name)
+    for name in sorted(replaced):
         graph.initializer.extend(_rows(name, numpy_helper.to_array(tables[name])))
     _replace_nodes(graph, nodes)
-    _drop_unused(graph, found)
+    _drop_unused(graph, replaced)
 
 
 def _is_table(node: onnx.NodeProto, table: TensorProto) -> bool:
@@ -90,3 +96,22 @@ def _drop_unused(graph: onnx.GraphProto, names: set[str]) -> None:
     kept = [table for table in graph.initializer if table.name not in unused]
     del graph.initializer[:]
     graph.initializer.extend(kept)
+
+
+def _write(_: LoadedModel, file: Path) -> None:
+    """Quantize the ONNX file that lies beside."""
+    quantize(file.with_name(Path(names.RUNTIMES["onnx"].path).name), file)
+
+
+def _check(loaded: LoadedModel, file: Path) -> None:
+    check_sound(file, Graph(loaded), longest_input(loaded))
+
+
+ONNX_INT8 = Runtime(
+    "onnx-int8",
+    encoder=OnnxEncoder,
+    write=_write,
+    check=_check,
+    check_model=check_exportable,
+    probe=lambda file, folder: memory_probe("onnx", file, folder),
+)

@@ -23,13 +23,13 @@ from worker.compression.progress import Progress
 Example = TypeVar("Example")
 Label = TypeVar("Label")
 Batch = dict[str, Tensor]
+# Passes that a row takes to be learnt from: the way back is twice the work of the way forward.
 LEARNING = 3
-"""Passes that a row takes to be learnt from: the way back is twice the work of the way forward."""
 
 
 @dataclass(frozen=True)
 class FineTuningConfig:
-    """What is the same for base and compressed model."""
+    """The protocol that is the same for base and compressed model."""
 
     epochs: int = 3
     batch_size: int = 32
@@ -54,7 +54,7 @@ class FineTuningConfig:
 def new_head(auto_class: Any, loaded: LoadedModel, labels: int, **config: Any) -> Any:
     """Return a model in float32 with a head for so many labels, on the device of ``loaded``.
 
-    What head the checkpoint has, such as one for other labels, is left out where it does not fit.
+    A head of the checkpoint, such as one for other labels, is left out where it does not fit.
     """
     model = auto_class.from_pretrained(
         loaded.folder,
@@ -124,12 +124,12 @@ def label_all(
         OutOfMemoryError: a batch does not fit in memory.
 
     """
-    found = list[Label]()
+    labels = list[Label]()
     with protocol.within_memory(), torch.inference_mode():
         for start in range(0, len(examples), protocol.batch_size):
             progress(start / len(examples), f"{start} of {len(examples)} examples labelled")
-            found += label(examples[start : start + protocol.batch_size])
-    return found
+            labels += label(examples[start : start + protocol.batch_size])
+    return labels
 
 
 _CLASSES = {

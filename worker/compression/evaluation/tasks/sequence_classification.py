@@ -1,9 +1,9 @@
-"""Sequence classification: fine-tuned, then macro-F1 on the test part."""
+"""Sequence classification: fine-tuned, then macro-F1 and accuracy on the test part."""
 
 from collections.abc import Sequence
 
 import torch
-from sklearn.metrics import f1_score
+from sklearn.metrics import accuracy_score, f1_score
 from transformers import AutoModelForSequenceClassification
 
 from worker.compression.errors import TaskDataError
@@ -19,9 +19,21 @@ from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
+# A text and its label.
 Labelled = tuple[str, str]
-"""A text and its label."""
+# More labels than this are taken for texts: a head for them would not fit in memory.
 _MOST_LABELS = 10_000
+
+
+def _macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> float:
+    return float(f1_score(labels, predicted, average="macro"))
+
+
+def _accuracy(labels: Sequence[str], predicted: Sequence[str]) -> float:
+    return float(accuracy_score(labels, predicted))
+
+
+METRICS = {"macro_f1": _macro_f1, "accuracy": _accuracy}
 
 
 def check_labels(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[str]:
@@ -51,7 +63,7 @@ def check_labels(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[st
     return sorted(parts["train"])
 
 
-def classification_score(  # noqa: PLR0913
+def classification_scores(  # noqa: PLR0913
     loaded: LoadedModel,
     train: Sequence[Labelled],
     test: Sequence[Labelled],
@@ -59,8 +71,8 @@ def classification_score(  # noqa: PLR0913
     seed: int = 0,
     protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
     progress: Progress | None = None,
-) -> float:
-    """Return macro-F1 on ``test`` of the model fine-tuned on ``train``, with a new head.
+) -> dict[str, float]:
+    """Return the metrics on ``test`` of the model fine-tuned on ``train``, with a new head.
 
     Raises:
         OutOfMemoryError: a batch of the protocol does not fit in memory.
@@ -75,8 +87,8 @@ def classification_score(  # noqa: PLR0913
         return _with_one_end(encoder, encoder.inputs([text for text, _ in examples]))
 
     def collate(examples: Sequence[Labelled]) -> Batch:
-        own = torch.tensor([numbers[label] for _, label in examples])
-        return {**inputs(examples), "labels": own}
+        targets = torch.tensor([numbers[label] for _, label in examples])  # (examples,)
+        return {**inputs(examples), "labels": targets}
 
     def predict(examples: Sequence[Labelled]) -> list[str]:
         return [labels[place] for place in model(**inputs(examples)).logits.argmax(-1).tolist()]
@@ -92,7 +104,8 @@ def classification_score(  # noqa: PLR0913
         model.config.pad_token_id = encoder.tokenizer.pad_token_id
         fine_tune(model, train, collate, protocol, seed, part(progress, 0, share))
     predicted = label_all(test, predict, protocol, part(progress, share, 1))
-    return float(f1_score([label for _, label in test], predicted, average="macro"))
+    expected = [label for _, label in test]
+    return {name: metric(expected, predicted) for name, metric in METRICS.items()}
 
 
 def _with_one_end(encoder: Encoder, inputs: Batch) -> Batch:

@@ -1,4 +1,4 @@
-"""Token classification: fine-tuned, then the F1 of whole entities on the test part."""
+"""Token classification: fine-tuned, then F1 of whole entities on the test part."""
 
 import re
 from bisect import bisect_right
@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 import torch
-from seqeval.metrics import f1_score
+from seqeval.metrics import f1_score, precision_score, recall_score
 from transformers import AutoModelForTokenClassification
 
 from worker.compression.errors import TaskDataError
@@ -22,10 +22,17 @@ from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
 
+# The words of a sentence and their tags, such as B-PER, I-PER and O.
 Tagged = tuple[Sequence[str], Sequence[str]]
-"""The words of a sentence and their tags, such as B-PER, I-PER and O."""
+# The label of tokens that the loss passes over.
 _IGNORED = -100
 _TAG = re.compile(r"O|[BIES]-.+", re.DOTALL)
+
+METRICS = {
+    "entity_f1": f1_score,
+    "entity_precision": precision_score,
+    "entity_recall": recall_score,
+}
 
 
 def check_tags(train: Sequence[Tagged], test: Sequence[Tagged]) -> list[str]:
@@ -45,21 +52,21 @@ def check_tags(train: Sequence[Tagged], test: Sequence[Tagged]) -> list[str]:
                 )
         if not {tag for _, tags in sentences for tag in tags} - {"O"}:
             raise TaskDataError(f"The {name} part has no entity: give sentences with some.")
-    known = {tag for _, tags in train for tag in tags}
-    if unseen := sorted({tag for _, tags in test for tag in tags} - known):
+    trained = {tag for _, tags in train for tag in tags}
+    if unseen := sorted({tag for _, tags in test for tag in tags} - trained):
         raise TaskDataError(
             f"The tag {unseen[0][:80]!r} of the test part is not in the train part: add examples "
             "of it."
         )
-    if strange := sorted(tag for tag in known if not _TAG.fullmatch(tag)):
+    if strange := sorted(tag for tag in trained if not _TAG.fullmatch(tag)):
         raise TaskDataError(
             f"The tag {strange[0][:80]!r} is none of an entity: give O, or B-, I-, E- or S- and a "
             "name, such as B-PER."
         )
-    return sorted(known)
+    return sorted(trained)
 
 
-def tagging_score(  # noqa: PLR0913
+def tagging_scores(  # noqa: PLR0913
     loaded: LoadedModel,
     train: Sequence[Tagged],
     test: Sequence[Tagged],
@@ -67,8 +74,8 @@ def tagging_score(  # noqa: PLR0913
     seed: int = 0,
     protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
     progress: Progress | None = None,
-) -> float:
-    """Return the entity F1 on ``test`` of the model fine-tuned on ``train``, with a new head.
+) -> dict[str, float]:
+    """Return the metrics on ``test`` of the model fine-tuned on ``train``, with a new head.
 
     A word has the tag of its first token; one that has none, since it was cut off, is O.
 
@@ -91,7 +98,8 @@ def tagging_score(  # noqa: PLR0913
         return _predicted(model, encoder, examples, tags, protocol)
 
     predicted = label_all(test, predict, protocol, part(progress, share, 1))
-    return float(f1_score([list(own) for _, own in test], predicted))
+    expected = [list(sentence_tags) for _, sentence_tags in test]
+    return {name: float(metric(expected, predicted)) for name, metric in METRICS.items()}
 
 
 def _predicted(
@@ -103,12 +111,14 @@ def _predicted(
 ) -> list[list[str]]:
     batch, firsts = _encoded(encoder, examples, tags, protocol)
     batch.pop("labels")
-    best = model(**{k: t.to(model.device) for k, t in batch.items()}).logits.argmax(dim=-1)
-    found = [["O"] * len(words) for words, _ in examples]
+    best = model(**{k: t.to(model.device) for k, t in batch.items()}).logits.argmax(
+        dim=-1
+    )  # (sentences, tokens)
+    predicted = [["O"] * len(words) for words, _ in examples]
     for row, places in enumerate(firsts):
         for word, place in places.items():
-            found[row][word] = tags[int(best[row, place])]
-    return found
+            predicted[row][word] = tags[int(best[row, place])]
+    return predicted
 
 
 def _encoded(
@@ -125,10 +135,10 @@ def _encoded(
     )
     labels = torch.full_like(inputs["input_ids"], _IGNORED)
     firsts = list[dict[int, int]]()
-    for row, (words, own) in enumerate(examples):
+    for row, (words, word_tags) in enumerate(examples):
         places = first_tokens(words, inputs["offset_mapping"][row].tolist())
         for word, place in reversed(places.items()):
-            labels[row, place] = tags.index(own[word])
+            labels[row, place] = tags.index(word_tags[word])
         firsts.append(places)
     batch = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     return {**batch, "labels": labels}, firsts

@@ -1,24 +1,33 @@
-"""Retrieval with judgements: nDCG@10 of the sentence vectors, without any training."""
+"""Tasks of sentence vectors, without any training: retrieval, and pairs graded for likeness."""
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
 import pytrec_eval
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr, spearmanr
 from torch.nn.functional import cosine_similarity, normalize
 
 from worker.compression.errors import TaskDataError
-from worker.compression.models.encoder import Encoder, SentenceEncoder, sentence_vectors
+from worker.compression.models.encoder import SentenceEncoder, sentence_vectors
 from worker.compression.progress import Progress, part, silent
 
+# Documents of a ranking.
 _RETURNED = 100
+# Queries against all documents: their scores are held at once.
 _AT_ONCE = 64
-"""Queries against all documents: their scores are held at once."""
 
 Texts = Mapping[str, str]
+# The grades of documents by their ids, by the query's id.
 Judgements = Mapping[str, Mapping[str, int]]
-"""Of a query's id, the grades of documents by their ids."""
+
+# The measures of trec_eval, as it is asked for them and as it calls them.
+RETRIEVAL_METRICS = {
+    "ndcg_at_10": ("ndcg_cut.10", "ndcg_cut_10"),
+    "recall_at_10": ("recall.10", "recall_10"),
+    "mrr": ("recip_rank", "recip_rank"),
+}
 
 
 def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -> None:
@@ -29,27 +38,30 @@ def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -
 
     """
     named = {document for grades in judgements.values() for document in grades}
-    for what, ids, known in (
+    for kind, ids, texts in (
         ("queries", judgements.keys(), queries),
         ("documents", named, documents),
     ):
-        if unknown := sorted(set(ids) - known.keys()):
+        if unknown := sorted(set(ids) - texts.keys()):
             raise TaskDataError(
-                f"The judgements name {len(unknown)} {what} that are not given, such as "
+                f"The judgements name {len(unknown)} {kind} that are not given, such as "
                 f"{unknown[0][:80]!r}: give them, or leave their judgements out."
             )
     if not any(grade > 0 for grades in judgements.values() for grade in grades.values()):
         raise TaskDataError("No document is relevant to any query: give judgements above 0.")
 
 
-def retrieval_score(
+def retrieval_scores(
     encoder: SentenceEncoder,
     documents: Texts,
     queries: Texts,
     judgements: Judgements,
     progress: Progress | None = None,
-) -> float:
-    """Return nDCG@10, a mean over the queries that have a relevant document."""
+) -> dict[str, float]:
+    """Return nDCG@10, recall@10 and MRR, means over the queries that have a relevant document.
+
+    A ranking has 100 documents: the reciprocal rank of a first relevant one behind them is 0.
+    """
     check_judgements(documents, queries, judgements)
     progress = progress or silent
     judged = {q: dict(grades) for q, grades in judgements.items() if max(grades.values()) > 0}
@@ -59,22 +71,47 @@ def retrieval_score(
     run = dict[str, dict[str, float]]()
     for start in range(0, len(names), _AT_ONCE):
         part(progress, 0.9, 1)(start / len(names), f"{start} of {len(names)} queries ranked")
-        own = names[start : start + _AT_ONCE]
-        best = (rows[start : start + _AT_ONCE] @ columns.T).topk(min(_RETURNED, len(ids)))
-        ranked = zip(own, best.indices.tolist(), best.values.tolist(), strict=True)
+        # (queries, documents): the cosines.
+        cosines = rows[start : start + _AT_ONCE] @ columns.T
+        best = cosines.topk(min(_RETURNED, len(ids)))
+        ranked = zip(
+            names[start : start + _AT_ONCE],
+            best.indices.tolist(),
+            best.values.tolist(),
+            strict=True,
+        )
         for query, places, values in ranked:
             run[query] = {ids[place]: value for place, value in zip(places, values, strict=True)}
-    found = pytrec_eval.RelevanceEvaluator(judged, {"ndcg_cut.10"}).evaluate(run)
-    return mean(scores["ndcg_cut_10"] for scores in found.values())
+    measures = {measure for measure, _ in RETRIEVAL_METRICS.values()}
+    scores = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(run).values()
+    return {
+        metric: mean(query[key] for query in scores)
+        for metric, (_, key) in RETRIEVAL_METRICS.items()
+    }
 
 
 def _unit(encoder: SentenceEncoder, texts: Sequence[str], progress: Progress) -> torch.Tensor:
     return normalize(sentence_vectors(encoder, texts, progress))
 
 
+# Two texts and how alike they are.
 Pair = tuple[str, str, float]
-"""Two texts and how alike they are."""
+# Two pairs always correlate, one way or the other.
 _FEWEST = 3
+
+
+def _spearman(grades: Sequence[float], cosines: Sequence[float]) -> float:
+    return float(spearmanr(grades, cosines).statistic)
+
+
+def _pearson(grades: Sequence[float], cosines: Sequence[float]) -> float:
+    # Grades may be as large as numbers are, and their sum would be infinite.
+    largest = max(map(abs, grades))
+    statistic = float(pearsonr([grade / largest for grade in grades], cosines).statistic)
+    return statistic if math.isfinite(statistic) else 0.0
+
+
+PAIR_METRICS = {"spearman": _spearman, "pearson": _pearson}
 
 
 def check_pairs(pairs: Sequence[Pair]) -> None:
@@ -92,13 +129,16 @@ def check_pairs(pairs: Sequence[Pair]) -> None:
         )
 
 
-def pair_score(encoder: Encoder, pairs: Sequence[Pair], progress: Progress | None = None) -> float:
-    """Return Spearman's correlation of grades and cosines, 0 where all cosines are the same."""
+def pair_scores(
+    encoder: SentenceEncoder, pairs: Sequence[Pair], progress: Progress | None = None
+) -> dict[str, float]:
+    """Return correlations of grades and cosines, 0 where all cosines are the same."""
     check_pairs(pairs)
     progress = progress or silent
     first = sentence_vectors(encoder, [one for one, _, _ in pairs], part(progress, 0, 0.5))
     second = sentence_vectors(encoder, [other for _, other, _ in pairs], part(progress, 0.5, 1))
     cosines = cosine_similarity(first, second).tolist()
     if len(set(cosines)) == 1:
-        return 0.0
-    return float(spearmanr([grade for _, _, grade in pairs], cosines).statistic)
+        return dict.fromkeys(PAIR_METRICS, 0.0)
+    grades = [grade for _, _, grade in pairs]
+    return {name: metric(grades, cosines) for name, metric in PAIR_METRICS.items()}

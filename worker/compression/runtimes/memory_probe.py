@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+# Tokens of a text at most.
 LONGEST = 128
 
 
@@ -37,14 +38,14 @@ def run_onnx(file: str, folder: str, texts: list[str]) -> None:
     tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
     tokenizer.enable_padding()
     tokenizer.enable_truncation(LONGEST)
-    found = tokenizer.encode_batch(texts)
-    given = {
-        "input_ids": np.array([encoding.ids for encoding in found]),
-        "attention_mask": np.array([encoding.attention_mask for encoding in found]),
-        "token_type_ids": np.array([encoding.type_ids for encoding in found]),
+    encodings = tokenizer.encode_batch(texts)
+    inputs = {
+        "input_ids": np.array([encoding.ids for encoding in encodings]),
+        "attention_mask": np.array([encoding.attention_mask for encoding in encodings]),
+        "token_type_ids": np.array([encoding.type_ids for encoding in encodings]),
     }
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    session.run(None, {name.name: given[name.name] for name in session.get_inputs()})
+    session.run(None, {node.name: inputs[node.name] for node in session.get_inputs()})
 
 
 def peak() -> int:

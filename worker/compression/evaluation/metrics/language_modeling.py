@@ -1,30 +1,32 @@
-"""Bits per character of decoders and encoder-decoders, comparable across tokenizers."""
+"""Language modeling of models that generate: bits per character, comparable across tokenizers."""
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 
 import torch
-from tokenizers import Encoding
 from torch import Tensor
 
+from worker.compression.evaluation.metrics.metric import BeforeAfter, Metric, Sample, Score
 from worker.compression.models.encoder import Encoder
-from worker.compression.models.vocabulary_tensors import output_embeddings
-from worker.compression.progress import Progress
-from worker.compression.tokenizers.tokenizer_json import unbounded
+from worker.compression.progress import Progress, part
 
+# Texts that are scored, and the characters of a text at most.
+SCORED = 32
 _EXCERPT = 1000
-"""Characters of a text that are scored at most."""
+# Of every so many words so many are hidden, the first time after so many words.
 _PERIOD, _HIDDEN, _FIRST_HIDDEN = 20, 3, 7
 _SENTINELS = 100
 
+# The text that is read, the text to predict, and how many characters that counts for.
 Task = tuple[str, str, int]
-"""What is read, what is to be predicted, and how many characters that counts for."""
 
 
 def excerpts(encoders: Sequence[Encoder], texts: Sequence[str], limit: int) -> list[str]:
     """Return the beginnings of texts, each short enough for every model."""
-    found = (_excerpt(encoders, text) for text in texts)
-    return [text for text in found if text][:limit]
+    beginnings = (_excerpt(encoders, text) for text in texts)
+    return list(islice(filter(None, beginnings), limit))
 
 
 def _excerpt(encoders: Sequence[Encoder], text: str) -> str:
@@ -129,53 +131,23 @@ def _spans(words: list[str]) -> Iterator[tuple[int, bool, list[str]]]:
     yield _SENTINELS, False, words[start:]
 
 
-_BATCH = 16
+def _measure_by(score: Score, sample: Sample, progress: Progress) -> Sequence[BeforeAfter | None]:
+    texts, count = excerpts([sample.base, *sample.others], sample.texts, SCORED), len(sample.others)
+    if not texts:
+        return [None] * count
+    return [
+        sample.scores(score, other, texts, part(progress, number / count, (number + 1) / count))
+        for number, other in enumerate(sample.others)
+    ]
 
 
-def has_masked_lm(encoder: Encoder) -> bool:
-    """Tell whether a model predicts masked tokens."""
-    has_mask = encoder.tokenizer.mask_token_id is not None
-    return has_mask and not encoder.generates and bool(output_embeddings(encoder.model))
-
-
-def fits(encoder: Encoder, text: str) -> bool:
-    """Tell whether a text is short enough to be scored whole."""
-    return 0 < len(encoder.tokenizer.tokenize(text)) <= encoder.max_length - 2
-
-
-def bits_per_character(encoder: Encoder, texts: Sequence[str], progress: Progress) -> float:
-    """Return the negative pseudo-log-likelihood of texts in bits a character.
-
-    A token is predicted with itself and the rest of its word masked (Kauf and Ivanova, ACL 2023),
-    so the score of a word does not depend on how its tokenizer splits it: with the pieces that
-    follow in sight, a word of more pieces would seem easier.
-    """
-    backend, bits = unbounded(encoder.tokenizer), 0.0
-    for number, text in enumerate(texts):
-        progress(number / len(texts), f"{number} of {len(texts)} texts scored")
-        bits += _masked_bits(encoder, backend.encode(text))
-    return bits / sum(map(len, texts))
-
-
-@torch.inference_mode()
-def _masked_bits(encoder: Encoder, encoding: Encoding) -> float:
-    ids = torch.tensor(encoding.ids)
-    positions = [i for i, special in enumerate(encoding.special_tokens_mask) if not special]
-    log_likelihood = 0.0
-    for batch in _batches(positions):
-        rows = torch.stack([_masked(encoder, encoding, position) for position in batch])
-        logits = encoder.logits(rows)
-        own = logits[torch.arange(len(batch)), batch].float().cpu().log_softmax(dim=-1)
-        log_likelihood += own[torch.arange(len(batch)), ids[batch]].sum().item()
-    return -log_likelihood / math.log(2)
-
-
-def _masked(encoder: Encoder, encoding: Encoding, position: int) -> Tensor:
-    words = encoding.word_ids
-    hidden = [i >= position and word == words[position] for i, word in enumerate(words)]
-    ids = torch.tensor(encoding.ids)
-    return ids.masked_fill(torch.tensor(hidden), int(encoder.tokenizer.mask_token_id or 0))
-
-
-def _batches(positions: list[int]) -> Iterator[list[int]]:
-    return (positions[start : start + _BATCH] for start in range(0, len(positions), _BATCH))
+CAUSAL_LM = Metric(
+    "causal_lm_bits_per_character",
+    lambda encoder: encoder.generates and not encoder.model.config.is_encoder_decoder,
+    partial(_measure_by, causal_bits_per_character),
+)
+DENOISING = Metric(
+    "denoising_bits_per_character",
+    lambda encoder: encoder.generates and encoder.model.config.is_encoder_decoder,
+    partial(_measure_by, denoising_bits_per_character),
+)

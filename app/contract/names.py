@@ -1,0 +1,245 @@
+"""The names that people choose from and read in reports: metrics, runtimes, objectives, presets.
+
+Rows are data alone. The API validates and documents by them, the report page and the command line
+label by them, and the engine has an entry for each: how it is measured, exported or trained. A
+row is added here, or by an extension (see ``app.extensions``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """A metric of the report's ``quality``.
+
+    ``label`` stands in tables, ``short`` at the head of a column. ``task`` is the type of the task
+    that measures it, None where no labels are needed.
+    """
+
+    name: str
+    label: str
+    short: str
+    unit: str = ""
+    higher_is_better: bool = True
+    task: str | None = None
+    in_gate: bool = True
+
+    def retention(self, before: float, after: float) -> float | None:
+        """Return the share of the base's quality that is left; None where the base has none."""
+        share, whole = (after, before) if self.higher_is_better else (before, after)
+        return share / whole if whole > 0 else None
+
+
+@dataclass(frozen=True)
+class RuntimeName:
+    """A runtime that a model is measured in, and its files in the result.
+
+    ``paths`` are under the model's folder, the one to open first. ``field`` is the switch in the
+    recipe's ``export``, None for what every result has; ``requires`` are runtimes whose files this
+    one is made from. ``usage`` is the section of the model card that says how to run it.
+    """
+
+    name: str
+    label: str
+    paths: tuple[str, ...]
+    dtype: str
+    field: str | None
+    is_quantized: bool = False
+    takes_encoder_decoders: bool = False
+    requires: tuple[str, ...] = ()
+    usage: str | None = None
+    description: str = ""
+
+    @property
+    def path(self) -> str:
+        """The file to open."""
+        return self.paths[0]
+
+
+@dataclass(frozen=True)
+class ObjectiveName:
+    """An objective of recovery; ``with_distill`` where it can be added to distillation."""
+
+    name: str
+    label: str
+    with_distill: bool = False
+
+
+@dataclass(frozen=True)
+class PresetName:
+    """How much a recovery may spend."""
+
+    name: str
+    label: str
+
+
+Row = TypeVar("Row", MetricName, RuntimeName, ObjectiveName, PresetName)
+
+
+def _by_name(*rows: Row) -> dict[str, Row]:
+    return {row.name: row for row in rows}
+
+
+def register(rows: dict[str, Row], row: Row) -> Row:
+    """Add a row of an extension; raises ValueError where the name is taken."""
+    if rows.setdefault(row.name, row) != row:
+        raise ValueError(f"the name {row.name!r} is taken")
+    return row
+
+
+_BITS = "bits a character"
+
+# In the order of tables. The first of a task is the task's own: it comes first in a report, and a
+# gate that names no metric is about it.
+METRICS = _by_name(
+    MetricName(
+        "macro_f1",
+        "Macro-F1 of the task, fine-tuned",
+        "macro-F1",
+        task="sequence_classification",
+    ),
+    MetricName(
+        "accuracy",
+        "Accuracy of the task, fine-tuned",
+        "accuracy",
+        task="sequence_classification",
+    ),
+    MetricName(
+        "entity_f1",
+        "F1 of the task's entities, fine-tuned",
+        "entity F1",
+        task="token_classification",
+    ),
+    MetricName(
+        "entity_precision",
+        "Precision of the task's entities, fine-tuned",
+        "precision",
+        task="token_classification",
+    ),
+    MetricName(
+        "entity_recall",
+        "Recall of the task's entities, fine-tuned",
+        "recall",
+        task="token_classification",
+    ),
+    MetricName("ndcg_at_10", "nDCG@10 of the task", "nDCG@10", task="retrieval"),
+    MetricName("recall_at_10", "Recall@10 of the task", "recall@10", task="retrieval"),
+    MetricName("mrr", "Mean reciprocal rank of the task", "MRR", task="retrieval"),
+    MetricName("spearman", "Spearman's correlation of the task", "Spearman", task="sentence_pairs"),
+    MetricName("pearson", "Pearson's correlation of the task", "Pearson", task="sentence_pairs"),
+    MetricName("sentence_cosine", "Same sentence vectors as the base (cosine)", "vectors"),
+    MetricName("neighbour_overlap_10", "Same ten nearest texts as the base", "neighbours"),
+    MetricName(
+        "masked_lm_bits_per_character",
+        "Prediction of hidden words, bits a character",
+        "hidden words",
+        unit=_BITS,
+        higher_is_better=False,
+    ),
+    MetricName(
+        "causal_lm_bits_per_character",
+        "Prediction of the next word, bits a character",
+        "next word",
+        unit=_BITS,
+        higher_is_better=False,
+    ),
+    MetricName(
+        "denoising_bits_per_character",
+        "Restoring of hidden words, bits a character",
+        "hidden words",
+        unit=_BITS,
+        higher_is_better=False,
+    ),
+)
+
+BASELINE = "torch"
+
+# The baseline first; what another requires stands before it.
+RUNTIMES = _by_name(
+    RuntimeName(
+        BASELINE,
+        "PyTorch",
+        ("model.safetensors",),
+        "float32",
+        field=None,
+        takes_encoder_decoders=True,
+    ),
+    RuntimeName(
+        "onnx",
+        "ONNX",
+        ("onnx/model.onnx",),
+        "float32",
+        field="onnx",
+        usage="onnx",
+        description="Whether to write `onnx/model.onnx`, in float32.",
+    ),
+    RuntimeName(
+        "onnx-int8",
+        "ONNX int8",
+        ("onnx/model_int8.onnx",),
+        "int8",
+        field="int8",
+        is_quantized=True,
+        requires=("onnx",),
+        usage="onnx",
+        description="Whether to write `onnx/model_int8.onnx` too, its weights in eight bits: about "
+        "a quarter of the bytes. Implies `onnx`.",
+    ),
+)
+
+AUTO, NONE = "auto", "none"
+
+OBJECTIVES = _by_name(
+    ObjectiveName("mlm", "masked language modeling", with_distill=True),
+    ObjectiveName("clm", "causal language modeling", with_distill=True),
+    ObjectiveName("denoise", "denoising", with_distill=True),
+    ObjectiveName("distill", "distillation from the base"),
+)
+
+PRESETS = _by_name(
+    PresetName("fast", "about a minute on a GPU"),
+    PresetName("balanced", "a few minutes on a GPU"),
+    PresetName("max", "many minutes on a GPU"),
+)
+
+
+def gate_metrics() -> list[str]:
+    """Return the metrics that a gate can name."""
+    return [name for name, row in METRICS.items() if row.in_gate]
+
+
+def task_metrics(task: str) -> list[str]:
+    """Return the metrics of a type of task, its own first."""
+    return [name for name, row in METRICS.items() if row.task == task]
+
+
+def metric_label(name: str) -> str:
+    """Return the label of a metric; of one that is not in the list, its name."""
+    return METRICS[name].label if name in METRICS else name
+
+
+def objective_choices() -> list[str]:
+    """Return what a recipe can name as its objective."""
+    both = [f"{name}+distill" for name, row in OBJECTIVES.items() if row.with_distill]
+    return [AUTO, NONE, *OBJECTIVES, *both]
+
+
+def exported_runtimes(switches: Mapping[str, bool]) -> list[str]:
+    """Return the runtimes that the recipe's ``export`` asks for, each after what it requires."""
+    wanted = {row.name for row in RUNTIMES.values() if row.field and switches.get(row.field)}
+    for row in reversed(RUNTIMES.values()):
+        wanted |= set(row.requires) if row.name in wanted else set()
+    return [name for name in RUNTIMES if name in wanted]
+
+
+def runtime_name(shown: str) -> str:
+    """Return the name in a ``runtime`` of the report, where the version of PyTorch is behind it."""
+    return shown.partition(" ")[0]
+
+
+def runtime_label(shown: str) -> str:
+    """Return the label for a ``runtime`` of the report; where there is none, its name."""
+    name = runtime_name(shown)
+    return RUNTIMES[name].label if name in RUNTIMES else name
