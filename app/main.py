@@ -17,10 +17,12 @@ from app.broker import Dispatcher
 from app.corpora.routes import router as corpora
 from app.db import Database
 from app.errors import install_error_handlers
+from app.extensions import import_names
 from app.health.metrics import HttpMetrics, JobMetrics
 from app.health.routes import router as health
 from app.jobs.dispatch import dispatch_due_jobs
 from app.jobs.models import find_corpus_reader
+from app.jobs.routes import describe_submission
 from app.jobs.routes import router as jobs
 from app.middleware import RequestContext
 from app.openapi import install_openapi
@@ -33,6 +35,8 @@ DESCRIPTION = "Language model compression on demand: Fast Vocabulary Transfer as
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; it opens the database, the storage and the broker when it starts."""
     settings = settings or get_settings()
+    import_names(settings)
+    describe_submission()
     app = FastAPI(
         title="FVT Service",
         description=DESCRIPTION,

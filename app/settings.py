@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     )
     hub: bool = Field(True, description="Whether base models may come from the Hugging Face hub.")
 
+    extensions: list[str] = Field(
+        default_factory=list,
+        description="Packages that add metrics, runtimes or objectives, a JSON list: the API and "
+        "the workers import `names` of each, the workers `engine` too.",
+    )
+
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Where a worker runs models: `auto` takes a GPU where there is one, `cpu` "

@@ -16,6 +16,7 @@ from typing import Any
 from celery.signals import celeryd_init, worker_ready
 
 from app.broker import make_celery
+from app.extensions import import_names
 from app.settings import Settings, get_settings
 
 POOL_SECONDS = 0.2
@@ -58,6 +59,7 @@ def _gpus() -> int:
     return int(done.stdout) if done.stdout.strip().isdigit() else 0
 
 
+import_names(get_settings())
 app = make_celery(get_settings())
 app.conf.include = ["worker.tasks"]
 

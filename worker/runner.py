@@ -12,6 +12,7 @@ from app.contract.errors import JobError, UserFault
 from app.contract.results import PackagedResult
 from app.contract.states import TERMINAL, Status
 from app.db import Database
+from app.extensions import import_engine
 from app.jobs import transitions
 from app.jobs.models import StageCheckpoint
 from app.jobs.transitions import Claim, LeaseLostError
@@ -57,6 +58,7 @@ def _system_error(error: Exception) -> JobError:
 
 def run_to_an_end(claim: Claim, settings: Settings, db: Database, blobs: Blobs) -> None:
     """Run the job until it ends, is handed back, or is no longer this worker's."""
+    import_engine(settings)
     context = load_context(claim, settings, db, blobs, shares)
     try:
         status = run_stages(context)

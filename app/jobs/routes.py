@@ -38,12 +38,12 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
     return {name: inline(value) for name, value in schema.items()}
 
 
+# The schemas are set by `describe_submission`, when the names of extensions are known.
 SUBMISSION: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": inlined(JobRequest),
                 "examples": {
                     "default": {
                         "summary": "A quarter of the vocabulary, everything else as it comes",
@@ -84,10 +84,18 @@ SUBMISSION: dict[str, Any] = {
                     },
                 },
             },
-            "multipart/form-data": {"schema": inlined(JobForm)},
+            "multipart/form-data": {},
         },
     }
 }
+
+
+def describe_submission() -> None:
+    """Document what a submission may hold, with the names that there are now."""
+    content = SUBMISSION["requestBody"]["content"]
+    content["application/json"]["schema"] = inlined(JobRequest)
+    content["multipart/form-data"]["schema"] = inlined(JobForm)
+
 
 RETRY_AFTER: dict[str, Any] = {
     "description": "Seconds until it is worth to look again; only while the job is active",

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +14,8 @@ from transformers.models.auto import modeling_auto as auto
 from app.blobs import Blobs
 from app.broker import Dispatcher
 from app.contract.architectures import ARCHITECTURES
-from app.contract.recipe import Metric, Recipe
+from app.contract.names import gate_metrics, task_metrics
+from app.contract.recipe import Recipe
 from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
@@ -87,7 +88,14 @@ def test_a_task_is_the_first_of_what_is_measured(
         "after": task["after"]["mean"],
         "retention": task["retention"],
     }
-    assert report["quality"][1]["metric"] == "sentence_cosine"
+    rows = [row["metric"] for row in report["quality"]]
+    assert rows == [*task_metrics(type_), "sentence_cosine", "neighbour_overlap_10"]
+    others = {row["metric"]: row for row in task["others"]}
+    assert list(others) == task_metrics(type_)[1:]
+    for row in report["quality"][1 : len(others) + 1]:
+        other = others[row["metric"]]
+        assert row["after"] == other["after"]["mean"]
+        assert row["retention"] == other["retention"] == row["after"] / row["before"]
     assert job.result
     assert next(iter(job.result["quality"])) == metric
     for page in ("report.html", "README.md"):
@@ -222,7 +230,8 @@ def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path) -> N
     bert = load_model(models / "acme" / "tiny-bert")
     config: Any = bert.model.config
     masked = replace(bert, model=BertForMaskedLM(config))
-    named = {*METRICS.values(), *quality_metrics(masked)}
+    named = {*quality_metrics(masked)}
+    named |= {metric for type_ in METRICS for metric in task_metrics(type_)}
     for config, head in (
         ("GPT2Config", "GPT2LMHeadModel"),
         ("T5Config", "T5ForConditionalGeneration"),
@@ -230,7 +239,7 @@ def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path) -> N
         kind = next(kind for kind in KINDS if kind.config == config)
         tokenizer, _ = tokenizer_pair(kind.family)
         named |= set(quality_metrics(replace(bert, model=kind.make(head, tokenizer))))
-    assert named == set(get_args(Metric))
+    assert named == set(gate_metrics())
 
 
 def test_the_list_of_models_without_a_head_is_that_of_transformers() -> None:

@@ -1,0 +1,23 @@
+"""Extensions: packages of an installation's own that add metrics, runtimes and objectives.
+
+An extension has two modules. Its ``names`` adds rows to ``app.contract.names`` and imports nothing
+heavy: the API and the workers import it as they start. Its ``engine`` adds the entries to the
+engine's registries: a worker imports it before it runs a job.
+"""
+
+from importlib import import_module
+
+from app.settings import Settings
+
+
+def import_names(settings: Settings) -> None:
+    """Add the names of every extension; raises ImportError where one is not installed."""
+    for package in settings.extensions:
+        import_module(f"{package}.names")
+
+
+def import_engine(settings: Settings) -> None:
+    """Add the names and the entries of every extension, in a process that has the engine."""
+    import_names(settings)
+    for package in settings.extensions:
+        import_module(f"{package}.engine")

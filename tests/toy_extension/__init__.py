@@ -1,0 +1,1 @@
+"""An extension as someone else would write one: a runtime, a metric, and their names."""
