@@ -1,4 +1,4 @@
-"""Extensions: packages of an installation's own that add metrics, runtimes and objectives.
+"""Import extensions: packages of an installation's own that add metrics, runtimes, objectives.
 
 An extension has two modules. Its ``names`` adds rows to ``app.contract.names`` and imports nothing
 heavy: the API and the workers import it as they start. Its ``engine`` adds the entries to the

@@ -1,4 +1,4 @@
-"""Lines and tables on stdout, progress and complaints on stderr."""
+"""Print lines and tables on stdout, progress and complaints on stderr."""
 
 import json
 from typing import Any, Self

@@ -1,4 +1,4 @@
-"""The names that people choose from and read in reports: metrics, runtimes, objectives, presets.
+"""List the names that people choose from and read: metrics, runtimes, objectives, presets.
 
 Rows are data alone. The API validates and documents by them, the report page and the command line
 label by them, and the engine has an entry for each: how it is measured, exported or trained. A
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 @dataclass(frozen=True)
 class MetricName:
-    """A metric of the report's ``quality``.
+    """Names a metric of the report's ``quality``.
 
     ``label`` stands in tables, ``short`` at the head of a column. ``task`` is the type of the task
     that measures it, None where no labels are needed.
@@ -34,7 +34,7 @@ class MetricName:
 
 @dataclass(frozen=True)
 class RuntimeName:
-    """A runtime that a model is measured in, and its files in the result.
+    """Names a runtime that a model is measured in, and its files in the result.
 
     ``paths`` are under the model's folder, the one to open first. ``field`` is the switch in the
     recipe's ``export``, None for what every result has; ``requires`` are runtimes whose files this
@@ -54,13 +54,13 @@ class RuntimeName:
 
     @property
     def path(self) -> str:
-        """The file to open."""
+        """Return the file to open."""
         return self.paths[0]
 
 
 @dataclass(frozen=True)
 class ObjectiveName:
-    """An objective of recovery; ``with_distill`` where it can be added to distillation."""
+    """Names an objective of recovery; ``with_distill`` where it can be added to distillation."""
 
     name: str
     label: str
@@ -69,7 +69,7 @@ class ObjectiveName:
 
 @dataclass(frozen=True)
 class PresetName:
-    """How much a recovery may spend."""
+    """Names how much a recovery may spend."""
 
     name: str
     label: str

@@ -35,7 +35,7 @@ class RecipePart(BaseModel):
 
 @dataclass(frozen=True)
 class OneOf:
-    """A name of a list that extensions add to: read when a value is validated or documented."""
+    """Validates a name of a list that extensions add to, so that it is read when it is needed."""
 
     choices: Callable[[], Sequence[str]]
 
@@ -204,12 +204,12 @@ class TaskPart(RecipePart):
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that it measures, its own first."""
+        """Return the metrics that it measures, its own first."""
         return names.task_metrics(next(n for n, task in TASKS.items() if isinstance(self, task)))
 
     @property
     def metric(self) -> str:
-        """Its own metric: the first of the report's ``quality``."""
+        """Return its own metric: the first of the report's ``quality``."""
         return self.metrics[0]
 
     @property
@@ -381,7 +381,7 @@ class ExportRecipe(RecipePart):
 
     @property
     def runtimes(self) -> list[str]:
-        """The names of the runtimes to export for, each after what it is made from."""
+        """Return the names of the runtimes to export for, each after what it is made from."""
         return names.exported_runtimes(self.model_dump())
 
     @property

@@ -177,7 +177,7 @@ class TaskQuality(ReportPart):
 
     @property
     def scores(self) -> dict[str, TaskScores]:
-        """All its metrics by name, its own first."""
+        """Return all its metrics by name, its own first."""
         first = TaskScores(
             metric=self.metric, before=self.before, after=self.after, retention=self.retention
         )

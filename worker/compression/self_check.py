@@ -1,4 +1,4 @@
-"""The self-check of models, as their user will load them: ``python -m …self_check TEXTS FOLDER…``.
+"""Check models, loaded as their user will load them: ``python -m …self_check TEXTS FOLDER…``.
 
 TEXTS is a JSON list of held-out texts. The process prints the seconds that each folder's check took
 as it ends, a line each. It ends with 0, or with 3 and says on its standard error what is wrong. It
@@ -25,9 +25,10 @@ from worker.compression.transfer.token_ids import configured_ids
 FAILED = 3
 CHECKED = "checked in seconds: "
 _TEXTS = ("A plain sentence, to begin with.", "And 2 more words")
+# Texts that are run, and the characters of each.
 _SAMPLE, _CHARACTERS = 32, 300
+# The least share of texts: a text without what a tokenizer normalizes away is another text.
 _ROUND_TRIPS = 0.9
-"""The least share of texts: what a tokenizer normalizes away differs from the text for good."""
 
 
 def check_artifact(folder: Path, texts: Sequence[str] = _TEXTS) -> None:
@@ -73,15 +74,15 @@ def _check_ids(loaded: LoadedModel, texts: Sequence[str]) -> None:
 
 
 def _check_round_trip(loaded: LoadedModel, texts: Sequence[str]) -> None:
-    tokenizer, kept = loaded.tokenizer, list[bool]()
+    tokenizer, same = loaded.tokenizer, list[bool]()
     for text in texts:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         if tokenizer.unk_token_id not in ids:
-            kept.append(_letters(str(tokenizer.decode(ids))) == _letters(text))
-    lost = kept.count(False)
+            same.append(_letters(str(tokenizer.decode(ids))) == _letters(text))
+    lost = same.count(False)
     _require(
-        lost <= (1 - _ROUND_TRIPS) * len(kept),
-        f"{lost} of {len(kept)} texts do not come back from their tokens",
+        lost <= (1 - _ROUND_TRIPS) * len(same),
+        f"{lost} of {len(same)} texts do not come back from their tokens",
     )
 
 

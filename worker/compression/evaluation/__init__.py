@@ -1,1 +1,1 @@
-"""What a compression changed, measured on held-out text."""
+"""Measure on held-out text what a compression changed."""

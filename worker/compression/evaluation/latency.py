@@ -1,4 +1,4 @@
-"""Latency of several models on the same texts, turn by turn."""
+"""Measure the latency of several models on the same texts, turn by turn."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,7 +78,7 @@ def _milliseconds(run: Run, batch: Sequence[str]) -> float:
 
 @dataclass(frozen=True)
 class _Timed:
-    """A run that becomes a row, and the run of the base that it is set against."""
+    """Holds a run that becomes a row, and the run of the base that it is set against."""
 
     runtime: str
     device: str
@@ -109,9 +109,9 @@ def measure_latency(  # noqa: PLR0913
     runs = list(dict.fromkeys(run for one in timed for run in (one.before, one.after)))
     medians = time_batches(runs, texts, batch_sizes, progress or silent)
     return [
-        _row(one, size, found[runs.index(one.before)], found[runs.index(one.after)])
+        _row(one, size, times[runs.index(one.before)], times[runs.index(one.after)])
         for one in timed
-        for size, found in medians.items()
+        for size, times in medians.items()
     ]
 
 

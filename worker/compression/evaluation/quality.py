@@ -1,4 +1,4 @@
-"""Label-free quality: the rows of the report that compare models with their base."""
+"""Compare models with their base without labels: the rows of the report's quality."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The size of a model, in tokens, parameters and bytes."""
+"""Count the size of a model, in tokens, parameters and bytes."""
 
 from app.contract.report import ModelSize
 from worker.compression.models.loading import LoadedModel

@@ -1,4 +1,4 @@
-"""Tokens per text and unknown tokens, before and after, on held-out text."""
+"""Count tokens per text and unknown tokens, before and after, on held-out text."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +11,7 @@ from worker.compression.errors import CorpusEmptyError
 from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.tokenizer_json import unbounded
 
+# Bins of a histogram, and the share of texts that have a bin of their length.
 _BINS = 24
 _WITHIN = 0.99
 
@@ -37,12 +38,13 @@ def _quantile(lengths: Counter[int]) -> int:
 
 
 def _binned(lengths: Counter[int], width: int, bins: int) -> Iterator[int]:
-    found: Counter[int] = Counter()
+    binned: Counter[int] = Counter()
     for length, texts in lengths.items():
-        found[min(length // width, bins - 1)] += texts
-    return (found[number] for number in range(bins))
+        binned[min(length // width, bins - 1)] += texts
+    return (binned[number] for number in range(bins))
 
 
+# Texts that are encoded at once.
 _BATCH = 512
 
 
@@ -108,6 +110,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
+# Characters of an example, and the texts that it is chosen from.
 _SHORTEST, _LONGEST = 40, 220
 _SAMPLE = 500
 _QUANTILES = {"most": 0.9, "typical": 0.5, "least": 0.1}
@@ -132,10 +135,10 @@ def tokenized_examples(
     by_saving = sorted((pair for pair in tokenized if pair[0]), key=_saving)
     if not by_saving:
         return []
-    found = {round(quantile * (len(by_saving) - 1)): name for name, quantile in _QUANTILES.items()}
+    places = {round(quantile * (len(by_saving) - 1)): name for name, quantile in _QUANTILES.items()}
     return [
         Example(saved=name, before=by_saving[place][0], after=by_saving[place][1])
-        for place, name in found.items()
+        for place, name in places.items()
     ]
 
 

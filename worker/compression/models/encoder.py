@@ -1,4 +1,4 @@
-"""What the vector of a text is, in the model's use: which of its tokens' vectors, or their mean."""
+"""Run models on texts, and pool the vector of a text: that of one of its tokens, or their mean."""
 
 import copy
 import inspect
@@ -17,20 +17,20 @@ from worker.compression.models.loading import LoadedModel
 from worker.compression.models.vocabulary_tensors import position_origins
 from worker.compression.progress import Progress
 
+# As sentence-transformers names them.
 Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean"]
-"""As sentence-transformers names them."""
 
 
 def pooling_of(folder: Path, model: PreTrainedModel) -> Pooling:
-    """Tell from a sentence-transformers folder, or else from the head, what a text's vector is."""
+    """Read the pooling of a sentence-transformers folder, or else of the model's head."""
     for file in sorted(folder.glob("*_Pooling/config.json")):
-        return _pooling_asked(json.loads(file.read_text("utf-8")))
+        return _read_pooling(json.loads(file.read_text("utf-8")))
     if type(model).__name__.endswith("ForSequenceClassification"):
         return _pooling_of_classifier(model.config)
     return "mean"
 
 
-def _pooling_asked(settings: dict[str, Any]) -> Pooling:
+def _read_pooling(settings: dict[str, Any]) -> Pooling:
     """Read a pooling module; a mean divided by a root has the direction of the mean."""
     for name in get_args(Pooling):
         flags = (
@@ -39,8 +39,8 @@ def _pooling_asked(settings: dict[str, Any]) -> Pooling:
             f"pooling_mode_{name}_tokens",
         )
         if settings.get("pooling_mode") == name or any(settings.get(flag) for flag in flags):
-            found: Pooling = name
-            return found
+            pooling: Pooling = name
+            return pooling
     return "mean"
 
 
@@ -76,7 +76,7 @@ Inputs = dict[str, Tensor]
 
 
 class Encoder:
-    """A model ready to run, and a copy of its tokenizer, whose padding it is free to change."""
+    """Runs a model, with a copy of its tokenizer, whose padding it is free to change."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.model = _fit_to_run(loaded.model)
@@ -89,7 +89,7 @@ class Encoder:
 
     @property
     def generates(self) -> bool:
-        """Whether the model has the head of a decoder."""
+        """Tell whether the model has the head of a decoder."""
         return bool(self.model.can_generate())
 
     def inputs(self, texts: Sequence[str]) -> Inputs:
@@ -131,7 +131,7 @@ class Encoder:
 
     @torch.inference_mode()
     def logits(self, ids: Tensor) -> Tensor:
-        """Return the first output for rows of token ids without padding."""
+        """Return the first output (rows, positions, …) for unpadded ids (rows, positions)."""
         output: Tensor = self.model(input_ids=ids.to(self.model.device))[0]
         return output
 
@@ -170,11 +170,12 @@ def longest_input(loaded: LoadedModel) -> int:
     return int(min(loaded.tokenizer.model_max_length, positions - taken))
 
 
+# Texts of a batch.
 _BATCH = 32
 
 
 class SentenceEncoder(Protocol):
-    """What makes a vector of a text."""
+    """Makes a vector of a text."""
 
     def vectors(self, texts: Sequence[str]) -> Tensor:
         """Return vectors (texts, width), on the CPU."""

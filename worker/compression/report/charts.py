@@ -1,4 +1,4 @@
-"""The charts of the page, in SVG with every text escaped, and what they are drawn with."""
+"""Draw the charts of the page, in SVG with every text escaped."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -100,7 +100,7 @@ _FIGURE = 125
 
 @dataclass(frozen=True)
 class Bar:
-    """Parts that follow each other, each with the class that colours it."""
+    """Holds parts that follow each other, each with the class that colours it."""
 
     name: str
     parts: Sequence[tuple[str, float]]
@@ -213,7 +213,7 @@ def pareto_front(points: Sequence[Point]) -> list[int]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model or a file of it, its megabytes and the share of quality it keeps, in percent."""
+    """Holds a model or a file of it: its megabytes, and the quality that it keeps in percent."""
 
     label: str
     kind: str

@@ -1,4 +1,4 @@
-"""The files that say what an artifact is: report, model card, vocabulary and manifest."""
+"""Write the files that say what an artifact is: report, model card, vocabulary and manifest."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ _PACKAGES = ("fvt-service", "torch", "transformers", "tokenizers")
 
 @dataclass(frozen=True)
 class Provenance:
-    """The origin of an artifact; ``base_commit`` is None where the model has none."""
+    """Names the origin of an artifact; ``base_commit`` is None where the model has none."""
 
     base_model: str
     base_commit: str | None

@@ -1,4 +1,4 @@
-"""report.html: the figures of a report, put together for people."""
+"""Render report.html: the figures of a report, put together for people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from worker.compression.report.charts import (
 
 @dataclass(frozen=True)
 class Variant:
-    """A model for one runtime; its speed is against the base in PyTorch, by batch size."""
+    """Holds a model for one runtime; its speed is against the base in PyTorch, by batch size."""
 
     runtime: str
     path: str
@@ -32,7 +32,7 @@ class Variant:
 
     @property
     def label(self) -> str:
-        """The runtime's label."""
+        """Return the runtime's label."""
         return runtime_label(self.runtime)
 
     @property

@@ -1,4 +1,4 @@
-"""The runtimes that models are exported for and measured in. An entry a runtime, a file each."""
+"""List the runtimes that models are exported for and measured in: an entry each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def register_runtime(runtime: Runtime) -> None:
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """A model for one runtime: its path under the model's folder, and the bytes of its files."""
+    """Holds a model for one runtime: its path under the model's folder, the bytes of its files."""
 
     runtime: str
     path: str

@@ -1,4 +1,4 @@
-"""ONNX: a model traced, checked and run in ONNX Runtime on the CPU.
+"""Trace a model to ONNX, check the file and run it in ONNX Runtime on the CPU.
 
 The files lie where sentence-transformers and optimum look for them.
 """
@@ -34,7 +34,7 @@ _HEADS = ("logits", "start_logits", "end_logits")
 
 
 class Graph(torch.nn.Module):
-    """A model as a graph computes it: outputs of the head, and last hidden states of the body.
+    """Computes what a graph does: outputs of the head, and last hidden states of the body.
 
     A generating model has its logits only, without a cache; a model without a head, or one that
     sentence-transformers runs, its last hidden states only.
@@ -144,7 +144,7 @@ def _without_cache(model: PreTrainedModel) -> dict[str, bool]:
 
 
 class OnnxEncoder(Encoder):
-    """An ONNX file on the CPU, with as many threads as PyTorch has there.
+    """Runs an ONNX file on the CPU, with as many threads as PyTorch has there.
 
     Of the loaded model it uses the config, the tokenizer and the pooling; not the weights.
     """

@@ -1,4 +1,4 @@
-"""An ONNX file in eight bits: its matrices a scale a column, its tables a scale a row."""
+"""Quantize an ONNX file to eight bits: a scale a column of matrices, a scale a row of tables."""
 
 import tempfile
 from collections.abc import Iterator

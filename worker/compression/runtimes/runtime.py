@@ -1,4 +1,4 @@
-"""A runtime: how a model is exported for it, and how its file is run in the model's place."""
+"""Describe a runtime: how a model is exported for it, and how its file is run in its place."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ def memory_probe(*arguments: str | Path) -> Command:
 
 @dataclass(frozen=True)
 class Runtime:
-    """An entry of ``RUNTIMES``; its row in ``app.contract.names`` has its files and its label.
+    """Describes a runtime; its row in ``app.contract.names`` has its files and its label.
 
     ``encoder`` runs a file in place of the model it was made of. ``probe`` returns the arguments of
     Python for a program that runs the file on a JSON list of texts, the argument after them, and
@@ -41,7 +41,7 @@ class Runtime:
 
     @property
     def row(self) -> names.RuntimeName:
-        """The row in ``app.contract.names``."""
+        """Return the row in ``app.contract.names``."""
         return names.RUNTIMES[self.name]
 
 

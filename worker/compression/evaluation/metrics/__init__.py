@@ -1,4 +1,4 @@
-"""The label-free metrics, in the order of the report's rows. An entry a metric, a file a kind."""
+"""List the label-free metrics in the order of the report's rows: an entry a metric."""
 
 from app.contract.names import METRICS as NAMES
 from worker.compression.evaluation.metrics.language_modeling import CAUSAL_LM, DENOISING

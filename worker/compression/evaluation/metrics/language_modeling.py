@@ -1,4 +1,4 @@
-"""Language modeling of models that generate: bits per character, comparable across tokenizers."""
+"""Measure models that generate: bits per character, comparable across tokenizers."""
 
 import math
 from collections.abc import Iterator, Sequence

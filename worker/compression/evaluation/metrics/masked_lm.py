@@ -1,4 +1,4 @@
-"""Masked language modeling: the bits a character of words that are hidden from an encoder."""
+"""Measure masked language modeling: bits a character of words that are hidden from an encoder."""
 
 import math
 from collections.abc import Iterator, Sequence

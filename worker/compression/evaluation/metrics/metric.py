@@ -1,4 +1,4 @@
-"""A label-free metric: the models it is measured on, and how."""
+"""Describe a label-free metric: the models it is measured on, and how."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ BeforeAfter = tuple[float, float]
 
 
 class Sample:
-    """Held-out texts, the base and the models that are set against it.
+    """Holds held-out texts, the base and the models that are set against it.
 
     What several metrics need of the base is computed once.
     """
@@ -46,7 +46,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Metric:
-    """An entry of ``METRICS``; its row in ``app.contract.names`` says how it is shown.
+    """Describes a metric for ``METRICS``; its row in ``app.contract.names`` says how it is shown.
 
     ``applies`` tells whether a base model has it. ``measure`` returns the figures of the base and
     of each other model, None where the texts do not allow one. ``work`` is its share of the time.
@@ -59,5 +59,5 @@ class Metric:
 
     @property
     def row(self) -> names.MetricName:
-        """The row in ``app.contract.names``."""
+        """Return the row in ``app.contract.names``."""
         return names.METRICS[self.name]

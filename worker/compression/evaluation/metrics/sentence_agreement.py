@@ -1,4 +1,4 @@
-"""Agreement of sentence vectors with the base's: cosines, and the nearest texts of each text."""
+"""Compare sentence vectors with the base's: by cosines, and by the nearest texts of each text."""
 
 from collections.abc import Sequence
 

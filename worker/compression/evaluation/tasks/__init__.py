@@ -1,4 +1,4 @@
-"""The tasks that models are scored on with labelled data. An entry a type, its metrics with it."""
+"""List the tasks that models are scored on with labelled data, each with its metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from worker.compression.evaluation.tasks.vectors import (
 
 @dataclass(frozen=True)
 class TaskType:
-    """An entry of ``TASKS``: ``score`` returns a figure for each of ``metrics``, in their order.
+    """Describes a type of task: ``score`` returns a figure for each of ``metrics``, in their order.
 
     One that is ``fine_tuned`` takes a loaded model, the train and the test part, a seed, a protocol
     and a progress; the others an encoder, in any runtime, their data and a progress.

@@ -1,4 +1,4 @@
-"""One protocol of fine-tuning for every model: the same steps, the same order of examples."""
+"""Fine-tune every model by one protocol: the same steps, the same order of examples."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ LEARNING = 3
 
 @dataclass(frozen=True)
 class FineTuningConfig:
-    """The protocol that is the same for base and compressed model."""
+    """Holds the protocol, the same for base and compressed model."""
 
     epochs: int = 3
     batch_size: int = 32

@@ -1,4 +1,4 @@
-"""Scores of base and compressed model on a task, over several seeds."""
+"""Score base and compressed model on a task, over several seeds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean, stdev

@@ -1,4 +1,4 @@
-"""Sequence classification: fine-tuned, then macro-F1 and accuracy on the test part."""
+"""Score sequence classification: fine-tune, then macro-F1 and accuracy on the test part."""
 
 from collections.abc import Sequence
 

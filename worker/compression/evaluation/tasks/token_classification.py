@@ -1,4 +1,4 @@
-"""Token classification: fine-tuned, then F1 of whole entities on the test part."""
+"""Score token classification: fine-tune, then F1 of whole entities on the test part."""
 
 import re
 from bisect import bisect_right

@@ -1,4 +1,4 @@
-"""Tasks of sentence vectors, without any training: retrieval, and pairs graded for likeness."""
+"""Score sentence vectors without training: on retrieval, and on pairs graded for likeness."""
 
 import math
 from collections.abc import Mapping, Sequence
