@@ -7,6 +7,7 @@ from app.contract.recipe import TASKS as TASK_RECIPES
 from app.contract.recipe import ExportRecipe, RecoveryRecipe
 from worker.compression.evaluation.metrics import METRICS
 from worker.compression.evaluation.tasks import TASKS
+from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.runtimes import RUNTIMES
 
 
@@ -43,6 +44,12 @@ def test_every_runtime_has_a_switch_in_the_recipe() -> None:
     assert ExportRecipe(int8=True).runtimes == ["onnx", "onnx-int8"]
     assert ExportRecipe(onnx=True).runtimes == ["onnx"]
     assert not ExportRecipe().wanted
+
+
+def test_objectives_are_those_of_the_engine_in_their_order() -> None:
+    assert list(names.OBJECTIVES) == list(OBJECTIVES)
+    every = {part for choice in names.objective_choices() for part in choice.split("+")}
+    assert every == {names.AUTO, names.NONE, *OBJECTIVES}
 
 
 def test_presets_are_those_of_the_recipe() -> None:
