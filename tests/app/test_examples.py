@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 
 from app.main import create_app
 from app.settings import Settings
-from tests.app.jobs.records import PARTS, upload
-from tests.app.serving import Service
+from tests.support.serving import Service
+from tests.support.task_uploads import PARTS, upload
 
 DOCUMENT: dict[str, Any] = create_app(Settings(auth="off")).openapi()
 SUBMISSIONS = DOCUMENT["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]

@@ -6,7 +6,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from tests.app.serving import Service, serving
+from tests.support.serving import Service, serving
 
 KEY = "a key of öur own"
 OPEN = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")

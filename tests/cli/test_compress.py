@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from examples.corpus import write_docstrings
-from tests.cli.processes import fvt, runs, start
+from tests.support.commands import fvt, runs, start
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 

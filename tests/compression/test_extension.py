@@ -18,9 +18,9 @@ from app.contract.report import Report
 from app.extensions import import_engine
 from app.main import create_app
 from app.settings import Settings
-from tests.compression.export.reports import full_report, row
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.reports import full_report, row
 from worker.compression import (
     LoadedModel,
     export_model,

@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from app.contract.architectures import ARCHITECTURES
-from tests.compression.matrix_models import COUNTS, KINDS, PADDING_ROWS, Kind, every_class
-from tests.compression.matrix_tokenizers import (
+from tests.support.matrix_models import COUNTS, KINDS, PADDING_ROWS, Kind, every_class
+from tests.support.matrix_tokenizers import (
     FAMILIES,
     domain_texts,
     split_by_hand,

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertTokenizer, GPT2Tokenizer
 
-from tests.compression.conftest import domain_documents
-from tests.compression.matrix_models import KINDS
+from tests.support.domain import domain_documents
+from tests.support.matrix_models import KINDS
 from worker.compression import (
     LoadedModel,
     load_model,

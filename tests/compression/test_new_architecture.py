@@ -14,8 +14,8 @@ from app.errors import UnprocessableError
 from app.jobs.schemas import JobFields
 from app.jobs.validation import check_base_model
 from app.settings import Settings
-from tests.compression.matrix_models import Kind, causal, deep, masked
-from tests.compression.matrix_tokenizers import DOMAIN, GENERAL, sentences, tokenizer_pair
+from tests.support.matrix_models import Kind, causal, deep, masked
+from tests.support.matrix_tokenizers import DOMAIN, GENERAL, sentences, tokenizer_pair
 from worker.compression import load_model, save_model, train_tokenizers, transfer_vocabulary
 from worker.compression.models.encoder import pooling_of
 from worker.compression.models.layers import drop_layers, layer_count

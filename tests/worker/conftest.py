@@ -11,8 +11,9 @@ from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
 from app.settings import Settings
-from tests.conftest import valkey_server
-from tests.worker.models import make_base_model
+from tests.support.job_store import open_store
+from tests.support.servers import valkey_server
+from tests.support.tiny_models import make_base_model
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +37,7 @@ def settings(settings: Settings, models: Path) -> Settings:
 
 @pytest.fixture
 def db(settings: Settings) -> Iterator[Database]:
-    yield from database(settings)
-
-
-def database(settings: Settings) -> Iterator[Database]:
-    """A fresh job store, closed in the end."""
-    db = Database(settings.database_url)
-    db.migrate()
-    yield db
-    db.close()
+    yield from open_store(settings.database_url)
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
 from app.settings import Settings
-from tests.worker.finished import SMALL, stages_started
-from tests.worker.models import make_base_model, texts
-from tests.worker.processes import read, store_corpus, submit
+from tests.support.finished_jobs import SMALL, stages_started
+from tests.support.job_store import read
+from tests.support.tiny_models import make_base_model, texts
+from tests.support.workers import store_corpus, submit
 from worker.compression import ArtifactCheckFailedError
 from worker.runner import run_to_an_end
 

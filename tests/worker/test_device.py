@@ -13,8 +13,8 @@ from app.blobs import Blobs
 from app.contract.states import Status
 from app.db import Database
 from app.settings import Settings
-from tests.worker.in_process import report_of, run, unpack
-from tests.worker.processes import worker_process
+from tests.support.in_process import report_of, run, unpack
+from tests.support.workers import worker_process
 from worker.context import to_device
 
 

@@ -12,9 +12,9 @@ from app.contract.states import Status
 from app.corpora.models import Corpus
 from app.db import Database
 from app.settings import Settings
-from tests.worker.in_process import run
-from tests.worker.labelled import labelled, store_task
-from tests.worker.models import texts
+from tests.support.in_process import run
+from tests.support.labelled_tasks import labelled, store_task
+from tests.support.tiny_models import texts
 from worker import runner
 from worker.context import JobContext, StageProgress
 from worker.estimates import recovery_seconds, task_seconds

@@ -10,8 +10,9 @@ from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
 from app.settings import Settings
-from tests.worker.models import texts
-from tests.worker.processes import events, read, store_corpus, submit
+from tests.support.job_store import read
+from tests.support.tiny_models import texts
+from tests.support.workers import events, store_corpus, submit
 from worker.runner import run_to_an_end
 
 

@@ -13,7 +13,7 @@ from app.blobs import Blobs
 from app.contract.states import Status
 from app.db import Database
 from app.settings import Settings
-from tests.worker.in_process import report_of, run, unpack
+from tests.support.in_process import report_of, run, unpack
 from worker import runner
 from worker.compression.evaluation import latency as timing
 from worker.stages import STAGES

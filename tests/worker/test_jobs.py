@@ -12,11 +12,11 @@ from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
 from app.settings import Settings
-from tests.conftest import local_settings
-from tests.worker.conftest import database
-from tests.worker.finished import SMALL, STAGES, check_artifact, stages_started
-from tests.worker.models import texts
-from tests.worker.processes import (
+from tests.support.finished_jobs import SMALL, STAGES, check_artifact, stages_started
+from tests.support.job_store import open_store
+from tests.support.servers import local_settings
+from tests.support.tiny_models import texts
+from tests.support.workers import (
     store_corpus,
     submit,
     wait_for_end,
@@ -33,7 +33,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, valkey: str, models: Path
 
 @pytest.fixture(scope="module")
 def db(settings: Settings) -> Iterator[Database]:
-    yield from database(settings)
+    yield from open_store(settings.database_url)
 
 
 @pytest.fixture(scope="module")

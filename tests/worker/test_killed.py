@@ -5,12 +5,12 @@ from app.broker import Dispatcher
 from app.contract.states import Status
 from app.db import Database
 from app.settings import Settings
-from tests.worker.finished import SMALL, STAGES, check_artifact, stages_started
-from tests.worker.models import texts
-from tests.worker.processes import (
+from tests.support.finished_jobs import SMALL, STAGES, check_artifact, stages_started
+from tests.support.job_store import read
+from tests.support.tiny_models import texts
+from tests.support.workers import (
     events,
     kill,
-    read,
     store_corpus,
     submit,
     wait_for_end,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.contract.errors import UserFault
 from app.contract.recipe import Recipe
 from app.corpora.documents import Row
-from tests.worker.labelled import DATA
+from tests.support.labelled_tasks import DATA
 from worker.compression import TaskDataError
 from worker.labelled.data import (
     LabelledRow,

@@ -16,16 +16,10 @@ from app.contract.states import Status
 from app.db import Database
 from app.jobs.models import JobEvent
 from app.settings import Settings
-from tests.worker.finished import UNTRAINED
-from tests.worker.models import texts
-from tests.worker.processes import (
-    read,
-    store_corpus,
-    submit,
-    wait_for_end,
-    wait_until,
-    worker_process,
-)
+from tests.support.finished_jobs import UNTRAINED
+from tests.support.job_store import read
+from tests.support.tiny_models import texts
+from tests.support.workers import store_corpus, submit, wait_for_end, wait_until, worker_process
 
 # What the engine's modules call of torch.cuda while they are imported is written down, since a
 # build for the CPU answers without looking for a GPU, and one for CUDA may not.

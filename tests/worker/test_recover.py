@@ -19,10 +19,10 @@ from app.jobs import transitions
 from app.jobs.models import Job, JobEvent, StageCheckpoint
 from app.jobs.transitions import LeaseLostError
 from app.settings import Settings
-from tests.worker.finished import STAGES, check_artifact, stages_started
-from tests.worker.in_process import report_of, run, unpack
-from tests.worker.models import texts
-from tests.worker.processes import (
+from tests.support.finished_jobs import STAGES, check_artifact, stages_started
+from tests.support.in_process import report_of, run, unpack
+from tests.support.tiny_models import texts
+from tests.support.workers import (
     kill,
     store_corpus,
     submit,

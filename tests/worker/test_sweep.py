@@ -13,7 +13,7 @@ from app.contract.states import Status
 from app.db import Database
 from app.jobs.models import Job
 from app.settings import Settings
-from tests.worker.in_process import report_of, run, unpack
+from tests.support.in_process import report_of, run, unpack
 from worker import runner
 from worker.stages import STAGES
 

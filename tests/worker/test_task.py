@@ -21,20 +21,14 @@ from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
 from app.settings import Settings
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import tokenizer_pair
-from tests.worker.finished import UNTRAINED, stages_started
-from tests.worker.in_process import report_of, run, unpack
-from tests.worker.labelled import METRICS, labelled, store_task
-from tests.worker.models import texts
-from tests.worker.processes import (
-    read,
-    store_corpus,
-    submit,
-    wait_for_end,
-    wait_until,
-    worker_process,
-)
+from tests.support.finished_jobs import UNTRAINED, stages_started
+from tests.support.in_process import report_of, run, unpack
+from tests.support.job_store import read
+from tests.support.labelled_tasks import METRICS, labelled, store_task
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import tokenizer_pair
+from tests.support.tiny_models import texts
+from tests.support.workers import store_corpus, submit, wait_for_end, wait_until, worker_process
 from worker import runner
 from worker.compression import load_model, quality_metrics, save_model
 from worker.stages import STAGES

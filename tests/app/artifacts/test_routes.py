@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.jobs import transitions
-from tests.app.artifacts.conftest import ARCHIVE, FILES
-from tests.app.serving import Service
+from tests.support.results import ARCHIVE, FILES
+from tests.support.serving import Service
 
 ETAG = f'"{hashlib.sha256(ARCHIVE).hexdigest()}"'
 CSP = (

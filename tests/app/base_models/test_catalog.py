@@ -9,7 +9,7 @@ import pytest
 from app.base_models.catalog import HubUnreachableError, check_submission, list_models, locate
 from app.contract.errors import UserFault
 from app.settings import Settings
-from tests.app.base_models.folders import TOKENIZER, make_model, write_json, write_weights
+from tests.support.model_folders import TOKENIZER, make_model, write_json, write_weights
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.base_models.folders import make_model, write_json
+from tests.support.model_folders import make_model, write_json
 
 COMMIT = "a" * 40
 SCRIPT = """

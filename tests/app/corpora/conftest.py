@@ -1,5 +1,5 @@
 """A PostgreSQL for the tests of this folder."""
 
-from tests.app.postgres import postgres
+from tests.support.postgres import postgres
 
 __all__ = ["postgres"]

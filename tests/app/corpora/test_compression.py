@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from app.corpora.documents import Layout, inspect, read_documents
 from app.corpora.formats.compression import compression_of, read_blocks
-from tests.app.corpora.encodings import BitsFile, encode
 from tests.app.corpora.reading import LIMITS, documents_of, read, refusal
+from tests.support.encodings import BitsFile, encode
 
 TEXT = b"one\ntwo\nthree\n"
 SKIPPABLE = struct.pack("<II", 0x184D2A53, 5) + b"12345"

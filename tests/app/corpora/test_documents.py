@@ -14,7 +14,7 @@ from app.contract.errors import UserFault
 from app.corpora.documents import Compression, Format, Layout, inspect, read_documents, read_rows
 from app.corpora.formats.compression import Limits
 from app.corpora.formats.text import TextCounter, read_text
-from tests.app.corpora.encodings import BitsFile, compress, encode
+from tests.support.encodings import BitsFile, compress, encode
 
 LIMITS = Limits(max_bytes=1 << 30, max_ratio=200)
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=5)

@@ -13,8 +13,8 @@ from app.contract.errors import UserFault
 from app.corpora.documents import Layout, read_documents, read_rows
 from app.corpora.formats.compression import Limits
 from app.corpora.formats.layout import Hints
-from tests.app.corpora.encodings import BitsFile
 from tests.app.corpora.reading import documents_of, read, refusal
+from tests.support.encodings import BitsFile
 
 LINES = b'{"text": "a b"}\n{"text": "c"}\n'
 VALUES = st.recursive(

@@ -11,7 +11,7 @@ from app.corpora.documents import Layout
 from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOut
 from app.db import MIGRATIONS, Database
-from tests.app.postgres import fresh_database
+from tests.support.postgres import fresh_database
 
 OLD = (
     "INSERT INTO corpora (id, format, text_field, bytes, sha256, documents, characters, created_at)"

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from app.ids import new_id
-from tests.app.corpora.encodings import encode
-from tests.app.postgres import fresh_database
-from tests.app.serving import MODEL, Service, serving
+from tests.support.encodings import encode
+from tests.support.postgres import fresh_database
+from tests.support.serving import MODEL, Service, serving
 
 MIB = 1 << 20
 

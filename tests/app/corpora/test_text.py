@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from app.corpora.documents import Layout, read_documents
 from app.corpora.formats.text import LineDecoder, TextCounter
-from tests.app.corpora.encodings import BitsFile
 from tests.app.corpora.reading import documents_of, read, refusal
+from tests.support.encodings import BitsFile
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=5)
 LINES = st.lists(

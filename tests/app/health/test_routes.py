@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.app.serving import Service, serving
+from tests.support.serving import Service, serving
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.contract.recipe import Recipe
 from app.db import Database
-from app.jobs import transitions
-from app.jobs.models import Job
-from tests.app.postgres import fresh_database, postgres
-from tests.app.serving import Service, serving
+from tests.support.job_store import open_store
+from tests.support.postgres import fresh_database, postgres
+from tests.support.serving import Service, serving
 
 __all__ = ["postgres"]
 
@@ -20,31 +18,10 @@ def db(
 ) -> Iterator[Database]:
     """A database with the schema in it, one for all tests of a module."""
     if request.param == "sqlite":
-        yield from _migrated(f"sqlite:///{tmp_path_factory.mktemp('db') / 'fvt.db'}")
+        yield from open_store(f"sqlite:///{tmp_path_factory.mktemp('db') / 'fvt.db'}")
     else:
         with fresh_database(request.getfixturevalue("postgres")) as url:
-            yield from _migrated(url)
-
-
-def _migrated(url: str) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-def add_job(db: Database, max_attempts: int = 3) -> str:
-    """Submit a job; returns its id."""
-    with db.write() as session:
-        job = Job(
-            base_model="org/model",
-            corpus_id="corpus_1",
-            recipe=Recipe().model_dump(),
-            labels={},
-            max_attempts=max_attempts,
-        )
-        transitions.submit(session, job)
-    return job.id
+            yield from open_store(url)
 
 
 @pytest.fixture(scope="module")

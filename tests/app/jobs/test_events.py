@@ -9,7 +9,7 @@ import pytest
 
 from app.db import Database
 from app.jobs import events, transitions
-from tests.app.serving import Service
+from tests.support.serving import Service
 
 STREAM = {"accept": "text/event-stream"}
 

@@ -14,7 +14,7 @@ from app.contract.recipe import Recipe
 from app.corpora.models import Corpus
 from app.jobs import transitions
 from app.jobs.models import IdempotencyKey, Job, JobEvent
-from tests.app.serving import MODEL, Service, serving
+from tests.support.serving import MODEL, Service, serving
 
 GONE = "job_00000000000000000000000000"
 

@@ -17,9 +17,8 @@ from app.jobs.models import IdempotencyKey, Job, JobEvent
 from app.jobs.schemas import JobFields, JobQuery
 from app.jobs.service import Key
 from app.settings import Settings
-from tests.app.jobs.conftest import add_job
-from tests.app.jobs.test_transitions import LEASE
-from tests.app.serving import MODEL
+from tests.support.job_store import LEASE, add_job
+from tests.support.serving import MODEL
 
 FIELDS = JobFields(base_model=MODEL, recipe=Recipe(seed=3), metadata={"a": "b"})
 

@@ -23,8 +23,7 @@ from app.db import Database, now
 from app.jobs import transitions
 from app.jobs.models import Job
 from app.jobs.transitions import HELD, Claim, LeaseLostError
-from tests.app.jobs.conftest import add_job
-from tests.app.jobs.test_transitions import cancel, event_types, read
+from tests.support.job_store import add_job, cancel, event_types, read
 
 HOUR = timedelta(hours=1)
 LEASES = st.sampled_from([HOUR, -HOUR, -HOUR])

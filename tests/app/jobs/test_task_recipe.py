@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.contract.recipe import TASKS, GateRecipe, Recipe, metric_fault
 from app.errors import ProblemError, UnprocessableError
 from app.jobs.submission import read_json
-from tests.app.jobs.records import PARTS
+from tests.support.task_uploads import PARTS
 
 BASE = {"base_model": "org/model", "corpus_id": "corpus_1"}
 TEXTS = {"type": "sequence_classification", "train": "corpus_a", "test": "corpus_b"}

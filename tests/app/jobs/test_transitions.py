@@ -6,36 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from app.contract.errors import JobError
 from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
-from app.jobs.models import Job, JobEvent
 from app.jobs.transitions import LeaseLostError
-from tests.app.jobs.conftest import add_job
+from tests.support.job_store import ENDED, LEASE, add_job, cancel, event_types, read
 
-LEASE = timedelta(minutes=1)
-ENDED = timedelta(seconds=-1)
 FAULT = JobError(type="system", code="broken", message="It broke.", retryable=True)
 TOGETHER = 6
-
-
-def read(db: Database, job_id: str) -> Job:
-    with db.read() as session:
-        return session.get_one(Job, job_id)
-
-
-def event_types(db: Database, job_id: str) -> list[str]:
-    with db.read() as session:
-        query = select(JobEvent.type).where(JobEvent.job_id == job_id).order_by(JobEvent.sequence)
-        return list(session.scalars(query))
-
-
-def cancel(db: Database, job_id: str) -> None:
-    with db.write() as session:
-        transitions.request_cancel(session, session.get_one(Job, job_id))
 
 
 def at_once(*calls: Callable[[], object]) -> list[object]:

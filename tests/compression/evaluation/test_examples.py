@@ -1,6 +1,6 @@
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.conftest import domain_documents
+from tests.support.domain import domain_documents
 from worker.compression import tokenized_examples, train_tokenizer
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from sentence_transformers.backend.utils import backend_should_export
 
-from tests.compression.matrix_models import every_class
-from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_models import every_class
+from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import (
     LoadedModel,
     export_model,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import LoadedModel, measure_latency, measure_quality, transfer_vocabulary
 from worker.compression.evaluation import latency as timing
 from worker.compression.evaluation.metrics.language_modeling import (

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from tests.compression.matrix_models import DEEP, KINDS, deep
-from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_models import DEEP, KINDS, deep
+from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import TooManyLayersError, load_model, save_model
 from worker.compression.models.layers import drop_layers, evenly_spaced, layer_count
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.compression.conftest import domain_documents
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import sentences, tokenizer_pair
+from tests.support.domain import domain_documents
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import sentences, tokenizer_pair
 from worker.compression import (
     CorpusEmptyError,
     LoadedModel,

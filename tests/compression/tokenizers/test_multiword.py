@@ -9,7 +9,7 @@ from tokenizers import pre_tokenizers
 from transformers import AutoTokenizer, BertConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.conftest import domain_documents
+from tests.support.domain import domain_documents
 from worker.compression import CorpusTooSmallError, MultiwordUnsupportedError, load_tokenizer
 from worker.compression.tokenizers.multiword import (
     add_multiword,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from transformers import AutoTokenizer, BertTokenizer, GPT2Tokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.matrix_tokenizers import split_by_hand
 from tests.compression.tokenizers.test_families import TEXTS, ordinary_tokens, prose
+from tests.support.matrix_tokenizers import split_by_hand
 from worker.compression import measure_tokens, train_tokenizer
 from worker.compression.tokenizers.families import family_of
 from worker.compression.tokenizers.tokenizer_json import backend_json

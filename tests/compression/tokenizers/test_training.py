@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.conftest import domain_documents
+from tests.support.domain import domain_documents
 from worker.compression import (
     CorpusTooSmallError,
     LoadedModel,

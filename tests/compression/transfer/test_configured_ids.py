@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import tokenizer_pair
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import tokenizer_pair
 from worker.compression import UnsupportedModelError, required_tokens, transfer_vocabulary
 
 BY_TYPE = {kind.model_type: kind for kind in reversed(KINDS)}

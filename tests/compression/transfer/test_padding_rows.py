@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.compression.matrix_models import KINDS, Kind
-from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_models import KINDS, Kind
+from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import load_model, measure_size, save_model, transfer_vocabulary
 from worker.compression.self_check import check_artifact
 

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.conftest import SPECIALS
+from tests.support.domain import SPECIALS
 from worker.compression import LoadedModel, Partition, UnsupportedTokenizerError
 from worker.compression.transfer.partition import partition_vocabulary
 

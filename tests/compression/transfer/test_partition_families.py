@@ -6,8 +6,8 @@ import pytest
 from tokenizers import AddedToken
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.matrix_tokenizers import split_by_hand
 from tests.compression.tokenizers.bases import BASES, domain_texts
+from tests.support.matrix_tokenizers import split_by_hand
 from worker.compression import Partition, train_tokenizer
 from worker.compression.tokenizers.families import family_of
 from worker.compression.transfer.partition import partition_vocabulary

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.conftest import MakeModel
+from tests.support.domain import MakeModel
 from worker.compression import Partition, train_tokenizers, transfer_vocabulary
 from worker.compression.transfer.partition import partition_vocabulary
 

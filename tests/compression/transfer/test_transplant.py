@@ -30,7 +30,7 @@ from transformers import (
 )
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.conftest import SHAPE, MakeModel
+from tests.support.domain import SHAPE, MakeModel
 from worker.compression import (
     LoadedModel,
     Transfer,

@@ -11,8 +11,8 @@ import transformers
 from tokenizers import processors
 
 from app.contract.report import Quality
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import tokenizer_pair
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import tokenizer_pair
 from worker.compression import (
     LoadedModel,
     OutOfMemoryError,

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from app.contract.report import LossPoint
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import sentences, tokenizer_pair
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import sentences, tokenizer_pair
 from worker.compression import (
     CorpusEmptyError,
     OutOfMemoryError,

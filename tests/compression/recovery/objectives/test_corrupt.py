@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.compression.matrix_tokenizers import tokenizer_pair
+from tests.support.matrix_tokenizers import tokenizer_pair
 from worker.compression.recovery.objectives.causal_lm import NextTokens
 from worker.compression.recovery.objectives.denoising import SpanCorruption, draw_spans
 from worker.compression.recovery.objectives.language_modeling import IGNORED

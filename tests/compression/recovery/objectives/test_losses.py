@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.compression.matrix_models import DEEP, KINDS, Kind, deep
-from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_models import DEEP, KINDS, Kind, deep
+from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import transfer_vocabulary
 from worker.compression.models.layers import drop_layers
 from worker.compression.recovery.batching import by_length, micro_batches

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.compression.matrix_tokenizers import FAMILIES, domain_texts, tokenizer_pair
+from tests.support.matrix_tokenizers import FAMILIES, domain_texts, tokenizer_pair
 from worker.compression.recovery.objectives.encoding import Ints
 from worker.compression.recovery.objectives.word_alignment import NO_WORD, align_words
 from worker.compression.tokenizers.tokenizer_json import unbounded

@@ -20,10 +20,10 @@ from app.contract.report import (
     TaskQuality,
     Tokens,
 )
-from tests.compression.export.reports import sweep_report
+from tests.support.reports import sweep_report
 from worker.compression import quality_rows, write_model_card, write_report
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REPORT = Report(
     base_model=BaseModelInfo(id="some/model", commit="c0ffee"),
     corpus=CorpusSummary(sha256="a" * 64, documents=1000, held_out=50),

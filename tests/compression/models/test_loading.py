@@ -6,7 +6,7 @@ import torch
 from transformers import BertForMaskedLM, BertForSequenceClassification, BertModel, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.conftest import MakeModel
+from tests.support.domain import MakeModel
 from worker.compression import (
     LoadedModel,
     NonFiniteWeightsError,

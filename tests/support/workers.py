@@ -20,6 +20,7 @@ from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job, JobEvent
 from app.settings import Settings
+from tests.support.job_store import read
 
 COMMAND = (
     *(sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker"),
@@ -97,11 +98,6 @@ def submit(db: Database, corpus_id: str, base_model: str, recipe: Recipe | None 
     with db.write() as session:
         transitions.submit(session, job)
     return job
-
-
-def read(db: Database, job_id: str) -> Job:
-    with db.read() as session:
-        return session.get_one(Job, job_id)
 
 
 def events(db: Database, job_id: str) -> list[tuple[str, str | None]]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.app.serving import Service
+from tests.support.serving import Service
 
 
 def lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

@@ -9,7 +9,7 @@ from app.blobs import Blobs
 from app.contract.recipe import Recipe
 from app.db import Database
 from app.jobs.models import Job
-from tests.worker.processes import events
+from tests.support.workers import events
 
 STAGES = [
     *("resolve", "corpus", "tokenizer", "transfer"),

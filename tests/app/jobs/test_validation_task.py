@@ -16,9 +16,9 @@ from app.jobs.models import Job, find_corpus_reader
 from app.jobs.schemas import JobFields
 from app.jobs.validation import check_base_model
 from app.settings import Settings
-from tests.app.base_models.folders import make_model
-from tests.app.jobs.records import PARTS, upload, uploaded_task
-from tests.app.serving import MODEL, Service
+from tests.support.model_folders import make_model
+from tests.support.serving import MODEL, Service
+from tests.support.task_uploads import PARTS, upload, uploaded_task
 
 
 def refused(service: Service, status: int, **fields: Any) -> tuple[str, str, str]:

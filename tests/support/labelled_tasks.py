@@ -7,8 +7,8 @@ from typing import Any
 
 from app.blobs import Blobs
 from app.db import Database
-from tests.worker.models import texts
-from tests.worker.processes import store_lines
+from tests.support.tiny_models import texts
+from tests.support.workers import store_lines
 
 Rows = list[dict[str, Any]]
 QUICK = {"seeds": 1, "epochs": 8, "batch_size": 8, "learning_rate": 5e-3, "max_length": 32}

@@ -8,8 +8,8 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import (
     LoadedModel,
     export_model,

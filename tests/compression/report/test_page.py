@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from app.contract.report import Gate, Report
-from tests.compression.export.reports import full_report, recovered, sweep_report, with_task
+from tests.support.reports import full_report, recovered, sweep_report, with_task
 from worker.compression.report.page import render_page
 
 VOID = {"meta", "wbr", "br", "link", "img", "input"}

@@ -10,8 +10,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from tests.compression.matrix_models import KINDS, Kind, every_class
-from tests.compression.matrix_tokenizers import tokenizer_pair
+from tests.support.matrix_models import KINDS, Kind, every_class
+from tests.support.matrix_tokenizers import tokenizer_pair
 from worker.compression import (
     ExportFailedError,
     ExportUnsupportedError,

@@ -13,9 +13,10 @@ from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
 from app.settings import Settings
-from tests.worker.finished import UNTRAINED
-from tests.worker.models import texts
-from tests.worker.processes import read, store_corpus, submit
+from tests.support.finished_jobs import UNTRAINED
+from tests.support.job_store import read
+from tests.support.tiny_models import texts
+from tests.support.workers import store_corpus, submit
 from worker.runner import run_to_an_end
 
 

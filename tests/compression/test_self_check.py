@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import (
     ArtifactCheckFailedError,
     CompressionError,

@@ -19,8 +19,7 @@ from app.jobs import transitions
 from app.jobs.dispatch import DISPATCHING, dispatch_due_jobs, dispatch_job, dispatch_round
 from app.jobs.models import Job
 from app.settings import Settings
-from tests.app.jobs.conftest import add_job
-from tests.app.jobs.test_transitions import ENDED, cancel, read
+from tests.support.job_store import ENDED, add_job, cancel, read
 
 ROUND = 0.02
 

@@ -10,7 +10,7 @@ from app.errors import UnprocessableError
 from app.jobs.schemas import JobFields
 from app.jobs.validation import check_base_model
 from app.settings import Settings
-from tests.app.base_models.folders import make_model
+from tests.support.model_folders import make_model
 
 
 def submitted(folder: Path, recipe: dict[str, Any], **config: Any) -> None:

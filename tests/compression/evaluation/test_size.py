@@ -4,7 +4,7 @@ import pytest
 from transformers import BertForMaskedLM
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tests.compression.conftest import MakeModel
+from tests.support.domain import MakeModel
 from worker.compression import LoadedModel, load_model, measure_size, save_model
 
 
