@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import obstore
-from obstore.store import ObjectStore, from_url
+from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store, from_url
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -62,6 +63,15 @@ class Blobs:
         for offset in range(start, end, CHUNK):
             stop = min(offset + CHUNK, end)
             yield bytes(await obstore.get_range_async(self.store, key, start=offset, end=stop))
+
+    async def signed_url(self, key: str, expires_in: timedelta) -> str | None:
+        """Sign a URL under which anyone can GET `key`; None where the store has no such URLs.
+
+        Raises `obstore.exceptions.BaseError` where the credentials do not allow signing.
+        """
+        if not isinstance(self.store, S3Store | GCSStore | AzureStore):
+            return None
+        return await obstore.sign_async(self.store, "GET", key, expires_in)
 
     def size(self, key: str) -> int | None:
         """Bytes under `key`, or None where there is nothing."""

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
         default_factory=list, description="Accepted bearer keys, a JSON list of strings."
     )
 
+    download_redirect: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether a download is redirected to a signed URL of the object store: `auto` "
+        "does so on `s3://`, `gs://` and `az://`; `off` sends the bytes through the API, for "
+        "clients that cannot reach the store; with `on` the service does not start on a folder.",
+    )
     max_upload_bytes: int = Field(16 * GIB, gt=0, description="Largest corpus upload, as sent.")
     max_corpus_bytes: int = Field(64 * GIB, gt=0, description="Largest corpus once decompressed.")
     max_compression_ratio: int = Field(
@@ -107,6 +113,11 @@ class Settings(BaseSettings):
         self.blobs_url = self.blobs_url or (root / "blobs").as_uri()
         if self.heartbeat_seconds * 2 > self.lease_seconds:
             raise ValueError("FVT_LEASE_SECONDS must be at least twice FVT_HEARTBEAT_SECONDS")
+        if self.download_redirect == "on" and self.blobs_url.startswith(("file:", "memory:")):
+            raise ValueError(
+                "FVT_DOWNLOAD_REDIRECT=on needs an object store: set FVT_BLOBS_URL to an s3://, "
+                "gs:// or az:// URL, or leave FVT_DOWNLOAD_REDIRECT at auto"
+            )
         return self
 
     @property

@@ -1,17 +1,22 @@
-"""A stored file as a response: whole, in part, or only its headers; never held in memory."""
+"""A stored file as a response: bytes that are never held in memory, or the store's URL of them."""
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from obstore.exceptions import BaseError
 
 from app.artifacts.service import StoredFile
 from app.blobs import Blobs
 from app.errors import NotFoundError, RangeNotSatisfiableError
+
+log = logging.getLogger(__name__)
 
 ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,30})-([0-9]{0,30})[ \t]*", re.IGNORECASE)
 
@@ -94,12 +99,22 @@ REPORT_RUNS = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "script-src 'unsafe-inline'; sandbox allow-scripts"
 )
+# A download may take longer: the store looks at the clock only when a request begins.
+URL_LIFETIME = timedelta(minutes=15)
 
 
 async def file_response(
-    request: Request, blobs: Blobs, file: StoredFile, headers: dict[str, str] | None = None
+    request: Request,
+    blobs: Blobs,
+    file: StoredFile,
+    headers: dict[str, str] | None = None,
+    *,
+    redirect: bool = False,
 ) -> Response:
-    """Answer with the bytes that the request's headers ask for."""
+    """Answer with the bytes that the request's headers ask for.
+
+    With `redirect`, answer with 307 and a signed URL of the object store, where that can be.
+    """
     described = {**_description(file), **(headers or {})}
     selection = select_bytes(request.method, request.headers, described["etag"], file.bytes)
     described.update(selection.headers)
@@ -109,8 +124,30 @@ async def file_response(
         raise NotFoundError("artifact_not_found", f"{file.path} is no longer in storage.")
     if request.method == "HEAD":
         return Response(None, selection.status, described, file.media_type)
+    if redirect and (url := await _signed_url(request, blobs, file, selection)):
+        # A cache that kept this would send clients to a URL that has expired.
+        kept = {"cache-control": "no-store", "etag": described["etag"], "location": url}
+        return Response(None, HTTPStatus.TEMPORARY_REDIRECT, kept)
     body = blobs.stream_async(file.key, selection.start, selection.end)
     return StreamingResponse(body, selection.status, described, file.media_type)
+
+
+async def _signed_url(
+    request: Request, blobs: Blobs, file: StoredFile, selection: Selection
+) -> str | None:
+    """Sign a URL for a file; None where the bytes must come from here."""
+    # A page from the store would run its scripts there, without our Content-Security-Policy.
+    if file.media_type.startswith("text/html"):
+        return None
+    # The store does not know our ETag: it would send a part that If-Range forbids.
+    if "range" in request.headers and selection.status != HTTPStatus.PARTIAL_CONTENT:
+        return None
+    try:
+        return await blobs.signed_url(file.key, URL_LIFETIME)
+    except BaseError as error:
+        reason = str(error).partition("\n")[0]
+        log.warning("The store's credentials cannot sign URLs; the API sends the bytes: %s", reason)
+        return None
 
 
 def _description(file: StoredFile) -> dict[str, str]:

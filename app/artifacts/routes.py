@@ -13,6 +13,7 @@ from app.dependencies import BlobsDep, DatabaseDep
 from app.jobs.routes import choose_media_type
 from app.openapi import problems, schema_of
 from app.pagination import Page
+from app.settings import Settings
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 BYTES_HEADERS = {
@@ -21,16 +22,23 @@ BYTES_HEADERS = {
         "ETag": "The file's sha256, in quotes",
         "Accept-Ranges": "`bytes`",
         "Content-Length": "Bytes that follow",
+        "Location": "A signed URL; send no key there",
     }.items()
 }
+
+SENT_HEADERS = {name: text for name, text in BYTES_HEADERS.items() if name != "Location"}
 
 
 def _file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
     content = {media_type: BINARY}
     return {
-        200: {"description": "The file", "content": content, "headers": BYTES_HEADERS},
+        200: {"description": "The file", "content": content, "headers": SENT_HEADERS},
         206: {"description": "The part asked for", "content": content},
         304: {"description": "The client has it already"},
+        307: {
+            "description": "The file is in the object store, under a URL for the next 15 minutes",
+            "headers": {name: BYTES_HEADERS[name] for name in ("ETag", "Location")},
+        },
     }
 
 
@@ -65,6 +73,12 @@ RANGE_HEADERS: dict[str, Any] = {
 
 REPORTS = {"application/json": "report.json", "text/html": "report.html"}
 
+
+def _may_redirect(request: Request) -> bool:
+    settings: Settings = request.app.state.settings
+    return settings.download_redirect != "off"
+
+
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
 FilePath = Annotated[str, Path(description="A `path` of the list", examples=["model.safetensors"])]
@@ -86,13 +100,15 @@ FilePath = Annotated[str, Path(description="A `path` of the list", examples=["mo
     response_class=Response,
 )
 async def download(job_id: str, request: Request, db: DatabaseDep, blobs: BlobsDep) -> Response:
-    """The whole result as one `.tar.gz`, which unpacks to a folder that `from_pretrained` loads.
+    """Send the whole result as one `.tar.gz`; `from_pretrained` loads the folder in it.
 
-    The strong `ETag` is the file's sha256; `Range` and `If-Range` resume a download.
+    The strong `ETag` is the file's sha256; `Range` and `If-Range` resume a download. On an object
+    store the answer is a redirect to it: follow it (`curl -L`) without the key.
     """
     archive, name = await run_in_threadpool(service.find_archive, db, job_id)
     disposition = {"content-disposition": f'attachment; filename="{name}"'}
-    return await file_response(request, blobs, archive, disposition)
+    redirect = _may_redirect(request)
+    return await file_response(request, blobs, archive, disposition, redirect=redirect)
 
 
 @router.get(
@@ -125,9 +141,9 @@ def list_artifacts(job_id: str, db: DatabaseDep) -> Page[ArtifactFileView]:
 async def get_artifact(
     job_id: str, path: FilePath, request: Request, db: DatabaseDep, blobs: BlobsDep
 ) -> Response:
-    """One file; the strong `ETag` is its sha256, and `Range` works as in the download."""
+    """Send one file, or redirect to it; `ETag` and `Range` work as in the download."""
     file = await run_in_threadpool(service.find_file, db, job_id, path)
-    return await file_response(request, blobs, file)
+    return await file_response(request, blobs, file, redirect=_may_redirect(request))
 
 
 @router.get(

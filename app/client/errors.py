@@ -38,9 +38,14 @@ class ApiError(ClientError):
         return cls(
             response.status_code,
             str(problem.get("code", "http_error")),
-            str(problem.get("detail", f"HTTP {response.status_code} from {response.url}")),
+            str(problem.get("detail", f"HTTP {response.status_code} from {_address(response)}")),
             problem.get("request_id") or response.headers.get("x-request-id"),
         )
+
+
+def _address(response: httpx.Response) -> str:
+    """Name the URL without its query: a signed one opens the file to whoever reads a log."""
+    return str(response.url.copy_with(query=None))
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,8 +57,9 @@ def _fetch_rest(
     have = partial.stat().st_size if partial.exists() else 0
     if have >= artifact.bytes:
         return
-    headers = {"Range": f"bytes={have}-", "If-Range": f'"{artifact.sha256}"'} if have else {}
-    with http.stream("GET", url, headers=headers) as response:
+    etag = f'"{artifact.sha256}"'
+    headers = {"Range": f"bytes={have}-", "If-Range": etag} if have else {}
+    with _open(http, url, headers, etag) as response:
         if response.is_error:
             response.read()
             raise ApiError.from_response(response)
@@ -67,6 +68,26 @@ def _fetch_rest(
             for chunk in response.iter_raw(CHUNK):
                 sink.write(chunk)
                 on_bytes(sink.tell(), artifact.bytes)
+
+
+@contextmanager
+def _open(
+    http: httpx.Client, url: str, headers: dict[str, str], etag: str
+) -> Iterator[httpx.Response]:
+    """Ask for a file, and follow the service's redirect to its object store."""
+    response = http.send(http.build_request("GET", url, headers=headers), stream=True)
+    if onward := response.next_request:
+        response.close()
+        if response.headers.get("etag") == etag:
+            # The service has compared If-Range, and the store has an ETag of its own. The URL is
+            # signed: stores refuse a key beside it, and it is not theirs to see.
+            onward.headers.pop("If-Range", None)
+            onward.headers.pop("Authorization", None)
+        response = http.send(onward, stream=True, follow_redirects=True)
+    try:
+        yield response
+    finally:
+        response.close()
 
 
 def _sha256(path: Path) -> str:
