@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import Request
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from app.artifacts.responses import file_response
 from app.artifacts.service import StoredFile
@@ -20,7 +20,6 @@ from app.blobs import Blobs
 from app.client import ApiError, Artifact, FvtClient
 from app.client.errors import DownloadError
 from app.client.transfers import fetch
-from app.settings import Settings
 from tests.support.results import FILES
 from tests.support.s3 import ObjectStore, s3_server
 from tests.support.serving import Service, serving
@@ -264,9 +263,3 @@ def test_credentials_that_cannot_sign(
     assert (answer.status_code, answer.headers["content-length"]) == (200, str(len(ARCHIVE)))
     assert "cannot sign URLs" in caplog.text
     assert "c2VjcmV0" not in caplog.text
-
-
-def test_on_needs_a_store(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="FVT_DOWNLOAD_REDIRECT=on needs an object store"):
-        Settings(data_dir=tmp_path, download_redirect="on")
-    assert Settings(blobs_url="s3://b", download_redirect="on").download_redirect == "on"
