@@ -37,7 +37,7 @@ def fetch(
     for attempt in range(TRIES):
         try:
             _fetch_rest(http, url, artifact, partial, on_bytes)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             if attempt == TRIES - 1:
                 raise UnreachableError(
                     f"The download broke off {TRIES} times ({error}). What has arrived is kept in "

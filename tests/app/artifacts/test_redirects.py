@@ -18,7 +18,7 @@ from app.artifacts.responses import file_response
 from app.artifacts.service import StoredFile
 from app.blobs import Blobs
 from app.client import ApiError, Artifact, FvtClient
-from app.client.errors import DownloadError
+from app.client.errors import DownloadError, UnreachableError
 from app.client.transfers import fetch
 from tests.support.results import FILES
 from tests.support.s3 import ObjectStore, s3_server
@@ -196,7 +196,9 @@ def test_the_client_does_not_believe_the_store(service: Service, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def serve(status: int, seen: list[httpx.Request], location: str) -> httpx.MockTransport:
+def serve(
+    status: int, seen: list[httpx.Request], location: str, etag: str = ETAG
+) -> httpx.MockTransport:
     """Answer as a service that redirects, and as its store."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -204,26 +206,42 @@ def serve(status: int, seen: list[httpx.Request], location: str) -> httpx.MockTr
         if "sig=" in str(request.url):
             content = ARCHIVE[100:] if "range" in request.headers else b"<Error/>"
             return httpx.Response(status, stream=httpx.ByteStream(content))
-        return httpx.Response(307, headers={"location": location, "etag": ETAG})
+        return httpx.Response(307, headers={"location": location, "etag": etag})
 
     return httpx.MockTransport(answer)
+
+
+def fetch_the_rest(partial: Path, transport: httpx.MockTransport) -> None:
+    """Go on with a download of which 100 bytes have arrived."""
+    partial.write_bytes(ARCHIVE[:100])
+    artifact = Artifact(bytes=len(ARCHIVE), sha256=SHA256, url="/x")
+    headers = {"Authorization": f"Bearer {KEY}"}
+    http = httpx.Client(transport=transport, base_url="http://fvt", headers=headers)
+    fetch(http, "/x", artifact, partial, lambda _have, _all: None)
 
 
 @pytest.mark.parametrize("location", ["http://store/x?sig=secret", "/store/x?sig=secret"])
 def test_the_key_does_not_travel_on(tmp_path: Path, location: str) -> None:
     seen: list[httpx.Request] = []
-    partial = tmp_path / "part"
-    partial.write_bytes(ARCHIVE[:100])
-    artifact = Artifact(bytes=len(ARCHIVE), sha256=SHA256, url="/x")
-    http = httpx.Client(
-        transport=serve(206, seen, location),
-        base_url="http://fvt",
-        headers={"Authorization": f"Bearer {KEY}"},
-    )
-    fetch(http, "/x", artifact, partial, lambda _have, _all: None)
+    fetch_the_rest(tmp_path / "part", serve(206, seen, location))
     assert [KEY in str(request.headers.get("authorization")) for request in seen] == [True, False]
     assert [request.headers["range"] for request in seen] == ["bytes=100-"] * 2
     assert "if-range" not in seen[1].headers
+
+
+def test_a_redirect_of_a_proxy_is_followed_without_the_key_and_with_the_condition(
+    tmp_path: Path,
+) -> None:
+    seen: list[httpx.Request] = []
+    fetch_the_rest(tmp_path / "part", serve(206, seen, "http://other/x?sig=1", etag=""))
+    assert "authorization" not in seen[1].headers
+    assert seen[1].headers["if-range"] == ETAG
+
+
+def test_redirects_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(UnreachableError, match="redirects"):
+        fetch_the_rest(tmp_path / "part", serve(206, [], "/x"))
 
 
 def test_an_error_of_the_store_does_not_show_the_signature(tmp_path: Path) -> None:
