@@ -18,6 +18,10 @@ def import_names(settings: Settings) -> None:
 
 def import_engine(settings: Settings) -> None:
     """Add the names and the entries of every extension, in a process that has the engine."""
-    import_names(settings)
-    for package in settings.extensions:
-        import_module(f"{package}.engine")
+    for module in engine_modules(settings):
+        import_module(module)
+
+
+def engine_modules(settings: Settings) -> list[str]:
+    """Return the modules that add the names and the entries, in the order of their import."""
+    return [f"{package}.{part}" for package in settings.extensions for part in ("names", "engine")]

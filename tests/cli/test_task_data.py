@@ -60,5 +60,5 @@ def test_a_file_of_other_rows_is_refused_by_its_line(client: FvtClient, tmp_path
     file = tmp_path / "pairs.jsonl"
     file.write_text("[1]\n")
     task = {"type": "sentence_pairs", "pairs": str(file)}
-    with pytest.raises(ApiError, match="Line 1 is not a JSON object"):
+    with pytest.raises(ApiError, match="Line 1, entry 1 of the list, is not a JSON object"):
         with_task_data(client, {"evaluation": {"task": task}})

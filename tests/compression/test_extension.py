@@ -37,6 +37,7 @@ from worker.compression import (
 )
 from worker.compression.evaluation import latency as timing
 from worker.compression.evaluation.metrics import METRICS, Metric, register_metric
+from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.runtimes import RUNTIMES
 
 EXTENSION = "tests.toy_extension"
@@ -46,7 +47,10 @@ SETTINGS = Settings(auth="off", extensions=[EXTENSION])
 @pytest.fixture
 def toys() -> Iterator[None]:
     """The extension, imported as a worker imports it, and forgotten afterwards."""
-    registries: list[dict[str, Any]] = [names.METRICS, names.RUNTIMES, METRICS, RUNTIMES]
+    registries: list[dict[str, Any]] = [
+        *(names.METRICS, names.RUNTIMES, names.OBJECTIVES),
+        *(METRICS, RUNTIMES, OBJECTIVES),
+    ]
     before = [dict(registry) for registry in registries]
     import_engine(SETTINGS)
     yield

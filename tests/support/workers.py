@@ -1,6 +1,7 @@
 """A real Celery worker process, and jobs brought to it as the front end does."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -43,7 +44,7 @@ COMMAND = (
 def worker_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """A worker with these settings, in a process group of its own that is killed at the end."""
     environment = os.environ | {
-        f"FVT_{name.upper()}": str(value)
+        f"FVT_{name.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
         for name, value in settings.model_dump(mode="json", exclude={"api_keys"}).items()
         if value is not None
     }

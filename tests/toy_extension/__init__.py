@@ -1,1 +1,1 @@
-"""An extension as someone else would write one: a runtime, a metric, and their names."""
+"""An extension as others would write one: an objective, a runtime, a metric, and their names."""

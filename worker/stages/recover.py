@@ -8,6 +8,7 @@ from pathlib import Path
 from app.contract.events import RecoveryLoss
 from app.contract.report import LossPoint, Recovery
 from app.contract.results import RecoveryResult
+from app.extensions import engine_modules
 from worker.compression import (
     RecoveryCallbacks,
     RecoveryOptions,
@@ -68,10 +69,11 @@ def _recover(
     callbacks, seed = _callbacks(context, folder, size, progress), context.recipe.seed
     base, cpu = context.base, settings.device == "cpu"
     if (processes := settings.recovery_processes) > 1:
+        extensions = engine_modules(settings)
         with tempfile.TemporaryDirectory(dir=context.workspace.root) as scratch:
             folders = Folders(base.folder, transferred, target, Path(scratch))
             summary = recover_in_processes(
-                processes, folders, texts, options, seed, callbacks, cpu=cpu
+                processes, folders, texts, options, seed, callbacks, cpu=cpu, imports=extensions
             )
     else:
         student = context.take_student(size)

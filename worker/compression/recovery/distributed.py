@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class LaunchSpec:
     state: Path | None
     every_seconds: float
     cpu: bool = False
+    imports: tuple[str, ...] = ()
 
     def write(self, file: Path) -> None:
         """Write it for ``read``."""
@@ -71,12 +72,14 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     callbacks: RecoveryCallbacks = RecoveryCallbacks(),  # noqa: B008
     *,
     cpu: bool = False,
+    imports: Sequence[str] = (),
 ) -> Recovery:
     """Do what ``recover`` does in so many processes of this machine, each on a GPU of its own.
 
     With ``cpu``, or without a GPU, they share the CPU. They end with the caller, and at once where
     it stops them by raising from ``callbacks.progress``, which is called at least every second
     until the last of them has exited. Those that have not half a minute after the result are ended.
+    Each first imports the modules ``imports``, which may register objectives.
 
     Raises:
         CompressionError: as ``recover`` does.
@@ -97,6 +100,7 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
         state=callbacks.file,
         every_seconds=callbacks.every_seconds,
         cpu=cpu,
+        imports=tuple(imports),
     )
     spec.write(spec_file)
     command = [

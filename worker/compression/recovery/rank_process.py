@@ -9,6 +9,7 @@ result; an error is reported by any rank that has one.
 import json
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -27,6 +28,8 @@ def main() -> None:
     """Do this rank's part of the recovery that the launch spec describes."""
     end_with_parent()
     spec = LaunchSpec.read(Path(sys.argv[1]))
+    for module in spec.imports:
+        import_module(module)
     ranks = PartialState(cpu=spec.cpu or not torch.cuda.is_available())
     try:
         _recover(spec, is_main=ranks.is_main_process)

@@ -1,16 +1,15 @@
 """The registry of objectives: what each says of itself, what `auto` takes, and a new one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from app.contract.architectures import LANGUAGE_MODEL_HEADS
 from tests.support.matrix_models import KINDS
 from tests.support.matrix_tokenizers import sentences, tokenizer_pair
+from tests.toy_extension.small_embeddings import SMALL_EMBEDDINGS
 from worker.compression import (
     LoadedModel,
     RecoveryOptions,
@@ -20,7 +19,6 @@ from worker.compression import (
 )
 from worker.compression.models.traits import ModelTraits
 from worker.compression.recovery.objectives import OBJECTIVES
-from worker.compression.recovery.objectives.objective import Objective, ObjectiveContext
 from worker.compression.recovery.recover import choose_objectives
 
 HEADLESS = ModelTraits(
@@ -87,51 +85,9 @@ def test_the_refusal_of_an_unknown_name_lists_those_there_are() -> None:
         choose_objectives("unheard-of", HEADLESS)
 
 
-@dataclass(frozen=True)
-class Words:
-    ids: list[int]
-
-    @property
-    def length(self) -> int:
-        return len(self.ids)
-
-    @property
-    def tokens(self) -> int:
-        return len(self.ids)
-
-
-class SmallEmbeddings:
-    """A toy loss: the mean square of the embeddings of a text's tokens."""
-
-    def __init__(self, context: ObjectiveContext) -> None:
-        self._context = context
-
-    def examples(self, texts: Sequence[str], _: int) -> list[Words | None]:
-        tokenizer, length = self._context.domain_tokenizer, self._context.max_length
-        rows = [tokenizer(text, truncation=True, max_length=length)["input_ids"] for text in texts]
-        return [Words(row) if row else None for row in rows]
-
-    def num_items(self, examples: Sequence[Words]) -> tuple[int, ...]:
-        return (sum(example.length for example in examples),)
-
-    def loss(self, student: Any, examples: Sequence[Words], num_items: Any) -> torch.Tensor:
-        ids = torch.tensor([i for example in examples for i in example.ids])
-        embedded: torch.Tensor = student.get_input_embeddings()(ids)
-        return embedded.square().mean(-1).sum() / int(num_items[0])
-
-
-TOY = Objective(
-    name="toy",
-    label="small embeddings",
-    needs="any model",
-    can_train=lambda _: True,
-    build=SmallEmbeddings,
-)
-
-
 @pytest.mark.parametrize("name", ["toy", "toy+distill"])
 def test_a_new_objective_is_an_entry(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(OBJECTIVES, "toy", TOY)
+    monkeypatch.setitem(OBJECTIVES, "toy", SMALL_EMBEDDINGS)
     kind = next(kind for kind in KINDS if "BertModel" in kind.classes)
     tokenizer, domain = tokenizer_pair(kind.family)
     base = LoadedModel(kind.make("BertModel", tokenizer), tokenizer, Path("nowhere"))

@@ -14,4 +14,11 @@ OBJECTIVES: dict[str, Objective] = {
     objective.name: objective for objective in (MASKED_LM, CAUSAL_LM, DENOISING, DISTILL)
 }
 
-__all__ = ["OBJECTIVES"]
+
+def register_objective(objective: Objective) -> None:
+    """Add the objective of an extension; raises ValueError where the name is taken."""
+    if OBJECTIVES.setdefault(objective.name, objective) is not objective:
+        raise ValueError(f"the name {objective.name!r} is taken")
+
+
+__all__ = ["OBJECTIVES", "register_objective"]
