@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from app.cli.output import before_after, complain, out, print_json, say
+from app.cli.output import before_after, complain, describe_corpus, out, print_json, say
 from app.cli.session import ApiKey, AsJson, OutDir, check_out, service_for, wait, why
 from app.cli.up import end_on_sigterm
 from app.client import FvtClient, UploadError
@@ -77,7 +77,8 @@ def compress(
     end_on_sigterm()
     with service_for(url, api_key, data_dir, target) as service:
         sent = service.client.upload_corpus(*corpus, text_field=text_field)
-        say(f"Corpus: {sent.documents:,} documents, {sent.characters:,} characters")
+        for line in describe_corpus(sent):
+            say(line)
         wanted = with_task_data(service.client, wanted)
         job = service.client.submit(model, sent.id, wanted, revision=revision)
         job = wait(service, job)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from app.client import Job
+from app.client import Corpus, Job
 from app.contract.names import metric_label, runtime_label
 
 out = Console()
@@ -63,6 +63,23 @@ class JobDisplay:
             self._shown = change
             message = "" if job.is_over else progress.message
             say(f"{job.status} {progress.fraction:4.0%} {message} {left}".rstrip())
+
+
+def describe_corpus(corpus: Corpus) -> list[str]:
+    """Return lines that say how a corpus was read, with its first documents, for people."""
+    how: list[str] = [corpus.format]
+    if corpus.delimiter:
+        how.append(f"delimiter {corpus.delimiter!r}")
+    if corpus.text_field:
+        how.append(f"text from {corpus.text_field!r}")
+    size = f"{corpus.documents:,} documents, {corpus.characters:,} characters"
+    lines = [f"Corpus: {size}, read as {', '.join(how)}"]
+    if corpus.skipped:
+        rows = ", ".join(map(str, corpus.skipped_lines))
+        lines.append(
+            f"  {corpus.skipped:,} rows without text were passed over, the first at {rows}"
+        )
+    return [*lines, *(f"  {document!r}" for document in corpus.preview)]
 
 
 def before_after(report: dict[str, Any]) -> Table:

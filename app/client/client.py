@@ -9,8 +9,9 @@ from typing import Any, Self
 import httpx
 
 from app.client.errors import ApiError, DownloadError, UnreachableError
-from app.client.models import BaseModelInfo, Corpus
+from app.client.models import BaseModelInfo
 from app.client.transfers import OnBytes, check_target, fetch, open_corpus, unpack
+from app.contract.corpora import CorpusView as Corpus
 from app.contract.jobs import ArtifactFileView as ArtifactFile
 from app.contract.jobs import EventView as Event
 from app.contract.jobs import JobView as Job
@@ -54,7 +55,7 @@ class FvtClient:
             # Checking the last block of a large corpus takes as long as it takes.
             timeout = httpx.Timeout(60, connect=5, read=None)
             answer = self._call("POST", "/v1/corpora", data=data, files=upload, timeout=timeout)
-        return Corpus.model_validate(answer)
+        return Corpus.model_validate(answer, extra="allow")
 
     def submit(
         self,

@@ -7,15 +7,5 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class Corpus(Answer):
-    id: str
-    name: str | None = None
-    format: str
-    bytes: int
-    sha256: str
-    documents: int
-    characters: int
-
-
 class BaseModelInfo(Answer):
     id: str

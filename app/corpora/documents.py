@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import BinaryIO
 
+from app.contract.corpora import Compression, Format, Quoting
 from app.contract.errors import UserFault
-from app.corpora.formats.compression import Compression, Limits, read_blocks
+from app.corpora.formats.compression import Limits, read_blocks
 from app.corpora.formats.delimited import Shape, find_delimiter, find_quoting, read_delimited
 from app.corpora.formats.jsonl import (
     Row,
@@ -18,7 +19,7 @@ from app.corpora.formats.jsonl import (
 from app.corpora.formats.jsonl import (
     read_rows as rows_of,
 )
-from app.corpora.formats.layout import Format, Layout, Quoting
+from app.corpora.formats.layout import Layout
 from app.corpora.formats.parquet import read_parquet
 from app.corpora.formats.skipped import Skipped
 from app.corpora.formats.text import encoding_of, read_lines, read_text

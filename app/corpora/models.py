@@ -6,8 +6,8 @@ from typing import Any, cast
 from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.corpora.formats.compression import Compression
-from app.corpora.formats.layout import Format, Layout, Quoting
+from app.contract.corpora import Compression, Format, Quoting
+from app.corpora.formats.layout import Layout
 from app.db import Base, now
 from app.ids import new_id
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from app.contract.corpora import CorpusView
 from app.corpora import service
 from app.corpora.formats.layout import FORMAT_MEDIA_TYPES
 from app.corpora.models import Corpus
-from app.corpora.schemas import CorpusOptions, CorpusOut
+from app.corpora.schemas import CorpusOptions
 from app.db import Database
 from app.dependencies import BlobsDep, DatabaseDep, FindReaderDep, SettingsDep
 from app.openapi import problems
@@ -45,7 +46,7 @@ UPLOAD_BODY: dict[str, Any] = {
     operation_id="create_corpus",
     summary="Upload a corpus",
     status_code=201,
-    response_model=CorpusOut,
+    response_model=CorpusView,
     responses=problems(400, 413, 422),
     openapi_extra=UPLOAD_BODY,
 )
@@ -71,18 +72,18 @@ async def create(  # noqa: PLR0913, PLR0917
 
 
 @router.get("", operation_id="list_corpora", summary="List corpora", responses=problems(400))
-def list_corpora(db: DatabaseDep, page: PageDep) -> Page[CorpusOut]:
+def list_corpora(db: DatabaseDep, page: PageDep) -> Page[CorpusView]:
     """List the newest first."""
     with db.read() as session:
         rows, has_more = service.list_page(session, page)
-    return Page(data=[CorpusOut.model_validate(row) for row in rows], has_more=has_more)
+    return Page(data=[CorpusView.model_validate(row) for row in rows], has_more=has_more)
 
 
 @router.get(
     "/{corpus_id}",
     operation_id="get_corpus",
     summary="Get a corpus",
-    response_model=CorpusOut,
+    response_model=CorpusView,
     responses=problems(404),
 )
 def get(db: DatabaseDep, corpus_id: CorpusId) -> Corpus:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from app.corpora.documents import Compression, Format
+from app.contract.corpora import Compression, Format
 
 
 class BitsFile(io.BytesIO):

@@ -3,14 +3,13 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import pyarrow as pa
 
+from app.contract.corpora import Compression
 from app.contract.errors import UserFault
 from app.settings import Settings
-
-Compression = Literal["gzip", "zstd"]
 
 BLOCK = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"

@@ -6,20 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
 
+from app.contract.corpora import Compression, Format, Quoting
 from app.contract.errors import UserFault
-from app.corpora.formats.compression import (
-    BLOCK,
-    Compression,
-    compression_of,
-    read_blocks,
-)
+from app.corpora.formats.compression import BLOCK, compression_of, read_blocks
 from app.corpora.formats.text import Transcoder
-
-Format = Literal["text", "jsonl", "json", "csv", "tsv", "parquet", "records"]
-Quoting = Literal["doubled", "backslash", "none"]
-"""Names how a quoted field writes a quotation mark; `none` where fields are not quoted."""
 
 HEAD = BLOCK
 PARQUET_MAGICS = (b"PAR1", b"PARE")

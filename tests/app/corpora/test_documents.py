@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from app.contract.corpora import Compression, Format
 from app.contract.errors import UserFault
-from app.corpora.documents import Compression, Format, Layout, inspect, read_documents, read_rows
+from app.corpora.documents import Layout, inspect, read_documents, read_rows
 from app.corpora.formats.compression import Limits
 from app.corpora.formats.text import TextCounter, read_text
 from tests.support.encodings import BitsFile, compress, encode

@@ -7,9 +7,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
+from app.contract.corpora import CorpusView
 from app.corpora.documents import Layout
 from app.corpora.models import Corpus
-from app.corpora.schemas import CorpusOut
 from app.db import MIGRATIONS, Database
 from tests.support.postgres import fresh_database
 
@@ -41,6 +41,6 @@ def test_an_old_corpus_is_migrated(db: Database) -> None:
     with db.read() as session:
         corpus = session.get_one(Corpus, "corpus_1")
     assert corpus.layout == Layout("csv", None, "text")
-    shown = CorpusOut.model_validate(corpus)
+    shown = CorpusView.model_validate(corpus)
     assert (shown.skipped, shown.skipped_lines, shown.preview) == (0, [], [])
     assert (shown.delimiter, shown.encoding) == (None, None)
