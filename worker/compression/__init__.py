@@ -45,9 +45,8 @@ from worker.compression.errors import (
     VocabSizeBelowFloorError,
 )
 from worker.compression.evaluation.latency import measure_latency
-from worker.compression.evaluation.memory import measure_memory
 from worker.compression.evaluation.quality import measure_exports, measure_quality, quality_metrics
-from worker.compression.evaluation.size import measure_size
+from worker.compression.evaluation.size import measure_memory, measure_size
 from worker.compression.evaluation.tasks.fine_tuning import check_head
 from worker.compression.evaluation.tasks.scores import compare, quality_rows
 from worker.compression.evaluation.tokens import measure_tokens, tokenized_examples

@@ -1,8 +1,22 @@
-"""Count the size of a model, in tokens, parameters and bytes."""
+"""Measure what a model takes: tokens, parameters, bytes, and peak memory in a fresh process."""
 
-from app.contract.report import ModelSize
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from app.contract.names import BASELINE
+from app.contract.report import Memory, ModelSize
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
+from worker.compression.progress import Progress, silent
+from worker.compression.runtimes import RUNTIMES
+from worker.compression.subprocesses import run_child
+
+_TEXTS = 32
 
 
 def measure_size(loaded: LoadedModel) -> ModelSize:
@@ -18,3 +32,45 @@ def measure_size(loaded: LoadedModel) -> ModelSize:
         embedding_parameters=sum(table.numel() for table in tables),
         bytes=sum(file.stat().st_size for file in loaded.folder.glob("*.safetensors")),
     )
+
+
+def measure_memory(
+    base: Path,
+    compressed: Path,
+    files: Mapping[str, Path],
+    texts: Sequence[str],
+    progress: Progress | None = None,
+) -> list[Memory]:
+    """Measure the base and the compressed model in PyTorch, and exported files of it by runtime.
+
+    Each is a program that does nothing else: one that runs an ONNX file does not import PyTorch.
+
+    Raises:
+        RuntimeError: a program ended badly.
+
+    """
+    progress = progress or silent
+    weights = RUNTIMES[BASELINE].row.path
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder, "texts.json")
+        sample.write_text(json.dumps(list(texts[:_TEXTS])), encoding="utf-8")
+
+        def peak(runtime: str, file: Path, model: Path) -> int:
+            return _run([*RUNTIMES[runtime].probe(file, model), sample], progress)
+
+        before = peak(BASELINE, base / weights, base)
+        return [
+            Memory(runtime=name, before_bytes=before, after_bytes=peak(name, file, compressed))
+            for name, file in {BASELINE: compressed / weights, **files}.items()
+        ]
+
+
+def _run(arguments: Sequence[str | Path], progress: Progress) -> int:
+    """Run a probe; returns the bytes that it prints as its last word."""
+    command = [sys.executable, "-P", *arguments]
+    child = run_child(
+        command, partial(progress, 0.5, "measuring memory"), stderr=subprocess.DEVNULL
+    )
+    if child.status:
+        raise RuntimeError(f"The memory probe ended with {child.status}: {arguments[1:-1]}")
+    return int(child.output.split()[-1])
