@@ -7,8 +7,6 @@ import time
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 LENGTH = 26
 ID = re.compile(rf"[a-z]+_[{ALPHABET}]{{{LENGTH}}}")
-PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-"""What text of a client's may hold where a database column takes it."""
 
 
 def new_id(prefix: str) -> str:

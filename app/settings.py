@@ -37,6 +37,12 @@ class Settings(BaseSettings):
         description="Largest weights of a base model; a worker needs 3 to 5 times it.",
     )
     hub: bool = Field(True, description="Whether base models may come from the Hugging Face hub.")
+    hub_seconds: float = Field(
+        5,
+        ge=0,
+        description="How long a submission waits for the hub to say whether it has the model; "
+        "with 0 it is not asked, and a worker finds out.",
+    )
 
     extensions: list[str] = Field(
         default_factory=list,

@@ -7,10 +7,12 @@ from datetime import timedelta
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import select
 
+from app.base_models.catalog import HubUnreachableError
 from app.blobs import Blobs
 from app.contract.errors import JobError, UserFault
 from app.contract.results import PackagedResult
 from app.contract.states import TERMINAL, Status
+from app.contract.text import storable
 from app.db import Database
 from app.extensions import import_engine
 from app.jobs import transitions
@@ -18,6 +20,7 @@ from app.jobs.models import StageCheckpoint
 from app.jobs.transitions import Claim, LeaseLostError
 from app.settings import Settings
 from worker.compression import CompressionError
+from worker.compression.models.faults import is_panic
 from worker.context import JobContext, load_context
 from worker.lease import CancelledError, Lease
 from worker.stages import STAGES, Stage, shares
@@ -32,9 +35,16 @@ TIME_LIMIT = JobError(
     "FVT_JOB_TIME_LIMIT_SECONDS raised.",
     retryable=False,
 )
+TOKENIZER_PANICKED = JobError(
+    type="system",
+    code="tokenizer_panicked",
+    message="The tokenizers library broke down on this model's tokenizer or on a text of the "
+    "corpus. Choose another base model, or leave out what is unusual in the corpus.",
+    retryable=False,
+)
 
 
-def end_badly(db: Database, claim: Claim, error: Exception) -> Status:
+def end_badly(db: Database, claim: Claim, error: BaseException) -> Status:
     """Write down why the job did not succeed; returns the status it has now."""
     if isinstance(error, CancelledError):
         return transitions.cancelled(db, claim)
@@ -43,14 +53,20 @@ def end_badly(db: Database, claim: Claim, error: Exception) -> Status:
     if isinstance(error, SoftTimeLimitExceeded):
         return transitions.fail(db, claim, TIME_LIMIT)
     log.error("%s failed", claim.job_id, exc_info=error)
+    if is_panic(error):
+        return transitions.fail(db, claim, TOKENIZER_PANICKED)
     return transitions.hand_back(db, claim, _system_error(error), RETRY_DELAY)
 
 
 def _user_error(error: UserFault | CompressionError) -> JobError:
-    return JobError(type="user", code=error.code, message=str(error), retryable=False)
+    return JobError(type="user", code=error.code, message=storable(str(error)), retryable=False)
 
 
-def _system_error(error: Exception) -> JobError:
+def _system_error(error: BaseException) -> JobError:
+    if isinstance(error, HubUnreachableError):
+        return JobError(
+            type="system", code=error.code, message=storable(str(error)), retryable=True
+        )
     code = getattr(error, "code", None) or "internal_error"
     message = f"Something broke on our side ({type(error).__name__}); the worker's log has it."
     return JobError(type="system", code=code, message=message, retryable=True)
@@ -85,7 +101,10 @@ def run_stages(context: JobContext) -> Status:
         return finish(context)
     except LeaseLostError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        # A panic of the tokenizers library is no `Exception`; interrupts end the process.
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         return end_badly(db, claim, error)
 
 

@@ -9,12 +9,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.base_models.config_checks import check_config
+from app.base_models.files import (
+    MAX_TOKENIZER_BYTES,
+    invalid_model,
+    is_regular,
+    is_there,
+    names_in,
+    read_json,
+)
+from app.base_models.tokenizer_checks import (
+    check_named_tokens,
+    check_tokenizer,
+    check_tokenizer_config,
+    read_vocabulary,
+)
 from app.base_models.weights import (
     StoredTensor,
+    check_shapes,
     check_weight_names,
     count_parameters,
-    invalid_model,
-    read_json,
     read_tensors,
     weight_files,
 )
@@ -26,7 +40,8 @@ from app.contract.architectures import (
 )
 from app.contract.errors import UserFault
 
-CONFIGS = ("config.json", "tokenizer_config.json")
+TOKENIZER_CONFIG = "tokenizer_config.json"
+CONFIGS = ("config.json", TOKENIZER_CONFIG)
 TOKENIZER = "tokenizer.json"
 # An embedding matrix may be padded, but not to the size of another tokenizer's.
 MAX_ROWS_PER_TOKEN, PADDING_ROWS = 2, 1024
@@ -46,14 +61,23 @@ class ModelFacts:
 def examine(folder: Path, max_bytes: int) -> ModelFacts:
     """Check a whole model folder; raises `UserFault` if the model cannot be compressed."""
     architecture = check_configs(folder)
-    check_files({path.name for path in folder.iterdir() if path.is_file()})
-    tokenizer_model, vocab_size = read_vocabulary(read_json(folder / TOKENIZER))
+    check_files(names_in(folder))
+    tokenizer = read_json(folder / TOKENIZER, MAX_TOKENIZER_BYTES)
+    tokenizer_model, vocab_size = read_vocabulary(tokenizer)
     _check_tokenizer_model(architecture, tokenizer_model)
     files = weight_files(folder)
     tensors = read_tensors(files)
     check_size(sum(tensor.bytes for tensor in tensors), max_bytes)
     config = read_json(folder / "config.json")
     check_embedding_rows(config, vocab_size, tensors)
+    check_shapes(tensors)
+    check_config(config, architecture, tensors)
+    rows = config.get("vocab_size")
+    check_tokenizer(tokenizer, rows)
+    if is_there(folder / TOKENIZER_CONFIG):
+        settings = read_json(folder / TOKENIZER_CONFIG)
+        check_tokenizer_config(settings)
+        check_named_tokens(settings, tokenizer, rows)
     # A T5 encoder alone has the model type of the whole.
     has_decoder = config.get("is_encoder_decoder") is not False
     return ModelFacts(
@@ -67,7 +91,7 @@ def examine(folder: Path, max_bytes: int) -> ModelFacts:
 
 def check_configs(folder: Path) -> Architecture:
     """Refuse what the configs rule out; returns the model's row. Needs no other file."""
-    configs = {name: read_json(folder / name) for name in CONFIGS if (folder / name).exists()}
+    configs = {name: read_json(folder / name) for name in CONFIGS if is_there(folder / name)}
     if "config.json" not in configs:
         raise invalid_model("it has no config.json")
     for name, config in configs.items():
@@ -90,11 +114,16 @@ def check_configs(folder: Path) -> Architecture:
 
 def _names_code(config: Any) -> bool:
     """Return true if `auto_map` is anywhere in a config, nested ones too."""
-    if isinstance(config, list):
-        return any(map(_names_code, config))
-    if not isinstance(config, dict):
-        return False
-    return "auto_map" in config or any(map(_names_code, config.values()))
+    pending = [config]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            if "auto_map" in part:
+                return True
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+    return False
 
 
 def check_files(names: set[str]) -> None:
@@ -119,18 +148,6 @@ def check_size(size: int, max_bytes: int) -> None:
         )
 
 
-def read_vocabulary(tokenizer: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the `model.type` of a `tokenizer.json` and the number of its tokens."""
-    try:
-        tokenizer_model, vocabulary = tokenizer["model"]["type"], tokenizer["model"]["vocab"]
-        added = {token["content"] for token in tokenizer.get("added_tokens", [])}
-        # A Unigram's is a list of pairs of a piece and its score.
-        pieces = {piece for piece, _ in vocabulary} if isinstance(vocabulary, list) else vocabulary
-        return str(tokenizer_model), len(added.union(pieces))
-    except (KeyError, TypeError, ValueError) as error:
-        raise invalid_model("tokenizer.json cannot be read") from error
-
-
 def _check_tokenizer_model(architecture: Architecture, tokenizer_model: str) -> None:
     if tokenizer_model not in architecture.tokenizer_models:
         raise UserFault(
@@ -147,8 +164,10 @@ def check_embedding_rows(
     """Refuse a model whose config, weights and tokenizer are not of one vocabulary."""
     text_config = config.get("text_config")
     rows = (text_config if isinstance(text_config, dict) else config).get("vocab_size")
-    if not isinstance(rows, int):
+    if rows is None:
         return  # the architecture's default, which only the worker knows
+    if type(rows) is not int:
+        raise invalid_model(f"`vocab_size` of its config is {str(rows)[:80]!r}, no whole number")
     if not any(tensor.shape[:1] == [rows] for tensor in tensors):
         raise invalid_model(f"its config speaks of {rows} tokens, its weights of another number")
     if not tokens <= rows <= MAX_ROWS_PER_TOKEN * tokens + PADDING_ROWS:
@@ -198,8 +217,8 @@ def training_facts(folder: Path) -> TrainingFacts:
 
 def _has_mask(folder: Path) -> bool | None:
     """Tell from a tokenizer's config if it has a mask token; None if the config names none."""
-    file = folder / "tokenizer_config.json"
-    config = read_json(file) if file.is_file() else {}
+    file = folder / TOKENIZER_CONFIG
+    config = read_json(file) if is_regular(file) else {}
     if "mask_token" in config:
         return config["mask_token"] is not None
     # Some classes have one by default.

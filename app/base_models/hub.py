@@ -37,6 +37,13 @@ FILES = [
 ]
 
 
+ADVICE = (
+    "Submit the job again later, or have whoever runs this installation put the model into "
+    "FVT_MODELS_DIR as `org/name`, let it reach huggingface.co (HTTPS_PROXY, HF_ENDPOINT), or "
+    "turn the hub off (FVT_HUB=false), so that only models that are here are taken."
+)
+
+
 class HubUnreachableError(Exception):
     """Says that the hub does not answer: not the user's fault, and worth another attempt later."""
 
@@ -66,6 +73,16 @@ def fetch(base_model: str, revision: str | None, max_bytes: int) -> tuple[Path, 
         return Path(snapshot_download(base_model, revision=commit, allow_patterns=FILES)), commit
 
 
+def look_up(base_model: str, revision: str | None, seconds: float) -> None:
+    """Ask the hub for a model's names of files, in so many seconds; refuses what they rule out.
+
+    Raises `UserFault` and `HubUnreachableError`.
+    """
+    with _explaining(base_model, revision):
+        info = HfApi().model_info(base_model, revision=revision, timeout=seconds)
+    check_files({file.rfilename for file in info.siblings or []})
+
+
 @contextmanager
 def _explaining(base_model: str, revision: str | None) -> Iterator[None]:
     try:
@@ -82,5 +99,19 @@ def _explaining(base_model: str, revision: str | None) -> Iterator[None]:
             f"There is no model {base_model!r} on the hub, or it is closed to this installation. "
             "`GET /v1/base-models` lists those that are here.",
         ) from error
-    except (HTTPError, OfflineModeIsEnabled, OSError) as error:
-        raise HubUnreachableError(f"The hub did not give {base_model!r}: {error}") from error
+    except OfflineModeIsEnabled as error:
+        raise HubUnreachableError(
+            f"{base_model!r} is not on this machine, and the Hugging Face hub is not asked, since "
+            f"HF_HUB_OFFLINE is set. {ADVICE}"
+        ) from error
+    except (HTTPError, OSError) as error:
+        raise HubUnreachableError(
+            f"{base_model!r} is not on this machine, and the Hugging Face hub did not give it: "
+            f"{_brief(error)}. {ADVICE}"
+        ) from error
+
+
+def _brief(error: Exception) -> str:
+    """Return the first line of an error's message, which may hold a whole page."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200].rstrip(".") if lines else type(error).__name__

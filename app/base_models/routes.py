@@ -1,54 +1,36 @@
 """List the base models of this installation."""
 
-from typing import Literal
-
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
 
-from app.base_models.catalog import list_models
+from app.base_models.catalog import ModelFolder, survey_models
+from app.base_models.checks import ModelFacts
+from app.contract.base_models import BaseModelProblem, BaseModelView
+from app.contract.errors import UserFault
 from app.dependencies import SettingsDep
 from app.pagination import Page
 
 router = APIRouter(prefix="/v1/base-models", tags=["base models"])
 
-MINILM: JsonDict = {
-    "object": "base_model",
-    "id": "sentence-transformers/all-MiniLM-L6-v2",
-    "source": "packaged",
-    "model_type": "bert",
-    "vocab_size": 30522,
-    "parameters": 22713216,
-    "bytes": 90868376,
-}
-
-
-class BaseModelOut(BaseModel):
-    """A base model that this installation can compress."""
-
-    model_config = ConfigDict(protected_namespaces=(), json_schema_extra={"examples": [MINILM]})
-
-    object: Literal["base_model"] = "base_model"
-    id: str = Field(description="To be given as `base_model` of a job")
-    source: Literal["local", "packaged"]
-    model_type: str
-    vocab_size: int = Field(description="Tokens of its tokenizer")
-    parameters: int
-    bytes: int = Field(description="Of its weights")
-
 
 @router.get("", operation_id="list_base_models", summary="List base models")
-def list_base_models(settings: SettingsDep) -> Page[BaseModelOut]:
-    """List those on this machine, on one page; where the hub is allowed, its models work too."""
-    models = [
-        BaseModelOut(
-            id=folder.id,
-            source=folder.source,
-            model_type=facts.model_type,
-            vocab_size=facts.vocab_size,
-            parameters=facts.parameters,
-            bytes=facts.bytes,
-        )
-        for folder, facts in list_models(settings)
-    ]
-    return Page(data=models, has_more=False)
+def list_base_models(settings: SettingsDep) -> Page[BaseModelView]:
+    """List those on this machine, on one page; where the hub is allowed, its models work too.
+
+    A folder that holds no model that can be compressed is listed with the reason.
+    """
+    return Page(data=[_row(*found) for found in survey_models(settings)], has_more=False)
+
+
+def _row(folder: ModelFolder, found: ModelFacts | UserFault) -> BaseModelView:
+    facts = found if isinstance(found, ModelFacts) else None
+    fault = found if isinstance(found, UserFault) else None
+    return BaseModelView(
+        id=folder.id,
+        source=folder.source,
+        usable=fault is None,
+        problem=fault and BaseModelProblem(code=fault.code, message=fault.message),
+        model_type=facts and facts.model_type,
+        vocab_size=facts and facts.vocab_size,
+        parameters=facts and facts.parameters,
+        bytes=facts and facts.bytes,
+    )

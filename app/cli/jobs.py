@@ -60,5 +60,8 @@ def base_models(
     if as_json:
         return print_json([model.model_dump(mode="json") for model in models])
     for model in models:
-        typer.echo(model.id)
+        if model.usable:
+            typer.echo(model.id)
+        elif model.problem:
+            say(f"{model.id} cannot be compressed: {model.problem.message}")
     return None

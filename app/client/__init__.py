@@ -2,7 +2,7 @@
 
 from app.client.client import FvtClient
 from app.client.errors import ApiError, ClientError, DownloadError, UnreachableError, UploadError
-from app.client.models import BaseModelInfo
+from app.contract.base_models import BaseModelView as BaseModelInfo
 from app.contract.corpora import CorpusView as Corpus
 from app.contract.jobs import ArtifactView as Artifact
 from app.contract.jobs import EventView as Event

@@ -9,8 +9,8 @@ from typing import Any, Self
 import httpx
 
 from app.client.errors import ApiError, DownloadError, UnreachableError
-from app.client.models import BaseModelInfo
 from app.client.transfers import OnBytes, check_target, fetch, open_corpus, unpack
+from app.contract.base_models import BaseModelView as BaseModelInfo
 from app.contract.corpora import CorpusView as Corpus
 from app.contract.jobs import ArtifactFileView as ArtifactFile
 from app.contract.jobs import EventView as Event
@@ -143,7 +143,10 @@ class FvtClient:
 
     def base_models(self) -> Iterator[BaseModelInfo]:
         """The base models that this service can compress."""
-        return (BaseModelInfo.model_validate(row) for row in self._pages("/v1/base-models", {}))
+        return (
+            BaseModelInfo.model_validate(row, extra="allow")
+            for row in self._pages("/v1/base-models", {})
+        )
 
     def _pages(self, path: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         after: dict[str, str] = {}

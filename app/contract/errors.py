@@ -307,7 +307,8 @@ _CODES = (
     _system(
         "hub_unreachable",
         "The Hugging Face hub does not answer.",
-        "Submit the job again later.",
+        "Submit the job again later, or have the model put into `FVT_MODELS_DIR`.",
+        503,
     ),
     # What a recipe asks of a model and a corpus.
     _user(
@@ -405,6 +406,11 @@ _CODES = (
         "compression_failed",
         "The compression cannot go on as asked.",
         "Do what the message says.",
+    ),
+    _system(
+        "tokenizer_panicked",
+        "The tokenizers library broke down on the model's tokenizer or on a text.",
+        "Choose another base model, or leave out what is unusual in the corpus.",
     ),
     _system(
         "time_limit",

@@ -13,7 +13,6 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainValidator,
-    StringConstraints,
     WithJsonSchema,
     field_validator,
 )
@@ -26,7 +25,7 @@ from pydantic_core.core_schema import (
 )
 
 from app.contract import names
-from app.ids import PRINTABLE
+from app.contract.text import STORABLE, Printable
 
 
 class RecipePart(BaseModel):
@@ -105,11 +104,13 @@ class TokenizerRecipe(RecipePart):
         description="`usage` keeps the tokens that save the most pieces on the corpus; "
         "`frequency` keeps what the reference trainer makes.",
     )
-    keep_tokens: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
-        default_factory=list,
-        max_length=10_000,
-        description="Tokens of the base vocabulary to keep whatever the corpus says, as the "
-        "vocabulary has them or as text that is one token there. Anything else is refused.",
+    keep_tokens: list[Annotated[str, Field(min_length=1, max_length=200, pattern=STORABLE)]] = (
+        Field(
+            default_factory=list,
+            max_length=10_000,
+            description="Tokens of the base vocabulary to keep whatever the corpus says, as the "
+            "vocabulary has them or as text that is one token there. Anything else is refused.",
+        )
     )
     multiword: int = Field(
         0,
@@ -186,14 +187,12 @@ class RecoveryRecipe(RecipePart):
 CORPUS = "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r"
 MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 29
 """What a corpus of a task may hold: a worker has it in memory."""
-PRINTABLE_NAME = StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)
 
 DataId = Annotated[
-    str,
-    PRINTABLE_NAME,
+    Printable,
     Field(description="Id of a corpus of the format `records` or `jsonl`.", examples=[CORPUS]),
 ]
-FieldName = Annotated[str, PRINTABLE_NAME]
+FieldName = Printable
 
 
 class TaskPart(RecipePart):

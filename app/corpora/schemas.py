@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.contract.corpora import Format
-from app.ids import PRINTABLE
+from app.contract.text import PRINTABLE
 
 
 class CorpusOptions(BaseModel):

@@ -198,7 +198,7 @@ class EventHeaders(BaseModel):
     summary="Submit a job",
     status_code=202,
     response_description="The job, queued",
-    responses={**problems(400, 404, 413, 415, 422), **SUBMITTED},
+    responses={**problems(400, 404, 413, 415, 422, 503), **SUBMITTED},
     openapi_extra=SUBMISSION,
 )
 async def submit_job(

@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from app.contract.jobs import CORPUS_ID, MODEL, EventView, JobView, Progress
 from app.contract.recipe import Recipe
 from app.contract.states import Status
-from app.ids import PRINTABLE
+from app.contract.text import PRINTABLE, STORABLE
+from app.contract.text import Printable as Text
 from app.jobs.models import Job, JobEvent
 from app.pagination import PageQuery
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
-LabelText = Annotated[str, StringConstraints(max_length=512)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+LabelText = Annotated[str, StringConstraints(max_length=512, pattern=STORABLE)]
 
 
 class JobFields(BaseModel):

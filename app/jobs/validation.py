@@ -17,11 +17,12 @@ from app.contract.recipe import (
 )
 from app.corpora.documents import ROW_FORMATS
 from app.corpora.models import Corpus
-from app.errors import FieldError, NotFoundError, UnprocessableError
+from app.errors import FieldError, NotFoundError, ServiceUnavailableError, UnprocessableError
 from app.ids import is_id
 from app.jobs.schemas import JobFields
 from app.settings import Settings
 
+HUB_RETRY_AFTER = "60"
 OBJECTIVE, LAYERS = "/recipe/recovery/objective", "/recipe/recovery/keep_layers"
 MINUTES = "/recipe/recovery/max_minutes"
 
@@ -50,10 +51,17 @@ def _refuse(code: str, pointer: str, detail: str) -> None:
 
 
 def check_base_model(fields: JobFields, settings: Settings) -> None:
-    """Refuse what cannot work; raises `UnprocessableError` or `UserFault`."""
+    """Refuse what cannot work.
+
+    Raises `UnprocessableError` or `UserFault`, and `ServiceUnavailableError` if the hub is away.
+    """
     _check_gate(fields.recipe)
     check_minutes(fields.recipe.recovery, settings)
-    facts = catalog.check_submission(fields.base_model, settings, fields.revision)
+    try:
+        facts = catalog.check_submission(fields.base_model, settings, fields.revision)
+    except catalog.HubUnreachableError as error:
+        retry_after = {"Retry-After": HUB_RETRY_AFTER}
+        raise ServiceUnavailableError("hub_unreachable", str(error), headers=retry_after) from error
     if facts is None:
         return
     _check_export(fields, encoder_decoder=facts.encoder_decoder)

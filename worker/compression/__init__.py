@@ -52,6 +52,7 @@ from worker.compression.evaluation.tasks.scores import compare, quality_rows
 from worker.compression.evaluation.tokens import measure_tokens, tokenized_examples
 from worker.compression.models.loading import LoadedModel, load_model, load_tokenizer
 from worker.compression.models.saving import save_model
+from worker.compression.models.trial import try_model
 from worker.compression.progress import Progress
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import Recovered, recover
@@ -140,6 +141,7 @@ __all__ = [
     "train_tokenizers",
     "training_texts",
     "transfer_vocabulary",
+    "try_model",
     "write_manifest",
     "write_model_card",
     "write_report",

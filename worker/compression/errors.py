@@ -98,10 +98,11 @@ def within_memory(what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not _is_of_memory(error):
+        if not is_of_memory(error):
             raise
         raise OutOfMemoryError(f"{what} does not fit in memory: give {remedy}.") from error
 
 
-def _is_of_memory(error: Exception) -> bool:
+def is_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory was short."""
     return isinstance(error, MemoryError) or any(said in str(error) for said in _SAID)

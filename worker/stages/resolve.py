@@ -11,6 +11,7 @@ from worker.compression import (
     quality_metrics,
     resolve_keep_tokens,
     resolve_vocab_size,
+    try_model,
 )
 from worker.context import JobContext, StageProgress
 from worker.gate import check_gate
@@ -23,6 +24,7 @@ def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
     located = context.locate(job.revision)
     progress(0.5, "loading the base model")
     base = context.base
+    try_model(base)
     if recipe.gate.metric:
         check_gate(recipe, quality_metrics(base))
     if isinstance(recipe.evaluation.task, FineTuning):

@@ -249,12 +249,52 @@ def test_a_local_model_has_no_revisions(models: Settings) -> None:
         assert raised.value.code == "revision_not_found"
 
 
-def test_a_hub_model_is_not_looked_up_at_submit(models: Settings) -> None:
+def test_a_hub_that_is_not_asked_is_said_so_at_submit(models: Settings) -> None:
     on = models.model_copy(update={"hub": True})
-    assert check_submission("org/on-the-hub", on) is None
     # The tests run with HF_HUB_OFFLINE=1.
-    with pytest.raises(HubUnreachableError):
-        locate("org/on-the-hub", None, on)
+    for call in (
+        lambda: check_submission("org/on-the-hub", on),
+        lambda: locate("org/on-the-hub", None, on),
+    ):
+        with pytest.raises(HubUnreachableError, match=r"HF_HUB_OFFLINE.*FVT_MODELS_DIR"):
+            call()
+    left_to_the_worker = on.model_copy(update={"hub_seconds": 0})
+    assert check_submission("org/on-the-hub", left_to_the_worker) is None
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "all-MiniLM-L6-v2",
+        "sentence-transformers/all-minilm-l6-v2",
+        "Sentence-Transformers/all-MiniLM-L6-v2",
+        "sentence_transformers/all_MiniLM_L6_v2",
+        "sentence-transformer/all-MiniLM-L6-v2",
+        "sentence-transformers/all-MiniLM-L6",
+        "sentence-transformers/al-MiniLM-L6-v2",
+        "all-minilm-l6-v2",
+        "other/all-MiniLM-L6-v2",
+    ],
+)
+def test_an_id_near_a_known_one_is_named(models: Settings, wanted: str) -> None:
+    fault = fault_of(wanted, models)
+    assert fault.code == "base_model_not_found"
+    assert f"Did you mean {MINILM}?" in fault.message
+    with pytest.raises(HubUnreachableError, match=f"Did you mean {MINILM}?"):
+        check_submission(wanted, models.model_copy(update={"hub": True}))
+
+
+@pytest.mark.parametrize("wanted", ["org/none", "gpt2", "bert-base-uncased", "intfloat/e5-small"])
+def test_nothing_is_named_that_is_far(models: Settings, wanted: str) -> None:
+    assert "Did you mean" not in fault_of(wanted, models).message
+
+
+@pytest.mark.parametrize("path", ["./model", "../model", "/srv/model", "~/model", ".\\model"])
+def test_a_path_is_refused_with_what_to_do(models: Settings, path: str) -> None:
+    make_model(folder_of(models, "model"))
+    fault = fault_of(path, models)
+    assert fault.code == "invalid_model_id"
+    assert "fvt compress --model FOLDER" in fault.message
 
 
 def test_the_front_end_imports_no_tensor_library() -> None:

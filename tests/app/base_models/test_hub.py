@@ -12,14 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.model_folders import make_model, write_json
+from tests.support.sound_model import make_sound
 
 COMMIT = "a" * 40
 SCRIPT = """
 import json, sys
-from app.base_models.catalog import HubUnreachableError, locate
+from app.base_models.catalog import HubUnreachableError, check_submission, locate
 from app.contract.errors import UserFault
 from app.settings import Settings
 try:
+    if sys.argv[3:]:
+        print(json.dumps(check_submission(sys.argv[1], Settings(), sys.argv[2] or None)))
+        sys.exit()
     found = locate(sys.argv[1], sys.argv[2] or None, Settings())
     print(json.dumps([found.source, found.commit, sorted(p.name for p in found.path.iterdir())]))
 except UserFault as fault:
@@ -101,7 +105,12 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         thread.join()
 
 
-def locate_on(hub: Hub, base_model: str, revision: str = "") -> object:
+def check_on(hub: Hub, base_model: str, revision: str = "") -> object:
+    """What a submission is told, None if it is accepted."""
+    return locate_on(hub, base_model, revision, "check")
+
+
+def locate_on(hub: Hub, base_model: str, revision: str = "", *more: str) -> object:
     """What `locate` gives in a process of its own, for the hub's address is read at import."""
     host, port = hub.server_address[:2]
     env = os.environ | {
@@ -111,7 +120,7 @@ def locate_on(hub: Hub, base_model: str, revision: str = "") -> object:
         "HF_HUB_DISABLE_XET": "1",
         "FVT_AUTH": "off",
     }
-    command = [sys.executable, "-c", SCRIPT, base_model, revision]
+    command = [sys.executable, "-c", SCRIPT, base_model, revision, *more]
     out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, timeout=60).stdout
     return json.loads(out)
 
@@ -144,3 +153,28 @@ def test_what_is_not_on_the_hub(hub: Hub) -> None:
 def test_a_hub_that_does_not_answer_is_worth_a_retry(hub: Hub) -> None:
     hub.server_close()
     assert locate_on(hub, "org/model") == "hub_unreachable"
+
+
+def test_a_submission_asks_the_hub(hub: Hub) -> None:
+    make_model(hub.root / "model")
+    folder = make_model(hub.root / "pickled")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    (make_model(hub.root / "slow") / "tokenizer.json").unlink()
+    assert check_on(hub, "org/model") is None
+    assert check_on(hub, "org/none") == "base_model_not_found"
+    assert check_on(hub, "org/model", "v9") == "revision_not_found"
+    assert check_on(hub, "org/pickled") == "unsafe_weights"
+    assert check_on(hub, "org/slow") == "no_fast_tokenizer"
+    assert not any("resolve" in path for path in hub.asked)
+
+
+def test_a_hub_that_is_away_is_said_at_submission(hub: Hub) -> None:
+    hub.server_close()
+    assert check_on(hub, "org/model") == "hub_unreachable"
+
+
+def test_a_fetched_model_of_absurd_sizes_is_refused(hub: Hub) -> None:
+    make_sound(hub.root / "layers", num_hidden_layers=10**9)
+    make_sound(hub.root / "positions", max_position_embeddings=10**8)
+    assert locate_on(hub, "org/layers") == "invalid_model"
+    assert locate_on(hub, "org/positions") == "invalid_model"

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -17,6 +16,7 @@ from worker.compression.errors import (
     UnsupportedModelError,
     UnsupportedTokenizerError,
 )
+from worker.compression.models.faults import faults_of_files
 from worker.compression.models.vocabulary_tensors import input_embeddings
 
 _MAY_BE_DRAWN = re.compile(r"(^|\.)pooler\.")
@@ -83,11 +83,6 @@ def check_values(model: PreTrainedModel) -> None:
             )
 
 
-_UNLOADABLE = (
-    *(OSError, ValueError, ImportError, RuntimeError, SafetensorError),
-    # What a class does with sizes that cannot be depends on the class.
-    *(AssertionError, AttributeError, LookupError, TypeError, ArithmeticError),
-)
 _MOST_ROWS_PER_TOKEN, _PADDING_ROWS = 2, 1024
 
 
@@ -130,7 +125,7 @@ def load_model(folder: Path) -> LoadedModel:
 
 def _load_weights(folder: Path) -> PreTrainedModel:
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
+    with faults_of_files(_unloadable):
         config = AutoConfig.from_pretrained(folder, **local)
         model_class = _own_class(config.architectures)
         with torch.random.fork_rng(devices=[]):
@@ -139,22 +134,33 @@ def _load_weights(folder: Path) -> PreTrainedModel:
             model, info = model_class.from_pretrained(
                 folder, use_safetensors=True, dtype="auto", output_loading_info=True, **local
             )
-    except _UNLOADABLE as error:
-        raise UnsupportedModelError(
-            f"The model cannot be loaded: {error} Use a transformers model stored as safetensors "
-            "that needs no code of its own."
-        ) from error
-    loaded: PreTrainedModel = model.eval()
+        loaded: PreTrainedModel = model.eval()
     check_loaded(loaded, info["missing_keys"], info["unexpected_keys"])
     check_ties(loaded)
     check_values(loaded)
     return loaded
 
 
+def _unloadable(why: str) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"The model cannot be loaded: {why} Use a transformers model stored as safetensors "
+        "that needs no code of its own."
+    )
+
+
 def _own_class(architectures: list[str] | None) -> Any:
     """Return the class that wrote the checkpoint, so that its heads are kept."""
     name = architectures[0] if architectures else ""
-    return getattr(transformers, name, AutoModel)
+    found = getattr(transformers, name, AutoModel)
+    is_model = isinstance(found, type) and issubclass(found, PreTrainedModel)
+    return found if is_model else AutoModel
+
+
+def _unloadable_tokenizer(why: str) -> UnsupportedTokenizerError:
+    return UnsupportedTokenizerError(
+        f"The tokenizer cannot be loaded: {why}. Load it with `AutoTokenizer` and save it again, "
+        "or choose another base model."
+    )
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -164,12 +170,12 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         UnsupportedTokenizerError: there is none.
 
     """
-    try:
+    with faults_of_files(_unloadable_tokenizer):
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, ImportError) as error:
-        raise UnsupportedTokenizerError(f"The tokenizer cannot be loaded: {error}") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise _unloadable_tokenizer("its `tokenizer_class` is no tokenizer's")
     files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
     if not any((folder / name).is_file() for name in files):
         # Some classes start an empty vocabulary where there is no file.
