@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from app.cli.model_folder import model_folder
 from app.cli.output import before_after, complain, describe_corpus, out, print_json, say
 from app.cli.session import ApiKey, AsJson, OutDir, check_out, service_for, wait, why
 from app.cli.up import end_on_sigterm
@@ -40,7 +41,12 @@ def _parts(task: dict[str, Any]) -> tuple[str, ...]:
 
 def compress(
     *,
-    model: Annotated[str, typer.Option(help="Base model, as `fvt base-models` lists it.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Base model, as `fvt base-models` lists it, or without --url a folder of yours."
+        ),
+    ],
     corpus: Annotated[
         list[Path],
         typer.Option(exists=True, dir_okay=False, help="Text of the domain; may be repeated."),
@@ -73,14 +79,16 @@ def compress(
     """Compress a model for a corpus, show the figures and unpack the result."""
     check_out(target)
     check_corpus(corpus)
+    folder_given = model_folder(model, url)
+    base_model = folder_given.id if folder_given else model
     wanted = read_recipe(recipe, vocab_size, method, seed)
     end_on_sigterm()
-    with service_for(url, api_key, data_dir, target) as service:
+    with service_for(url, api_key, data_dir, target, folder_given) as service:
         sent = service.client.upload_corpus(*corpus, text_field=text_field)
         for line in describe_corpus(sent):
             say(line)
         wanted = with_task_data(service.client, wanted)
-        job = service.client.submit(model, sent.id, wanted, revision=revision)
+        job = service.client.submit(base_model, sent.id, wanted, revision=revision)
         job = wait(service, job)
         if job.status != Status.SUCCEEDED:
             complain(why(job))

@@ -192,11 +192,13 @@ def worker() -> list[str]:
     return [*worker, "-P", "prefork", "-c", "1", "-Q", QUEUE, "--without-mingle", "-l", "INFO"]
 
 
-def settings(host: str, data_dir: Path, api_key: str | None) -> dict[str, str]:
+def settings(
+    host: str, data_dir: Path, api_key: str | None, models_dir: Path | None = None
+) -> dict[str, str]:
     """The environment of the children: this one's, with what local mode decides."""
     env = {**os.environ, "FVT_DATA_DIR": str(data_dir)}
-    if models_dir := env.get("FVT_MODELS_DIR"):
-        env["FVT_MODELS_DIR"] = str(Path(models_dir).absolute())
+    if served := models_dir or env.get("FVT_MODELS_DIR"):
+        env["FVT_MODELS_DIR"] = str(Path(served).absolute())
     if api_key:
         return env | {"FVT_AUTH": "on", "FVT_API_KEYS": f'["{api_key}"]'}
     if not _has_keys(env) and env.get("FVT_AUTH") != "off":
@@ -218,7 +220,8 @@ class LocalService:
     """The whole service on this machine while the block runs; ready at its start.
 
     With `api_key` only that key is let in; else as the environment says, and without any keys
-    there only a loopback `host` is served, openly. Port 0 takes a free one.
+    there only a loopback `host` is served, openly. Port 0 takes a free one. `models_dir` goes
+    before FVT_MODELS_DIR.
     """
 
     def __init__(
@@ -228,11 +231,12 @@ class LocalService:
         host: str = "127.0.0.1",
         port: int = 8000,
         api_key: str | None = None,
+        models_dir: Path | None = None,
     ) -> None:
         self.data_dir = data_dir.absolute()
         self.url = ""
         self._host, self._port = host, port
-        self._env = settings(host, self.data_dir, api_key)
+        self._env = settings(host, self.data_dir, api_key, models_dir)
         self._children: list[Child] = []
         self._socket_dir: Path | None = None
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from app.cli.local import LocalService
+from app.cli.model_folder import ModelFolder, served
 from app.cli.output import JobDisplay, say
 from app.client import ClientError, DownloadError, FvtClient, Job, UnreachableError
 from app.client.transfers import check_target
@@ -27,9 +28,13 @@ class Service:
 
 @contextmanager
 def service_for(
-    url: str | None, api_key: str | None, data_dir: Path | None, target: Path
+    url: str | None,
+    api_key: str | None,
+    data_dir: Path | None,
+    target: Path,
+    model: ModelFolder | None = None,
 ) -> Iterator[Service]:
-    """The service at `url`, or a local one that ends with the block."""
+    """The service at `url`, or a local one that ends with the block, with a folder as a model."""
     if url:
         with FvtClient(url, api_key) as client:
             yield Service(client, lambda: None)
@@ -40,9 +45,11 @@ def service_for(
             parent.mkdir(parents=True, exist_ok=True)
             scratch = tempfile.TemporaryDirectory(prefix=".fvt-", dir=parent)
             data_dir = Path(stack.enter_context(scratch))
+        models_dir = stack.enter_context(served(model, data_dir.absolute())) if model else None
         say("Starting a local service")
         key = secrets.token_urlsafe(24)
-        local = stack.enter_context(LocalService(data_dir, port=0, api_key=key))
+        service = LocalService(data_dir, port=0, api_key=key, models_dir=models_dir)
+        local = stack.enter_context(service)
         yield Service(stack.enter_context(FvtClient(local.url, key)), local.check)
 
 

@@ -34,7 +34,7 @@ FOUND = list(examples(DOCUMENT))
 def test_there_are_examples() -> None:
     places = {path for path, _, _ in FOUND}
     for name in (
-        "BaseModelOut",
+        "BaseModelView",
         "CorpusView",
         "JobView/properties/recipe",
         "Problem/properties/code",
@@ -70,7 +70,7 @@ def test_the_examples_of_the_form_are_accepted_together(service: Service) -> Non
 
 @pytest.mark.parametrize(
     ("model", "path"),
-    [("CorpusView", "/v1/corpora"), ("JobView", "/v1/jobs"), ("BaseModelOut", "/v1/base-models")],
+    [("CorpusView", "/v1/corpora"), ("JobView", "/v1/jobs"), ("BaseModelView", "/v1/base-models")],
 )
 def test_what_the_service_gives_is_as_described(service: Service, model: str, path: str) -> None:
     service.submit()
