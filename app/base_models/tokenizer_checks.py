@@ -24,9 +24,18 @@ def _broken(what: str, file: str = "tokenizer.json") -> Exception:
 def read_vocabulary(tokenizer: Mapping[str, Any]) -> tuple[str, int]:
     """Return the `model.type` of a `tokenizer.json` and the number of its tokens."""
     model = tokenizer.get("model")
-    if not isinstance(model, dict) or "vocab" not in model or not _is_string(model.get("type")):
-        raise _broken("it has no `model` with a `type` and a `vocab`")
-    return str(model["type"]), len(_ids(tokenizer))
+    if not isinstance(model, dict) or "vocab" not in model:
+        raise _broken("it has no `model` with a `vocab`")
+    return _kind_of(model), len(_ids(tokenizer))
+
+
+def _kind_of(model: Mapping[str, Any]) -> str:
+    """Return the kind of a tokenizer's model; the first versions of the library left it out."""
+    if model.get("type") is not None:
+        return str(model["type"])
+    if isinstance(model["vocab"], list):
+        return "Unigram"
+    return "BPE" if "merges" in model else "WordPiece"
 
 
 def check_tokenizer(tokenizer: Mapping[str, Any], rows: int | None) -> None:
@@ -89,9 +98,9 @@ def _check_id(token: str, number: Any) -> None:
 
 
 def _check_model(model: Mapping[str, Any]) -> None:
-    vocabulary, kind, unknown = model["vocab"], model.get("type"), model.get("unk_token")
+    vocabulary, kind, unknown = model["vocab"], _kind_of(model), model.get("unk_token")
     if isinstance(vocabulary, list) != (kind == "Unigram"):
-        raise _broken(f"the `vocab` of a {str(kind)[:80]} is not of this kind")
+        raise _broken(f"the `vocab` of a {kind[:80]} is not of this kind")
     if kind == "Unigram":
         number = model.get("unk_id")
         if number is not None and not _is_id(number, len(vocabulary)):

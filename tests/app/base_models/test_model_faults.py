@@ -228,6 +228,25 @@ REST: dict[str, Change] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ({}, 31),
+        ({"type": None}, 31),
+        ({"merges": [], "unk_token": None, "vocab": {"[UNK]": 1, "a": 5}}, 6),
+        ({"vocab": [["[UNK]", 0.0], ["a", -1.0]], "unk_id": 0}, 6),
+    ],
+)
+def test_a_tokenizer_of_the_first_versions_has_no_type(
+    tmp_path: Path, model: dict[str, Any], tokens: int
+) -> None:
+    folder, content = make_sound(tmp_path / "m", model_type="t5"), tokenizer()
+    del content["model"]["type"]
+    content["model"] |= model
+    write_json(folder / "tokenizer.json", content)
+    assert examine(folder, MOST).vocab_size == tokens
+
+
 @pytest.mark.parametrize("name", [*MODEL, *REST])
 def test_faults_of_a_tokenizer(tmp_path: Path, name: str) -> None:
     folder, content = make_sound(tmp_path / "m", model_type="t5"), tokenizer()
