@@ -23,12 +23,14 @@ from app.base_models.checks import (
     ModelFacts,
     TrainingFacts,
     examine,
+    kind_of,
     training_facts,
 )
 from app.base_models.files import is_folder, names_in, open_regular
 from app.base_models.hub import HubUnreachableError
 from app.base_models.weights import INDEX, WEIGHTS, weight_files
 from app.contract.errors import UserFault
+from app.contract.model_kinds import MODULES
 from app.settings import Settings
 
 __all__ = [
@@ -238,7 +240,7 @@ def _packaged() -> Path | None:
     return path if path and path.is_dir() else None
 
 
-SIGNS = {*CONFIGS, TOKENIZER, WEIGHTS, INDEX, "modules.json"}
+SIGNS = {*CONFIGS, TOKENIZER, WEIGHTS, INDEX, MODULES}
 """Names of files by which a folder is taken for a model's."""
 
 
@@ -257,8 +259,8 @@ def _local_ids(models_dir: Path) -> Iterator[str]:
 
 def _commit(folder: ModelFolder, revision: str | None) -> str:
     """Return the hash of the folder's files: a model on this machine has no other commit."""
-    digest = hashlib.sha256()
-    for file in (*weight_files(folder.path), folder.path / TOKENIZER):
+    digest, path = hashlib.sha256(), folder.path / kind_of(folder.path).transformer
+    for file in (*weight_files(path), path / TOKENIZER):
         with open_regular(file) as (opened, _):
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     commit = digest.hexdigest()

@@ -16,6 +16,7 @@ from app.base_models.files import (
     is_regular,
     is_there,
     names_in,
+    read_any_json,
     read_json,
 )
 from app.base_models.tokenizer_checks import (
@@ -39,6 +40,7 @@ from app.contract.architectures import (
     LanguageModelHead,
 )
 from app.contract.errors import UserFault
+from app.contract.model_kinds import ModelKind, Role, decide_kind
 
 TOKENIZER_CONFIG = "tokenizer_config.json"
 CONFIGS = ("config.json", TOKENIZER_CONFIG)
@@ -56,10 +58,13 @@ class ModelFacts:
     parameters: int
     bytes: int
     encoder_decoder: bool
+    role: Role = "encoder"
 
 
 def examine(folder: Path, max_bytes: int) -> ModelFacts:
     """Check a whole model folder; raises `UserFault` if the model cannot be compressed."""
+    kind = kind_of(folder)
+    folder /= kind.transformer
     architecture = check_configs(folder)
     check_files(names_in(folder))
     tokenizer = read_json(folder / TOKENIZER, MAX_TOKENIZER_BYTES)
@@ -86,7 +91,18 @@ def examine(folder: Path, max_bytes: int) -> ModelFacts:
         parameters=count_parameters(tensors),
         bytes=sum(file.stat().st_size for file in files),
         encoder_decoder=architecture.kind == "encoder-decoder" and has_decoder,
+        role=kind.role,
     )
+
+
+def kind_of(folder: Path) -> ModelKind:
+    """Say what the model of a folder is; raises `UserFault` for one that cannot be compressed."""
+
+    def read(path: str) -> Any:
+        file = folder / path
+        return read_any_json(file) if is_there(file) else None
+
+    return decide_kind(read)
 
 
 def check_configs(folder: Path) -> Architecture:
@@ -202,6 +218,7 @@ def training_facts(folder: Path) -> TrainingFacts:
 
     Raises `UserFault` as `check_configs` does.
     """
+    folder /= kind_of(folder).transformer
     row = check_configs(folder)
     config = read_json(folder / "config.json")
     classes = config.get("architectures")

@@ -57,13 +57,18 @@ def read_bytes(path: Path, most: int) -> bytes:
     return content
 
 
-def read_json(path: Path, most: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
-    """Return the JSON object in a file of the model; raises `UserFault` as `read_bytes` does."""
+def read_any_json(path: Path, most: int = MAX_CONFIG_BYTES) -> Any:
+    """Return the JSON in a file of the model; raises `UserFault` as `read_bytes` does."""
     content = read_bytes(path, most)
     try:
-        document = json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise invalid_model(f"{path.name} cannot be read as JSON") from error
+
+
+def read_json(path: Path, most: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
+    """Return the JSON object in a file of the model; raises `UserFault` as `read_bytes` does."""
+    document = read_any_json(path, most)
     if not isinstance(document, dict):
         raise invalid_model(f"{path.name} is not a JSON object")
     return document

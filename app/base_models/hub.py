@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (  # type: ignore[attr-defined]
@@ -14,11 +15,19 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 )
 
 from app.base_models.checks import CONFIGS, check_configs, check_files, check_size
+from app.base_models.files import read_any_json
 from app.contract.errors import UserFault
+from app.contract.model_kinds import (
+    MODULES,
+    SENTENCE_TRANSFORMERS,
+    TRANSFORMER_SETTINGS,
+    decide_kind,
+    join,
+)
 
 TIMEOUT_SECONDS = 20
 WEIGHTS = "model*.safetensors"
-FILES = [
+MODEL_FILES = (
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -29,9 +38,12 @@ FILES = [
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
+    *TRANSFORMER_SETTINGS,
+)
+FILES = [
+    *MODEL_FILES,
+    MODULES,
+    SENTENCE_TRANSFORMERS,
     "[0-9]_*/config.json",
     "[0-9]_*/model.safetensors",
 ]
@@ -63,14 +75,25 @@ def fetch(base_model: str, revision: str | None, max_bytes: int) -> tuple[Path, 
         files = info.siblings or []
         names = {file.rfilename for file in files}
         commit = str(info.sha)
+
+        def download(name: str) -> Path:
+            return Path(hf_hub_download(base_model, name, revision=commit))
+
+        def read(name: str) -> Any:
+            return read_any_json(download(name)) if name in names else None
+
+        inner = decide_kind(read).transformer
         folder = Path()
-        for name in names.intersection(CONFIGS):
-            folder = Path(hf_hub_download(base_model, name, revision=commit)).parent
+        for name in names.intersection(join(inner, config) for config in CONFIGS):
+            folder = download(name).parent
         check_configs(folder)
-        check_files(names)
-        weights = [file for file in files if fnmatch(file.rfilename, WEIGHTS)]
+        check_files(
+            {Path(name).name for name in names if str(PurePosixPath(name).parent) == (inner or ".")}
+        )
+        weights = [file for file in files if fnmatch(file.rfilename, join(inner, WEIGHTS))]
         check_size(sum(file.size or 0 for file in weights), max_bytes)
-        return Path(snapshot_download(base_model, revision=commit, allow_patterns=FILES)), commit
+        wanted = [*FILES, *(join(inner, name) for name in MODEL_FILES)]
+        return Path(snapshot_download(base_model, revision=commit, allow_patterns=wanted)), commit
 
 
 def look_up(base_model: str, revision: str | None, seconds: float) -> None:

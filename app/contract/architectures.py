@@ -35,6 +35,9 @@ LANGUAGE_MODEL_HEADS: dict[str, LanguageModelHead] = {
     "denoise": LanguageModelHead(
         ("ForConditionalGeneration", "WithLMHeadModel"), "an encoder-decoder with its head"
     ),
+    "distill_scores": LanguageModelHead(
+        ("ForSequenceClassification",), "a cross-encoder or a classifier"
+    ),
 }
 """Heads by the objective that trains them; an objective that is not here needs none."""
 

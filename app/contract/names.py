@@ -131,6 +131,7 @@ METRICS = _by_name(
     MetricName("pearson", "Pearson's correlation of the task", "Pearson", task="sentence_pairs"),
     MetricName("sentence_cosine", "Same sentence vectors as the base (cosine)", "vectors"),
     MetricName("neighbour_overlap_10", "Same ten nearest texts as the base", "neighbours"),
+    MetricName("score_agreement", "Same order of scored pairs as the base (Spearman)", "scores"),
     MetricName(
         "masked_lm_bits_per_character",
         "Prediction of hidden words, bits a character",
@@ -196,6 +197,7 @@ OBJECTIVES = _by_name(
     ObjectiveName("clm", "causal language modeling", with_distill=True),
     ObjectiveName("denoise", "denoising", with_distill=True),
     ObjectiveName("distill", "distillation from the base"),
+    ObjectiveName("distill_scores", "distillation of the base's scores", with_distill=True),
 )
 
 PRESETS = _by_name(

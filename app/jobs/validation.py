@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from app.base_models import catalog
-from app.base_models.checks import TrainingFacts
+from app.base_models.checks import ModelFacts, TrainingFacts
 from app.contract.architectures import ARCHITECTURES
 from app.contract.names import RUNTIMES
 from app.contract.recipe import (
@@ -11,6 +11,7 @@ from app.contract.recipe import (
     MAX_ROWS,
     Recipe,
     RecoveryRecipe,
+    Retrieval,
     Task,
     TokenClassification,
     metric_fault,
@@ -66,7 +67,7 @@ def check_base_model(fields: JobFields, settings: Settings) -> None:
         return
     _check_export(fields, encoder_decoder=facts.encoder_decoder)
     _check_sizes(fields, facts.vocab_size)
-    _check_task(fields, facts.model_type)
+    _check_task(fields, facts)
     if trained := catalog.how_trained(fields.base_model, settings):
         check_recovery(fields.base_model, trained, fields.recipe.recovery)
 
@@ -84,7 +85,15 @@ def _check_export(fields: JobFields, *, encoder_decoder: bool) -> None:
     raise UnprocessableError("export_unsupported", detail, errors=[fault])
 
 
-def _check_task(fields: JobFields, model_type: str) -> None:
+def _check_task(fields: JobFields, facts: ModelFacts) -> None:
+    model_type = facts.model_type
+    if isinstance(fields.recipe.evaluation.task, Retrieval) and facts.role == "cross_encoder":
+        detail = (
+            f"{fields.base_model} is a cross-encoder, which makes no vectors to search by. Choose "
+            "the task `sentence_pairs`, or another base model."
+        )
+        fault = FieldError(pointer="/recipe/evaluation/task/type", detail=detail)
+        raise UnprocessableError("task_unsupported", detail, errors=[fault])
     is_tagging = isinstance(fields.recipe.evaluation.task, TokenClassification)
     if not is_tagging or ARCHITECTURES[model_type].has_token_classifier:
         return

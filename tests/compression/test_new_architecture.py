@@ -17,8 +17,8 @@ from app.settings import Settings
 from tests.support.matrix_models import Kind, causal, deep, masked
 from tests.support.matrix_tokenizers import DOMAIN, GENERAL, sentences, tokenizer_pair
 from worker.compression import load_model, save_model, train_tokenizers, transfer_vocabulary
-from worker.compression.models.encoder import pooling_of
 from worker.compression.models.layers import drop_layers, layer_count
+from worker.compression.models.pooling import pooling_of
 
 ROWS = {
     "camembert": Architecture("camembert", "encoder", "cls"),

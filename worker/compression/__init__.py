@@ -10,13 +10,15 @@ that starts the stream anew, results go out as models, folders and parts of the 
     keep = required_tokens(base.model, base.tokenizer)
     size = resolve_vocab_size(0.25, base.tokenizer)
     texts = training_texts(corpus, fraction=0.05, seed=0)
-    [tokenizer] = train_tokenizers(base.tokenizer, texts, [size], keep_tokens=keep)
+    fed = texts_as_fed(base, texts)                      # with the prompt, cut where they are cut
+    [tokenizer] = train_tokenizers(base.tokenizer, fed, [size], keep_tokens=keep)
     transfer = transfer_vocabulary(base.model, base.tokenizer, tokenizer)
     done = recover(base, transfer.model, tokenizer, texts, RecoveryOptions(preset="fast"))
     save_model(target, done.model, tokenizer, base.folder)
     export_model(target, target, ["onnx", "onnx-int8"])
     measure_quality(base, load_model(target), held_out_texts(corpus, fraction=0.05, seed=0))
 
+`app.contract.model_kinds` decides what a model is, and so how it is read, recovered and measured.
 Objectives, metrics, tasks and runtimes are entries of registries, each with its row in
 `app.contract.names`. Every error that a user can mend is a `CompressionError` with a stable
 ``code``.
@@ -47,10 +49,11 @@ from worker.compression.errors import (
 from worker.compression.evaluation.latency import measure_latency
 from worker.compression.evaluation.quality import measure_exports, measure_quality, quality_metrics
 from worker.compression.evaluation.size import measure_memory, measure_size
-from worker.compression.evaluation.tasks.fine_tuning import check_head
+from worker.compression.evaluation.tasks.fine_tuning import check_head, check_output
 from worker.compression.evaluation.tasks.scores import compare, quality_rows
 from worker.compression.evaluation.tokens import measure_tokens, tokenized_examples
 from worker.compression.models.loading import LoadedModel, load_model, load_tokenizer
+from worker.compression.models.reading import texts_as_fed
 from worker.compression.models.saving import save_model
 from worker.compression.models.trial import try_model
 from worker.compression.progress import Progress
@@ -115,6 +118,7 @@ __all__ = [
     "check_exportable",
     "check_head",
     "check_multiword",
+    "check_output",
     "compare",
     "export_model",
     "exported_files",
@@ -136,6 +140,7 @@ __all__ = [
     "resolve_keep_tokens",
     "resolve_vocab_size",
     "save_model",
+    "texts_as_fed",
     "tokenized_examples",
     "train_tokenizer",
     "train_tokenizers",

@@ -41,8 +41,9 @@ def check_artifact(folder: Path, texts: Sequence[str] = _TEXTS) -> None:
     texts = [text[:_CHARACTERS] for text in texts if text.strip()][:_SAMPLE] or _TEXTS
     try:
         loaded = load_model(folder)
-        check_values(AutoModel.from_pretrained(folder, local_files_only=True))
-        vocabulary = AutoTokenizer.from_pretrained(folder, local_files_only=True).get_vocab()
+        inner = loaded.weights_folder
+        check_values(AutoModel.from_pretrained(inner, local_files_only=True))
+        vocabulary = AutoTokenizer.from_pretrained(inner, local_files_only=True).get_vocab()
     except (CompressionError, OSError, ValueError, RuntimeError) as error:
         raise ArtifactCheckFailedError(f"The artifact does not load: {error}") from error
     _require(vocabulary == loaded.tokenizer.get_vocab(), "its tokenizers differ")

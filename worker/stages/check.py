@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.contract.results import CheckedModels
 from worker.compression import ArtifactCheckFailedError
+from worker.compression.report.files import VOCABULARY
 from worker.compression.self_check import CHECKED, FAILED
 from worker.compression.subprocesses import child_process
 from worker.context import JobContext, StageProgress
@@ -24,7 +25,7 @@ def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
     One process checks them all, since most of its time goes into its imports.
     """
     recovered = context.workspace.root / "recover"
-    models = sorted(file.parent for file in recovered.rglob("tokenizer.json"))
+    models = sorted(file.parent for file in recovered.rglob(VOCABULARY))
     names = [model.relative_to(recovered).as_posix() for model in models]
 
     def report(done: int) -> None:

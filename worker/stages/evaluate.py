@@ -11,6 +11,7 @@ from worker.compression import (
     measure_quality,
     measure_size,
     measure_tokens,
+    texts_as_fed,
     tokenized_examples,
 )
 from worker.compression.progress import part
@@ -45,7 +46,8 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> Evaluat
     to_device(compressed.model, context.settings)
     exported = context.exported_folder(size)
     files = {file.runtime: exported / file.path for file in exported_files(exported)}
-    tokens = measure_tokens(base.tokenizer, compressed.tokenizer, texts, part(progress, 0.0, 0.1))
+    as_fed = list(texts_as_fed(base, lambda: texts)())
+    tokens = measure_tokens(base.tokenizer, compressed.tokenizer, as_fed, part(progress, 0.0, 0.1))
     seed = context.recipe.seed
     quality = measure_quality(base, compressed, texts, seed=seed, progress=part(progress, 0.1, 0.4))
     exports = measure_exports(
@@ -57,11 +59,11 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> Evaluat
         latency = measure_latency(base, compressed, texts, files=files, progress=own)
     if wanted.memory:
         own = part(progress, 0.9, 1.0)
-        memory = measure_memory(base.folder, compressed.folder, files, texts, own)
+        memory = measure_memory(base.folder, compressed.folder, files, as_fed, own)
     return EvaluatedSize(
         compressed=measure_size(compressed),
         tokens=tokens,
-        examples=tokenized_examples(base.tokenizer, compressed.tokenizer, texts),
+        examples=tokenized_examples(base.tokenizer, compressed.tokenizer, as_fed),
         quality=quality,
         exports=exports,
         latency=latency,

@@ -8,6 +8,7 @@ from worker.compression import (
     check_exportable,
     check_head,
     check_multiword,
+    check_output,
     quality_metrics,
     resolve_keep_tokens,
     resolve_vocab_size,
@@ -29,6 +30,8 @@ def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
         check_gate(recipe, quality_metrics(base))
     if isinstance(recipe.evaluation.task, FineTuning):
         check_head(base, recipe.evaluation.task.type)
+    elif recipe.evaluation.task:
+        check_output(base, recipe.evaluation.task.type)
     check_exportable(base.model, recipe.export.runtimes)
     if recipe.tokenizer.multiword:
         check_multiword(base.tokenizer)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.compression import required_tokens, train_tokenizers
+from worker.compression import required_tokens, texts_as_fed, train_tokenizers
 from worker.context import JobContext, StageProgress
 
 
@@ -11,7 +11,7 @@ def train(context: JobContext, folder: Path, progress: StageProgress) -> None:
     recipe, base, resolved = context.recipe, context.base, context.resolved
     tokenizers = train_tokenizers(
         base.tokenizer,
-        context.training_texts(),
+        texts_as_fed(base, context.training_texts()),
         resolved.target_vocab_sizes,
         selection=recipe.tokenizer.selection,
         keep_tokens=[*required_tokens(base.model, base.tokenizer), *resolved.keep_tokens],

@@ -20,7 +20,7 @@ def transfer(context: JobContext, folder: Path, progress: StageProgress) -> None
     base, recipe, sizes = context.base, context.recipe, context.resolved.target_vocab_sizes
     for number, size in enumerate(sizes):
         model_folder = folder / str(size)
-        domain_tokenizer = load_tokenizer(context.output("tokenizer", str(size)))
+        domain_tokenizer = load_tokenizer(context.output("tokenizer", str(size)), base.kind)
         transferred = transfer_vocabulary(
             base.model,
             base.tokenizer,

@@ -66,7 +66,8 @@ class HubHandler(BaseHTTPRequestHandler):
             return self.answer(404, b"{}", **{"X-Error-Code": "RepoNotFound"})
         if revision.partition("/")[0] not in {"main", COMMIT}:
             return self.answer(404, b"{}", **{"X-Error-Code": "RevisionNotFound"})
-        files = [path.name for path in sorted(folder.iterdir())]
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = [path.relative_to(folder).as_posix() for path in paths]
         if call == "tree":
             tree = [
                 {"type": "file", "path": file, "size": (folder / file).stat().st_size, "oid": file}
@@ -133,6 +134,31 @@ def test_a_model_is_fetched_at_a_commit_without_what_is_unsafe(hub: Hub) -> None
     names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
     assert locate_on(hub, "org/model") == ["hub", COMMIT, names]
     assert not any("resolve/main" in path for path in hub.asked)
+
+
+def test_a_model_in_a_folder_of_its_own_is_fetched_from_there(hub: Hub) -> None:
+    folder = hub.root / "model"
+    make_model(folder / "0_Transformer")
+    (folder / "0_Transformer" / "pytorch_model.bin").write_bytes(b"never fetched")
+    write_json(folder / "0_Transformer" / "sentence_bert_config.json", {"max_seq_length": 9})
+    (folder / "1_Pooling").mkdir()
+    write_json(folder / "1_Pooling" / "config.json", {})
+    types = {"0_Transformer": "Transformer", "1_Pooling": "Pooling"}
+    modules = [{"path": p, "type": f"sentence_transformers.models.{t}"} for p, t in types.items()]
+    write_json(folder / "modules.json", modules)
+    assert locate_on(hub, "org/model") == ["hub", COMMIT, [*types, "modules.json"]]
+    fetched = {path.rpartition(COMMIT)[2] for path in hub.asked if "/resolve/" in path}
+    assert "/0_Transformer/sentence_bert_config.json" in fetched
+    assert not any(path.endswith(".bin") for path in fetched)
+
+
+def test_a_use_that_cannot_be_compressed_is_refused_before_a_weight_is_fetched(hub: Hub) -> None:
+    folder = make_model(hub.root / "sparse")
+    module = {"path": "", "type": "sentence_transformers.sparse_encoder.modules.MLMTransformer"}
+    write_json(folder / "modules.json", [module])
+    write_json(folder / "config_sentence_transformers.json", {"model_type": "SparseEncoder"})
+    assert locate_on(hub, "org/sparse") == "unsupported_model"
+    assert not any(path.endswith(".safetensors") for path in hub.asked)
 
 
 def test_refused_models_are_not_fetched(hub: Hub) -> None:

@@ -19,7 +19,8 @@ from worker.compression import (
     save_model,
     transfer_vocabulary,
 )
-from worker.compression.models.encoder import Encoder, pooling_of
+from worker.compression.models.encoder import Encoder
+from worker.compression.models.pooling import pooling_of
 from worker.compression.models.traits import model_traits
 from worker.compression.runtimes.onnx import OnnxEncoder
 

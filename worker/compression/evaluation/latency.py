@@ -11,6 +11,7 @@ import torch
 from app.contract.report import Latency
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
+from worker.compression.models.traits import model_traits
 from worker.compression.progress import Progress, part, silent
 from worker.compression.runtimes import RUNTIMES
 from worker.compression.runtimes.runtime import on_cpu
@@ -126,7 +127,9 @@ def _exported(
     base: LoadedModel, compressed: LoadedModel, files: Mapping[str, Path], in_torch: _Timed
 ) -> Iterator[_Timed]:
     model = base.model
-    same = in_torch.device == "cpu" and (model.base_model is model or model.can_generate())
+    traits = model_traits(base)
+    runs_whole = model.base_model is model or not traits.has_vectors or traits.is_sentence_encoder
+    same = in_torch.device == "cpu" and runs_whole
     before = in_torch.before if same else Encoder(on_cpu(base)).run_whole
     for runtime, file in files.items():
         entry = RUNTIMES[runtime]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.contract.names import BASELINE
 from app.contract.report import Memory, ModelSize
+from worker.compression.models.folders import weights_folder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.progress import Progress, silent
@@ -20,7 +21,7 @@ _TEXTS = 32
 
 
 def measure_size(loaded: LoadedModel) -> ModelSize:
-    """Measure a loaded model, and the files of its folder.
+    """Measure a loaded model, and the files of its weights.
 
     Embeddings are the input tables and the untied output tables.
     """
@@ -30,7 +31,7 @@ def measure_size(loaded: LoadedModel) -> ModelSize:
         vocab_size=len(loaded.tokenizer),
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         embedding_parameters=sum(table.numel() for table in tables),
-        bytes=sum(file.stat().st_size for file in loaded.folder.glob("*.safetensors")),
+        bytes=sum(file.stat().st_size for file in loaded.weights_folder.glob("*.safetensors")),
     )
 
 
@@ -50,6 +51,7 @@ def measure_memory(
 
     """
     progress = progress or silent
+    base, compressed = weights_folder(base), weights_folder(compressed)
     weights = RUNTIMES[BASELINE].row.path
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder, "texts.json")

@@ -1,102 +1,53 @@
-"""Run models on texts, and pool the vector of a text: that of one of its tokens, or their mean."""
+"""Run models on texts as their programs do: prompts before them, cut where they are cut."""
 
 import copy
 import inspect
-import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from app.contract.architectures import ARCHITECTURES
 from worker.compression.models.loading import LoadedModel
-from worker.compression.models.vocabulary_tensors import position_origins
+from worker.compression.models.pooling import after_pooling, pool_text, pools_prompt
+from worker.compression.models.reading import Pair, longest_input
+from worker.compression.models.traits import model_traits
 from worker.compression.progress import Progress
-
-# As sentence-transformers names them.
-Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean"]
-
-
-def pooling_of(folder: Path, model: PreTrainedModel) -> Pooling:
-    """Read the pooling of a sentence-transformers folder, or else of the model's head."""
-    for file in sorted(folder.glob("*_Pooling/config.json")):
-        return _read_pooling(json.loads(file.read_text("utf-8")))
-    if type(model).__name__.endswith("ForSequenceClassification"):
-        return _pooling_of_classifier(model.config)
-    return "mean"
-
-
-def _read_pooling(settings: dict[str, Any]) -> Pooling:
-    """Read a pooling module; a mean divided by a root has the direction of the mean."""
-    for name in get_args(Pooling):
-        flags = (
-            f"pooling_mode_{name}",
-            f"pooling_mode_{name}_token",
-            f"pooling_mode_{name}_tokens",
-        )
-        if settings.get("pooling_mode") == name or any(settings.get(flag) for flag in flags):
-            pooling: Pooling = name
-            return pooling
-    return "mean"
-
-
-def _pooling_of_classifier(config: PreTrainedConfig) -> Pooling:
-    row = ARCHITECTURES.get(config.model_type)
-    if row is None:
-        return "mean" if config.is_encoder_decoder else "lasttoken"
-    pooling: Pooling = (
-        config.classifier_pooling if row.classifier_pooling == "config" else row.classifier_pooling
-    )
-    return pooling
-
-
-def pool_text(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """Return one vector a text (texts, width) of hidden states (texts, positions, width).
-
-    ``mask`` (texts, positions) is 1 where there is a token, and may have padding on either side.
-    """
-    rows = torch.arange(len(hidden), device=hidden.device)
-    places = torch.arange(mask.shape[1], device=mask.device)
-    if pooling == "cls":
-        return hidden[rows, mask.argmax(dim=1)]
-    if pooling == "lasttoken":
-        return hidden[rows, (mask * places).argmax(dim=1)]
-    if pooling == "max":
-        return hidden.masked_fill(mask.unsqueeze(-1) == 0, -torch.inf).amax(dim=1)
-    weights = mask * mask.cumsum(dim=1) if pooling == "weightedmean" else mask
-    weights = weights.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-
 
 Inputs = dict[str, Tensor]
 
 
 class Encoder:
-    """Runs a model, with a copy of its tokenizer, whose padding it is free to change."""
+    """Runs a model, with a copy of its tokenizer, whose padding it is free to change.
+
+    ``prompt`` stands before every text that is run, as in the model's program.
+    """
 
     def __init__(self, loaded: LoadedModel) -> None:
+        self.traits, self.kind = model_traits(loaded), loaded.kind
         self.model = _fit_to_run(loaded.model)
         self.tokenizer: PreTrainedTokenizerBase = copy.deepcopy(loaded.tokenizer)
         if self.tokenizer.pad_token is None:
             # Under the mask any token will do.
             self.tokenizer.pad_token = self.tokenizer.convert_ids_to_tokens(0)
         self.max_length = longest_input(loaded)
-        self.pooling = pooling_of(loaded.folder, loaded.model)
+        self.pooling = self.traits.pooling
+        self.prompt = loaded.kind.default_prompt
+        self._after_pooling = after_pooling(loaded.folder, loaded.kind)
+        self._pools_prompt = pools_prompt(loaded.folder, loaded.kind)
 
     @property
     def generates(self) -> bool:
-        """Tell whether the model has the head of a decoder."""
-        return bool(self.model.can_generate())
+        """Tell whether the text it generates is what the model is used for."""
+        return self.traits.generates
 
     def inputs(self, texts: Sequence[str]) -> Inputs:
         """Return token ids and masks (texts, longest text), cut at the model's longest input.
 
         There are no token types: those of a single text are what models assume, and GPT-2 would
-        add them up with the embeddings.
+        add them up with the embeddings. There is no prompt either.
         """
         inputs = self.tokenizer(
             list(texts),
@@ -108,15 +59,44 @@ class Encoder:
         device = self.model.device
         return {name: inputs[name].to(device) for name in ("input_ids", "attention_mask")}
 
+    def pair_inputs(self, pairs: Sequence[Pair]) -> Inputs:
+        """Return the inputs of pairs, the longer text of each cut first; with token types.
+
+        The prompt stands before the first text of a pair.
+        """
+        inputs = self.tokenizer(
+            [self.prompt + first for first, _ in pairs],
+            [second for _, second in pairs],
+            padding=True,
+            truncation="longest_first",
+            max_length=self.max_length,
+            return_tensors="pt",
+        )
+        accepted = inspect.signature(self.model.forward).parameters
+        named = (n for n in ("input_ids", "attention_mask", "token_type_ids") if n in inputs)
+        return {name: inputs[name].to(self.model.device) for name in named if name in accepted}
+
+    @torch.inference_mode()
+    def scores(self, pairs: Sequence[Pair]) -> Tensor:
+        """Return the scores (pairs, labels) of a cross-encoder on the CPU, before an activation."""
+        logits: Tensor = self.model(**self.pair_inputs(pairs)).logits
+        return logits.float().cpu()
+
+    def _with_prompt(self, texts: Sequence[str]) -> list[str]:
+        return [self.prompt + text for text in texts]
+
     @torch.inference_mode()
     def run(self, texts: Sequence[str]) -> Tensor:
         """Run texts through the model once and return its first output, per position.
 
-        A decoder's head is part of it, a classifier's is not. An encoder-decoder encodes the texts
-        and decodes a single position, its start token.
+        The head of a decoder or a cross-encoder is part of it, a classifier's is not. An
+        encoder-decoder encodes the texts and decodes a single position, its start token.
         """
-        inputs = self.inputs(texts)
-        body = self.model if self.generates else self.model.base_model
+        inputs = self.inputs(self._with_prompt(texts))
+        if self.traits.is_sentence_encoder:
+            return self.last_hidden(inputs)
+        needs_head = self.generates or self.traits.is_cross_encoder
+        body = self.model if needs_head else self.model.base_model
         if "decoder_input_ids" in inspect.signature(body.forward).parameters:
             start = self.model.config.decoder_start_token_id or 0
             inputs["decoder_input_ids"] = torch.full_like(inputs["input_ids"][:, :1], start)
@@ -125,8 +105,10 @@ class Encoder:
 
     @torch.inference_mode()
     def run_whole(self, texts: Sequence[str]) -> Tensor:
-        """Run texts through the model with its head, whatever that is; returns its first output."""
-        output: Tensor = self.model(**self.inputs(texts))[0]
+        """Run texts through the model with its head, if it has a use; returns its first output."""
+        if self.traits.is_sentence_encoder:
+            return self.run(texts)
+        output: Tensor = self.model(**self.inputs(self._with_prompt(texts)))[0]
         return output
 
     @torch.inference_mode()
@@ -137,11 +119,29 @@ class Encoder:
 
     @torch.inference_mode()
     def vectors(self, texts: Sequence[str]) -> Tensor:
-        """Return sentence vectors (texts, width), on the CPU, pooled as in the model's use."""
-        inputs = self.inputs(texts)
+        """Return sentence vectors (texts, width), on the CPU, as in the model's use.
+
+        They are pooled, and what follows the pooling in the model's program is done to them.
+        """
+        inputs = self.inputs(self._with_prompt(texts))
         hidden = self.last_hidden(inputs)
         mask = inputs["attention_mask"].to(hidden.device)
-        return pool_text(hidden, mask, self.pooling).cpu()
+        if self.prompt and not self._pools_prompt:
+            mask = self._without_prompt(mask)
+        return self._after_pooling(pool_text(hidden, mask, self.pooling).cpu())
+
+    def _without_prompt(self, mask: Tensor) -> Tensor:
+        """Return a mask (texts, positions) without the prompt's tokens, a start token's too."""
+        ids: list[int] = self.tokenizer(self.prompt)["input_ids"]
+        ends = {self.tokenizer.sep_token_id, self.tokenizer.eos_token_id}
+        length = len(ids) - (bool(ids) and ids[-1] in ends)
+        return mask * (mask.cumsum(dim=1) > length)
+
+    def with_prompt(self, prompt: str) -> "Encoder":
+        """Return the same encoder with another prompt."""
+        other = copy.copy(self)
+        other.prompt = prompt
+        return other
 
     def last_hidden(self, inputs: Inputs) -> Tensor:
         """Return the last hidden states (texts, positions, width) in float32.
@@ -163,15 +163,18 @@ def _fit_to_run(model: PreTrainedModel) -> PreTrainedModel:
     return copied
 
 
-def longest_input(loaded: LoadedModel) -> int:
-    """Return the longest input in tokens; positions counted from the pad id use up rows."""
-    positions = getattr(loaded.model.config, "max_position_embeddings", None) or 512
-    taken = max(position_origins(loaded.model), default=-1) + 1
-    return int(min(loaded.tokenizer.model_max_length, positions - taken))
-
-
 # Texts of a batch.
 _BATCH = 32
+
+
+def scores_of_pairs(encoder: Encoder, pairs: Sequence[Pair], progress: Progress) -> Tensor:
+    """Return a cross-encoder's scores (pairs, labels); pairs are batched by length."""
+    order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
+    scores = []
+    for start in range(0, len(pairs), _BATCH):
+        progress(start / len(pairs), f"{start} of {len(pairs)} pairs scored")
+        scores.append(encoder.scores([pairs[i] for i in order[start : start + _BATCH]]))
+    return torch.cat(scores)[torch.tensor(order).argsort()]
 
 
 class SentenceEncoder(Protocol):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ import transformers
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from app.contract.model_kinds import ModelKind
 from worker.compression.errors import (
     NonFiniteWeightsError,
     UnsupportedModelError,
     UnsupportedTokenizerError,
 )
 from worker.compression.models.faults import faults_of_files
+from worker.compression.models.folders import kind_of_folder
 from worker.compression.models.vocabulary_tensors import input_embeddings
+from worker.compression.tokenizers.tokenizer_json import lower_case_first
 
 _MAY_BE_DRAWN = re.compile(r"(^|\.)pooler\.")
 _NUMBERED = re.compile(r"^(.*\.\d+)\.")
@@ -94,6 +98,16 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     folder: Path
 
+    @cached_property
+    def kind(self) -> ModelKind:
+        """Return what the model is, by its folder's files and the loaded model's config."""
+        return kind_of_folder(self.folder, self.model)
+
+    @property
+    def weights_folder(self) -> Path:
+        """Return the folder of its config, tokenizer and weights: ``folder``, or one in it."""
+        return self.folder / self.kind.transformer
+
 
 def load_model(folder: Path) -> LoadedModel:
     """Load a model with its own class and dtype, in evaluation mode, and its fast tokenizer.
@@ -102,12 +116,14 @@ def load_model(folder: Path) -> LoadedModel:
 
     Raises:
         UnsupportedModelError: no safetensors, an unknown architecture, weights that are not those
-            of the config, or a tokenizer that does not belong to the embedding matrix.
+            of the config, or a tokenizer that does not belong to the embedding matrix; or a use
+            or a module of sentence-transformers that cannot be compressed.
         NonFiniteWeightsError: a weight is NaN or infinite.
         UnsupportedTokenizerError: there is no fast tokenizer.
 
     """
-    model = _load_weights(folder)
+    kind = kind_of_folder(folder)
+    model = _load_weights(folder / kind.transformer, kind)
     tokenizer = load_tokenizer(folder)
     rows = input_embeddings(model)[0].num_embeddings
     if len(tokenizer) > rows:
@@ -123,7 +139,7 @@ def load_model(folder: Path) -> LoadedModel:
     return LoadedModel(model, tokenizer, folder)
 
 
-def _load_weights(folder: Path) -> PreTrainedModel:
+def _load_weights(folder: Path, kind: ModelKind) -> PreTrainedModel:
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with faults_of_files(_unloadable):
         config = AutoConfig.from_pretrained(folder, **local)
@@ -131,9 +147,10 @@ def _load_weights(folder: Path) -> PreTrainedModel:
         with torch.random.fork_rng(devices=[]):
             # Weights that the checkpoint lacks, such as a pooler's, are drawn at random.
             torch.manual_seed(0)
-            model, info = model_class.from_pretrained(
-                folder, use_safetensors=True, dtype="auto", output_loading_info=True, **local
-            )
+            local |= {"use_safetensors": True, "dtype": "auto", "output_loading_info": True}
+            model, info = model_class.from_pretrained(folder, **local)
+            if kind.role == "sentence_encoder" and _lacks_head(model, info["missing_keys"]):
+                model, info = AutoModel.from_pretrained(folder, **local)
         loaded: PreTrainedModel = model.eval()
     check_loaded(loaded, info["missing_keys"], info["unexpected_keys"])
     check_ties(loaded)
@@ -146,6 +163,13 @@ def _unloadable(why: str) -> UnsupportedModelError:
         f"The model cannot be loaded: {why} Use a transformers model stored as safetensors "
         "that needs no code of its own."
     )
+
+
+def _lacks_head(model: PreTrainedModel, missing_keys: Iterable[str]) -> bool:
+    """Tell whether all that a checkpoint lacks is outside of the body, of which vectors are."""
+    body = f"{model.base_model_prefix}."
+    missing = [key for key in missing_keys if not _MAY_BE_DRAWN.search(key)]
+    return bool(missing) and not any(key.startswith(body) for key in missing)
 
 
 def _own_class(architectures: list[str] | None) -> Any:
@@ -163,16 +187,23 @@ def _unloadable_tokenizer(why: str) -> UnsupportedTokenizerError:
     )
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load a fast tokenizer from a local folder.
+def load_tokenizer(folder: Path, kind: ModelKind | None = None) -> PreTrainedTokenizerBase:
+    """Load a fast tokenizer from a local folder, that of a model or of a tokenizer alone.
+
+    It lower-cases where the folder has sentence-transformers do so; ``kind`` is that of the model
+    it is for, where the folder is the tokenizer's alone.
 
     Raises:
         UnsupportedTokenizerError: there is none.
+        UnsupportedModelError: it is that of a model that cannot be compressed.
 
     """
+    if kind is None:
+        kind = kind_of_folder(folder)
+        folder /= kind.transformer
     with faults_of_files(_unloadable_tokenizer):
         tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+            folder, local_files_only=True, trust_remote_code=False, **kind.tokenizer_settings
         )
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise _unloadable_tokenizer("its `tokenizer_class` is no tokenizer's")
@@ -184,4 +215,6 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         raise UnsupportedTokenizerError(
             "The base model has no fast tokenizer: convert it to a tokenizer.json first."
         )
+    if kind.lower_case:
+        lower_case_first(tokenizer)
     return tokenizer

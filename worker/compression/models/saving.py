@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from app.contract.model_kinds import MODULES
 from worker.compression.errors import UnsupportedModelError
 
 _SENTENCE_TRANSFORMERS_FILES = ("config_sentence_transformers.json", "sentence_*_config.json")
@@ -24,13 +25,14 @@ def save_model(
     """Save weights (safetensors), tokenizer and configs into ``folder``.
 
     Where ``base_folder`` is a sentence-transformers folder, its module list, the folders of its
-    modules and their settings come along; the base's own weights, vocabulary files and README
-    do not.
+    modules and their settings come along, and the model lies where its list says; the base's own
+    weights, vocabulary files and README do not.
 
     Raises:
         UnsupportedModelError: ``modules.json`` names a folder outside of the base folder.
 
     """
+    folder, root = folder / _transformer_folder(base_folder), folder
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     for weights in folder.glob("*.safetensors"):
@@ -38,8 +40,8 @@ def save_model(
         weights.chmod((folder / "config.json").stat().st_mode)
     tokenizer.save_pretrained(folder)
     _forget_loading(folder / "tokenizer_config.json")
-    if base_folder and (base_folder / "modules.json").is_file():
-        _carry_sentence_transformers(base_folder, folder)
+    if base_folder and (base_folder / MODULES).is_file():
+        _carry_sentence_transformers(base_folder, root)
 
 
 def _forget_loading(tokenizer_config: Path) -> None:
@@ -50,22 +52,34 @@ def _forget_loading(tokenizer_config: Path) -> None:
     tokenizer_config.write_text(text + "\n", encoding="utf-8")
 
 
+def _transformer_folder(base_folder: Path | None) -> str:
+    """Return the path of the first module, in which sentence-transformers has the model."""
+    modules = base_folder / MODULES if base_folder else None
+    if modules is None or not modules.is_file():
+        return ""
+    return next((path for path in _module_paths(modules)), "")
+
+
 def _carry_sentence_transformers(base_folder: Path, folder: Path) -> None:
-    shutil.copyfile(base_folder / "modules.json", folder / "modules.json")
+    shutil.copyfile(base_folder / MODULES, folder / MODULES)
     for pattern in _SENTENCE_TRANSFORMERS_FILES:
         for file in base_folder.glob(pattern):
             shutil.copyfile(file, folder / file.name)
-    for path in _module_folders(base_folder / "modules.json"):
-        if (base_folder / path).is_dir():
+    model_path, *paths = [*_module_paths(base_folder / MODULES), ""]
+    for pattern in _SENTENCE_TRANSFORMERS_FILES if model_path else ():
+        for file in (base_folder / model_path).glob(pattern):
+            shutil.copyfile(file, folder / model_path / file.name)
+    for path in paths:
+        if path and (base_folder / path).is_dir():
             shutil.copytree(base_folder / path, folder / path, ignore=_CODE, dirs_exist_ok=True)
 
 
-def _module_folders(modules: Path) -> Iterator[str]:
+def _module_paths(modules: Path) -> Iterator[str]:
+    """Yield the paths of the modules in their order, "" for the model's own folder."""
     for module in json.loads(modules.read_text(encoding="utf-8")):
         path = PurePosixPath(module["path"])
         if path.is_absolute() or ".." in path.parts:
             raise UnsupportedModelError(
                 f"modules.json names {path}, a folder outside of the model: correct it."
             )
-        if path.parts:
-            yield str(path)
+        yield str(path) if path.parts else ""

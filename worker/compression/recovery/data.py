@@ -97,17 +97,18 @@ class TextSampler:
 
     A sentence encoder is used on texts of all lengths, queries too, which the documents of a
     corpus do not show it. A document much longer than ``max_length`` tokens gives another part
-    each time.
+    each time. ``prompt`` stands before each text, as in the model's program.
     """
 
     documents: Sequence[str]
     seed: int
     max_length: int
     parts: bool
+    prompt: str = ""
 
     def texts(self, start: int, count: int) -> list[str]:
         """Return the texts of numbers ``start`` to ``start + count``; a pass has one a document."""
-        return [self._text(number) for number in range(start, start + count)]
+        return [self.prompt + self._text(number) for number in range(start, start + count)]
 
     def _text(self, number: int) -> str:
         epoch, position = divmod(number, len(self.documents))

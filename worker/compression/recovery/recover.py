@@ -16,9 +16,9 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from app.contract.report import Recovery
 from worker.compression.corpus import Texts
 from worker.compression.errors import RecoveryTooShortError, RecoveryUnsupportedError, within_memory
-from worker.compression.models.encoder import longest_input
 from worker.compression.models.layers import drop_layers, layer_count
 from worker.compression.models.loading import LoadedModel
+from worker.compression.models.reading import longest_input, text_reader
 from worker.compression.models.traits import ModelTraits, model_traits
 from worker.compression.progress import part
 from worker.compression.recovery.batching import Batch, BatchLoader, batches_of
@@ -102,7 +102,8 @@ def recover(  # noqa: PLR0913, PLR0917
     accelerator = Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")
     ranks, dtype = Ranks(accelerator), student.dtype
     sampling = part(callbacks.progress, 0, SAMPLING_SHARE)
-    documents = sample_documents(texts, seed, sampling)
+    reader = text_reader(base)
+    documents = sample_documents(lambda: reader.cut_all(texts()), seed, sampling)
 
     on_gpu = ranks.device.type == "cuda"
     budget = resolve_budget(options, on_gpu=on_gpu, documents=len(documents.training))
@@ -118,7 +119,8 @@ def recover(  # noqa: PLR0913, PLR0917
     )
     losses = [objective.build(context) for objective in objectives]
     draws_parts = any(objective.draws_parts for objective in objectives)
-    sampler = TextSampler(documents.training, seed, context.max_length, parts=draws_parts)
+    prompt = reader.prompt if traits.is_sentence_encoder else ""
+    sampler = TextSampler(documents.training, seed, context.max_length, draws_parts, prompt)
     plan = plan_training(budget, options, objectives, losses, sampler, context)
 
     trainer = Trainer(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.contract.names import RUNTIMES
 from app.contract.report import Report
+from worker.compression.models.folders import kind_of_folder
 from worker.compression.report.page import render, render_page, task_scores
 from worker.compression.transfer.partition import Partition
 
@@ -23,13 +24,13 @@ def write_report(folder: Path, report: Report) -> None:
 
 def write_model_card(folder: Path, report: Report) -> Path:
     """Write the card of the model in ``folder``, with front matter for a model hub."""
-    is_sentence_encoder = (folder / "modules.json").is_file()
-    library = "sentence-transformers" if is_sentence_encoder else "transformers"
+    kind = kind_of_folder(folder)
     path = folder / "README.md"
     card = render(
         "README.md",
         report=report,
-        library=library,
+        library=kind.library,
+        kind=kind,
         usages=_usages(report),
         task_scores=task_scores(report),
     )
@@ -43,6 +44,7 @@ def _usages(report: Report) -> dict[str, str]:
     return {usage: path for usage, path in usages if usage}
 
 
+VOCABULARY = "vocabulary.jsonl"
 _MANIFEST = "manifest.json"
 _PACKAGES = ("fvt-service", "torch", "transformers", "tokenizers")
 
@@ -95,7 +97,7 @@ def write_manifest(
 
 def write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path:
     """Write a line a token, in the order of ids: id, token, source, pieces and base_ids."""
-    path = folder / "vocabulary.jsonl"
+    path = folder / VOCABULARY
     with path.open("w", encoding="utf-8") as file:
         for partition in partitions:
             line = {

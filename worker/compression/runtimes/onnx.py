@@ -19,8 +19,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from worker.compression.errors import ExportFailedError, ExportUnsupportedError
-from worker.compression.models.encoder import Encoder, Inputs, longest_input
+from worker.compression.models.encoder import Encoder, Inputs
 from worker.compression.models.loading import LoadedModel
+from worker.compression.models.reading import Pair, longest_input
+from worker.compression.models.traits import model_traits
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 # LayerNormalization is one operator since 17; ONNX Runtime reads it since 1.12 (2022).
@@ -44,7 +46,7 @@ class Graph(torch.nn.Module):
         super().__init__()
         check_exportable(loaded.model)
         _check_size(loaded.model)
-        is_sentence_encoder = (loaded.folder / "modules.json").is_file()
+        is_sentence_encoder = model_traits(loaded).is_sentence_encoder
         model = loaded.model.base_model if is_sentence_encoder else loaded.model
         self.model: Any = model.float()
         self.inputs = _inputs(loaded.model, loaded.tokenizer.model_input_names)
@@ -162,7 +164,7 @@ class OnnxEncoder(Encoder):
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, texts: Sequence[str]) -> Tensor:
-        return self._run(self.inputs(texts), self._outputs[0])
+        return self._run(self.inputs(self._with_prompt(texts)), self._outputs[0])
 
     def run_whole(self, texts: Sequence[str]) -> Tensor:
         return self.run(texts)
@@ -171,11 +173,14 @@ class OnnxEncoder(Encoder):
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         return self._run(inputs, self._outputs[0])
 
+    def scores(self, pairs: Sequence[Pair]) -> Tensor:
+        return self._run(self.pair_inputs(pairs), "logits")
+
     def last_hidden(self, inputs: Inputs) -> Tensor:
         return self._run(inputs, HIDDEN)
 
     def _run(self, inputs: Inputs, output: str) -> Tensor:
-        inputs = {**inputs, "token_type_ids": torch.zeros_like(inputs["input_ids"])}
+        inputs = {"token_type_ids": torch.zeros_like(inputs["input_ids"]), **inputs}
         arrays = {name: inputs[name].cpu().numpy() for name in self._inputs}
         return torch.from_numpy(self._session.run([output], arrays)[0])
 

@@ -12,8 +12,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from app.contract import names
-from worker.compression.models.encoder import longest_input
 from worker.compression.models.loading import LoadedModel
+from worker.compression.models.reading import longest_input
 from worker.compression.runtimes.onnx import Graph, OnnxEncoder, check_exportable, check_sound
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
-from tokenizers.normalizers import Normalizer
+from tokenizers.normalizers import Lowercase, Normalizer
+from tokenizers.normalizers import Sequence as Normalizers
 from tokenizers.pre_tokenizers import PreTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -45,6 +46,22 @@ def unbounded(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     backend.no_padding()
     backend.no_truncation()
     return backend
+
+
+def lower_case_first(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Lower-case texts before the tokenizer's own normalization, unless it does so itself."""
+    backend = backend_of(tokenizer)
+    normalizers = _flat(backend.normalizer)
+    if not any(isinstance(n, Lowercase) or getattr(n, "lowercase", False) for n in normalizers):
+        backend.normalizer = Normalizers([Lowercase(), *normalizers])
+
+
+def _flat(normalizer: Any) -> list[Any]:
+    """Return the normalizers that one consists of, in order."""
+    if isinstance(normalizer, Normalizers):
+        inner: Any = normalizer
+        return [one for part in inner for one in _flat(part)]
+    return [] if normalizer is None else [normalizer]
 
 
 def backend_json(tokenizer: PreTrainedTokenizerBase) -> Json:
@@ -152,6 +169,9 @@ def rebuild_tokenizer(
             padding_side=base_tokenizer.padding_side,
             truncation_side=base_tokenizer.truncation_side,
         )
+    if isinstance(next(iter(_flat(backend_of(base_tokenizer).normalizer)), None), Lowercase):
+        # Classes that build their normalizer do not know of what was put before it.
+        lower_case_first(tokenizer)
     _check_loaded(tokenizer, content, base)
     return tokenizer
 

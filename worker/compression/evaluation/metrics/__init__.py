@@ -4,6 +4,7 @@ from app.contract.names import METRICS as NAMES
 from worker.compression.evaluation.metrics.language_modeling import CAUSAL_LM, DENOISING
 from worker.compression.evaluation.metrics.masked_lm import MASKED_LM
 from worker.compression.evaluation.metrics.metric import Metric, Sample
+from worker.compression.evaluation.metrics.score_agreement import SCORE_AGREEMENT
 from worker.compression.evaluation.metrics.sentence_agreement import (
     NEIGHBOUR_OVERLAP,
     SENTENCE_COSINE,
@@ -11,7 +12,10 @@ from worker.compression.evaluation.metrics.sentence_agreement import (
 
 METRICS = {
     metric.name: metric
-    for metric in (SENTENCE_COSINE, NEIGHBOUR_OVERLAP, MASKED_LM, CAUSAL_LM, DENOISING)
+    for metric in (
+        *(SENTENCE_COSINE, NEIGHBOUR_OVERLAP, SCORE_AGREEMENT),
+        *(MASKED_LM, CAUSAL_LM, DENOISING),
+    )
 }
 
 

@@ -143,11 +143,11 @@ def _measure_by(score: Score, sample: Sample, progress: Progress) -> Sequence[Be
 
 CAUSAL_LM = Metric(
     "causal_lm_bits_per_character",
-    lambda encoder: encoder.generates and not encoder.model.config.is_encoder_decoder,
+    lambda encoder: encoder.generates and encoder.traits.has_causal_lm_head,
     partial(_measure_by, causal_bits_per_character),
 )
 DENOISING = Metric(
     "denoising_bits_per_character",
-    lambda encoder: encoder.generates and encoder.model.config.is_encoder_decoder,
+    lambda encoder: encoder.generates and encoder.traits.has_seq2seq_head,
     partial(_measure_by, denoising_bits_per_character),
 )

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from worker.compression.evaluation.metrics.metric import BeforeAfter, Metric, Sample
 from worker.compression.models.encoder import Encoder
-from worker.compression.models.vocabulary_tensors import output_embeddings
 from worker.compression.progress import Progress, part
 from worker.compression.tokenizers.tokenizer_json import unbounded
 
@@ -21,8 +20,7 @@ _BATCH = 16
 
 def has_masked_lm(encoder: Encoder) -> bool:
     """Tell whether a model predicts masked tokens."""
-    has_mask = encoder.tokenizer.mask_token_id is not None
-    return has_mask and not encoder.generates and bool(output_embeddings(encoder.model))
+    return encoder.traits.has_masked_lm_head
 
 
 def fits(encoder: Encoder, text: str) -> bool:

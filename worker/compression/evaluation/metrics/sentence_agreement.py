@@ -32,7 +32,7 @@ def _neighbours(vectors: Tensor, count: int) -> Tensor:
 
 
 def _has_vectors(encoder: Encoder) -> bool:
-    return not encoder.generates
+    return encoder.traits.has_vectors
 
 
 def _cosine(sample: Sample, progress: Progress) -> Sequence[BeforeAfter]:

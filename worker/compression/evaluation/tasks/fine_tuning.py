@@ -57,7 +57,7 @@ def new_head(auto_class: Any, loaded: LoadedModel, labels: int, **config: Any) -
     A head of the checkpoint, such as one for other labels, is left out where it does not fit.
     """
     model = auto_class.from_pretrained(
-        loaded.folder,
+        loaded.weights_folder,
         num_labels=labels,
         dtype=torch.float32,
         ignore_mismatched_sizes=True,
@@ -142,6 +142,24 @@ def reads_end(model_type: str) -> bool:
     """Return true if its head for sequences reads the end token, of which a text must have one."""
     row = ARCHITECTURES.get(model_type)
     return row is not None and row.classifier_reads_end
+
+
+def check_output(loaded: LoadedModel, task: str) -> None:
+    """Refuse a task, one of the two without training, that a model has no output for.
+
+    Raises:
+        TaskUnsupportedError: a cross-encoder cannot be scored on it.
+
+    """
+    if loaded.kind.role != "cross_encoder":
+        return
+    labels = loaded.model.config.num_labels
+    if task == "retrieval" or labels != 1:
+        has = "makes no vectors to search by" if task == "retrieval" else f"has {labels} scores"
+        raise TaskUnsupportedError(
+            f"The base model is a cross-encoder and {has}: choose another task, such as "
+            "sentence_pairs with a cross-encoder of one score, or another base model."
+        )
 
 
 def check_head(loaded: LoadedModel, task: str) -> None:

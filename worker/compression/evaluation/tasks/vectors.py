@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from statistics import mean
+from typing import Any
 
 import pytrec_eval
 import torch
@@ -10,7 +11,12 @@ from scipy.stats import pearsonr, spearmanr
 from torch.nn.functional import cosine_similarity, normalize
 
 from worker.compression.errors import TaskDataError
-from worker.compression.models.encoder import SentenceEncoder, sentence_vectors
+from worker.compression.models.encoder import (
+    Encoder,
+    SentenceEncoder,
+    scores_of_pairs,
+    sentence_vectors,
+)
 from worker.compression.progress import Progress, part, silent
 
 # Documents of a ranking.
@@ -61,12 +67,14 @@ def retrieval_scores(
     """Return nDCG@10, recall@10 and MRR, means over the queries that have a relevant document.
 
     A ranking has 100 documents: the reciprocal rank of a first relevant one behind them is 0.
+    Queries and documents are read with the model's own prompts for them.
     """
     check_judgements(documents, queries, judgements)
     progress = progress or silent
     judged = {q: dict(grades) for q, grades in judgements.items() if max(grades.values()) > 0}
-    rows = _unit(encoder, [queries[query] for query in judged], part(progress, 0, 0.2))
-    columns = _unit(encoder, list(documents.values()), part(progress, 0.2, 0.9))
+    asking, answering = _prompted(encoder, "query"), _prompted(encoder, "document", "passage")
+    rows = _unit(asking, [queries[query] for query in judged], part(progress, 0, 0.2))
+    columns = _unit(answering, list(documents.values()), part(progress, 0.2, 0.9))
     ids, names = list(documents), list(judged)
     run = dict[str, dict[str, float]]()
     for start in range(0, len(names), _AT_ONCE):
@@ -88,6 +96,13 @@ def retrieval_scores(
         metric: mean(query[key] for query in scores)
         for metric, (_, key) in RETRIEVAL_METRICS.items()
     }
+
+
+def _prompted(encoder: SentenceEncoder, *names: str) -> SentenceEncoder:
+    """Return the encoder with the first prompt that its model has of some names."""
+    if not isinstance(encoder, Encoder) or not encoder.kind.prompts:
+        return encoder
+    return encoder.with_prompt(encoder.kind.prompt_for(*names))
 
 
 def _unit(encoder: SentenceEncoder, texts: Sequence[str], progress: Progress) -> torch.Tensor:
@@ -132,13 +147,27 @@ def check_pairs(pairs: Sequence[Pair]) -> None:
 def pair_scores(
     encoder: SentenceEncoder, pairs: Sequence[Pair], progress: Progress | None = None
 ) -> dict[str, float]:
-    """Return correlations of grades and cosines, 0 where all cosines are the same."""
+    """Return correlations of grades and cosines, 0 where all cosines are the same.
+
+    A cross-encoder's scores of the pairs stand in place of cosines.
+    """
     check_pairs(pairs)
     progress = progress or silent
-    first = sentence_vectors(encoder, [one for one, _, _ in pairs], part(progress, 0, 0.5))
-    second = sentence_vectors(encoder, [other for _, other, _ in pairs], part(progress, 0.5, 1))
-    cosines = cosine_similarity(first, second).tolist()
-    if len(set(cosines)) == 1:
+    is_cross_encoder = isinstance(encoder, Encoder) and encoder.traits.is_cross_encoder
+    likeness = (_scores if is_cross_encoder else _cosines)(encoder, pairs, progress)
+    if len(set(likeness)) == 1:
         return dict.fromkeys(PAIR_METRICS, 0.0)
     grades = [grade for _, _, grade in pairs]
-    return {name: metric(grades, cosines) for name, metric in PAIR_METRICS.items()}
+    return {name: metric(grades, likeness) for name, metric in PAIR_METRICS.items()}
+
+
+def _scores(encoder: Any, pairs: Sequence[Pair], progress: Progress) -> list[float]:
+    scores = scores_of_pairs(encoder, [(one, other) for one, other, _ in pairs], progress)
+    return [float(score) for score in scores[:, 0]]
+
+
+def _cosines(encoder: Any, pairs: Sequence[Pair], progress: Progress) -> list[float]:
+    first = sentence_vectors(encoder, [one for one, _, _ in pairs], part(progress, 0, 0.5))
+    second = sentence_vectors(encoder, [other for _, other, _ in pairs], part(progress, 0.5, 1))
+    cosines: list[float] = cosine_similarity(first, second).tolist()
+    return cosines

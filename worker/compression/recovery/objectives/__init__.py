@@ -7,11 +7,13 @@ several are trained together, they are in this order.
 from worker.compression.recovery.objectives.causal_lm import CAUSAL_LM
 from worker.compression.recovery.objectives.denoising import DENOISING
 from worker.compression.recovery.objectives.distill import DISTILL
+from worker.compression.recovery.objectives.distill_scores import DISTILL_SCORES
 from worker.compression.recovery.objectives.masked_lm import MASKED_LM
 from worker.compression.recovery.objectives.objective import Objective
 
 OBJECTIVES: dict[str, Objective] = {
-    objective.name: objective for objective in (MASKED_LM, CAUSAL_LM, DENOISING, DISTILL)
+    objective.name: objective
+    for objective in (MASKED_LM, CAUSAL_LM, DENOISING, DISTILL, DISTILL_SCORES)
 }
 
 

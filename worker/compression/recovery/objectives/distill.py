@@ -12,21 +12,20 @@ from typing import cast
 
 import numpy as np
 import torch
-from tokenizers import Encoding
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.models.encoder import Pooling, pool_text
 from worker.compression.models.layers import layer_count
+from worker.compression.models.pooling import AfterPooling, Pooling, pool_text
+from worker.compression.models.reading import truncating_backend, whole_words_read
 from worker.compression.recovery.objectives.encoding import (
     Ints,
     attention_mask,
     pad_to_tensor,
     to_device,
     token_ids,
-    truncating_backend,
 )
 from worker.compression.recovery.objectives.objective import AutoRule, Objective, ObjectiveContext
 from worker.compression.recovery.objectives.word_alignment import NO_WORD, align_words
@@ -72,9 +71,12 @@ class DistillationLoss:
         domain_tokenizer: PreTrainedTokenizerBase,
         max_length: int,
         pooling: Pooling,
+        after_pooling: AfterPooling | None = None,
     ) -> None:
         self._teacher = teacher
         self._pooling: Pooling = pooling
+        self._after_pooling = after_pooling
+        self._side = str(base_tokenizer.truncation_side)
         self._base_backend = truncating_backend(base_tokenizer, max_length)
         self._domain_backend = truncating_backend(domain_tokenizer, max_length)
         self._base_pad = int(base_tokenizer.pad_token_id or 0)
@@ -90,7 +92,7 @@ class DistillationLoss:
         # The student reads no more of a text than the base could.
         for number, encoding in enumerate(base_encodings):
             if encoding.overflowing:
-                texts[number] = _whole_words_read(texts[number], encoding)
+                texts[number] = whole_words_read(texts[number], encoding, self._side)
                 base_encodings[number] = self._base_backend.encode(texts[number])
         domain_encodings = self._domain_backend.encode_batch(texts)
         alignments = align_words(texts, base_encodings, domain_encodings)
@@ -161,14 +163,10 @@ class DistillationLoss:
         # All layers are pooled in one go, side by side in the last dimension.
         pooled = pool_words(torch.cat(states, -1).float(), words, word_counts)
         word_vectors = pooled.reshape(len(pooled), len(states), -1)
-        return pool_text(states[-1].float(), mask, self._pooling), word_vectors
-
-
-def _whole_words_read(text: str, encoding: Encoding) -> str:
-    """Return the whole words at the beginning of a text that its truncated encoding covers."""
-    end = max(end for _, end in encoding.offsets)
-    start = max((i for i in range(end) if text[i].isspace()), default=end)
-    return text[: start or end]
+        text_vectors = pool_text(states[-1].float(), mask, self._pooling)
+        if self._after_pooling:
+            text_vectors = self._after_pooling(text_vectors)
+        return text_vectors, word_vectors
 
 
 def _cosine_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -238,6 +236,7 @@ def _build(context: ObjectiveContext) -> DistillationLoss:
         context.domain_tokenizer,
         context.max_length,
         context.pooling,
+        context.after_pooling,
     )
 
 
@@ -259,6 +258,12 @@ DISTILL = Objective(
             priority=0,
             applies_to=lambda traits: traits.is_sentence_encoder,
             reason="a sentence encoder: its vectors are what it is used for",
+        ),
+        AutoRule(
+            priority=0,
+            applies_to=lambda traits: traits.is_cross_encoder,
+            reason="layers to win back",
+            only_with_fewer_layers=True,
         ),
         AutoRule(
             priority=10,

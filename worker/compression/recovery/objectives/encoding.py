@@ -5,20 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 from torch import Tensor
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
-
-from worker.compression.tokenizers.tokenizer_json import unbounded
 
 Ints = NDArray[np.int64]
-
-
-def truncating_backend(tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokenizer:
-    """Return a copy of the Rust tokenizer that truncates to ``max_length`` and does not pad."""
-    backend = unbounded(tokenizer)
-    backend.enable_truncation(max_length)
-    return backend
 
 
 def token_ids(encoding: Encoding) -> Ints:

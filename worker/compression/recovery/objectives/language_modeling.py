@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from worker.compression.models.reading import truncating_backend
 from worker.compression.recovery.objectives.encoding import (
     Ints,
     attention_mask,
@@ -20,7 +21,6 @@ from worker.compression.recovery.objectives.encoding import (
     pad_to_tensor,
     to_device,
     token_ids,
-    truncating_backend,
 )
 
 IGNORED = -100

@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.models.encoder import Pooling
 from worker.compression.models.loading import LoadedModel
+from worker.compression.models.pooling import AfterPooling, Pooling, after_pooling
 from worker.compression.models.traits import ModelTraits
 
 
@@ -72,6 +72,11 @@ class ObjectiveContext:
     def base_tokenizer(self) -> PreTrainedTokenizerBase:
         """Return the teacher's tokenizer."""
         return self.base.tokenizer
+
+    @cached_property
+    def after_pooling(self) -> AfterPooling:
+        """Return what the base's program makes of a pooled vector."""
+        return after_pooling(self.base.folder, self.base.kind)
 
     @cached_property
     def teacher(self) -> PreTrainedModel:
