@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from app.contract.model_kinds import ModelKind
@@ -147,13 +147,16 @@ def _load_weights(folder: Path, kind: ModelKind) -> PreTrainedModel:
         with torch.random.fork_rng(devices=[]):
             # Weights that the checkpoint lacks, such as a pooler's, are drawn at random.
             torch.manual_seed(0)
-            local |= {"use_safetensors": True, "dtype": "auto", "output_loading_info": True}
-            model, info = model_class.from_pretrained(folder, **local)
+            weights = {"use_safetensors": True, "dtype": "auto", "output_loading_info": True}
+            model, info = model_class.from_pretrained(folder, **weights, **local)
             if kind.role == "sentence_encoder" and _lacks_head(model, info["missing_keys"]):
-                model, info = AutoModel.from_pretrained(folder, **local)
+                model, info = AutoModel.from_pretrained(folder, **weights, **local)
         loaded: PreTrainedModel = model.eval()
     check_loaded(loaded, info["missing_keys"], info["unexpected_keys"])
-    check_ties(loaded)
+    raw, _ = PretrainedConfig.get_config_dict(folder, **local)
+    if raw.get("tie_word_embeddings") is not False:
+        # Some configs say they tie whatever their file says, such as T5's.
+        check_ties(loaded)
     check_values(loaded)
     return loaded
 

@@ -5,14 +5,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from app.contract.model_kinds import MODULES
 from worker.compression.errors import UnsupportedModelError
+from worker.compression.models.config_files import has_unscaled_head, write_compatible_files
 
 _SENTENCE_TRANSFORMERS_FILES = ("config_sentence_transformers.json", "sentence_*_config.json")
-_LOADING_ONLY = ("is_local", "local_files_only")
 _CODE = shutil.ignore_patterns("*.py", "__pycache__")
 
 
@@ -24,6 +25,7 @@ def save_model(
 ) -> None:
     """Save weights (safetensors), tokenizer and configs into ``folder``.
 
+    Transformers 4 and 5 read the configs alike; keys of the base's own files stand as they stood.
     Where ``base_folder`` is a sentence-transformers folder, its module list, the folders of its
     modules and their settings come along, and the model lies where its list says; the base's own
     weights, vocabulary files and README do not.
@@ -32,24 +34,29 @@ def save_model(
         UnsupportedModelError: ``modules.json`` names a folder outside of the base folder.
 
     """
-    folder, root = folder / _transformer_folder(base_folder), folder
+    transformer = _transformer_folder(base_folder)
+    folder, root = folder / transformer, folder
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
+    if has_unscaled_head(model):
+        _write_own_head(folder / "model.safetensors", model)
     for weights in folder.glob("*.safetensors"):
         # safetensors writes for the owner alone; an artifact is read by others.
         weights.chmod((folder / "config.json").stat().st_mode)
     tokenizer.save_pretrained(folder)
-    _forget_loading(folder / "tokenizer_config.json")
+    write_compatible_files(folder, model, tokenizer, base_folder and base_folder / transformer)
     if base_folder and (base_folder / MODULES).is_file():
         _carry_sentence_transformers(base_folder, root)
 
 
-def _forget_loading(tokenizer_config: Path) -> None:
-    """Drop how the base tokenizer happened to be loaded, which transformers saves as well."""
-    content = json.loads(tokenizer_config.read_text(encoding="utf-8"))
-    kept = {key: value for key, value in content.items() if key not in _LOADING_ONLY}
-    text = json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False)
-    tokenizer_config.write_text(text + "\n", encoding="utf-8")
+def _write_own_head(weights: Path, model: PreTrainedModel) -> None:
+    """Add a head that is tied to the embeddings to the weights, where version 4 looks for it."""
+    head = model.get_output_embeddings()
+    name = next((name for name, module in model.named_modules() if module is head), None)
+    tensors = load_file(weights)
+    if name and f"{name}.weight" not in tensors:
+        tensors[f"{name}.weight"] = head.weight.detach().cpu().clone()
+        save_file(tensors, weights, {"format": "pt"})
 
 
 def _transformer_folder(base_folder: Path | None) -> str:

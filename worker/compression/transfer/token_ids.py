@@ -42,7 +42,7 @@ def configured_ids(model: PreTrainedModel) -> Iterator[tuple[str, int]]:
     """Yield the name of each setting that holds token ids, with each of its ids."""
     for settings in _all_settings(model):
         for name, value in settings.items():
-            if _holds_token_ids(name):
+            if holds_token_ids(name):
                 yield from ((name, i) for i in _ids_in(value, name))
 
 
@@ -81,7 +81,7 @@ def move_token_ids(
         )
     for settings in _all_settings(model):
         for name, value in list(settings.items()):
-            if _holds_token_ids(name):
+            if holds_token_ids(name):
                 settings[name] = _with_new_ids(value, name, new_id)
     _set_vocab_size(model, size)
     generation: Any = getattr(model, "generation_config", None)
@@ -90,7 +90,7 @@ def move_token_ids(
         generation.suppress_tokens = [*(generation.suppress_tokens or ()), *padding]
 
 
-def _holds_token_ids(name: str) -> bool:
+def holds_token_ids(name: str) -> bool:
     """Tell whether a setting of this name holds token ids."""
     if name in {*_SEQUENCES, *_SUPPRESSED, _PAIRS}:
         return True
@@ -113,7 +113,7 @@ def _all_settings(model: PreTrainedModel) -> Iterator[dict[str, Any]]:
             value
             for name, value in settings.items()
             if isinstance(value, dict)
-            and not _holds_token_ids(name)
+            and not holds_token_ids(name)
             # Keys that are no names, such as the ids of id2label, are no settings.
             and all(isinstance(key, str) for key in value)
         ]
