@@ -19,7 +19,7 @@ from app.jobs import transitions
 from app.jobs.models import StageCheckpoint
 from app.jobs.transitions import Claim, LeaseLostError
 from app.settings import Settings
-from worker.compression import CompressionError
+from worker.compression import ArtifactCheckFailedError, CompressionError
 from worker.compression.models.faults import is_panic
 from worker.context import JobContext, load_context
 from worker.lease import CancelledError, Lease
@@ -48,6 +48,10 @@ def end_badly(db: Database, claim: Claim, error: BaseException) -> Status:
     """Write down why the job did not succeed; returns the status it has now."""
     if isinstance(error, CancelledError):
         return transitions.cancelled(db, claim)
+    if isinstance(error, ArtifactCheckFailedError):
+        # Our fault, and the same at every attempt.
+        log.error("%s failed its check", claim.job_id, exc_info=error)
+        return transitions.fail(db, claim, _check_error(error))
     if isinstance(error, (UserFault, CompressionError)):
         return transitions.fail(db, claim, _user_error(error))
     if isinstance(error, SoftTimeLimitExceeded):
@@ -60,6 +64,10 @@ def end_badly(db: Database, claim: Claim, error: BaseException) -> Status:
 
 def _user_error(error: UserFault | CompressionError) -> JobError:
     return JobError(type="user", code=error.code, message=storable(str(error)), retryable=False)
+
+
+def _check_error(error: ArtifactCheckFailedError) -> JobError:
+    return JobError(type="system", code=error.code, message=storable(str(error)), retryable=False)
 
 
 def _system_error(error: BaseException) -> JobError:

@@ -397,9 +397,9 @@ _CODES = (
         "The result falls short of the gate; report and result are kept.",
         "Ask for another size, or for less in `gate`.",
     ),
-    _user(
+    _system(
         "artifact_check_failed",
-        "The finished model does not work as it should in a fresh process.",
+        "The new tokenizer or the finished model does not do what its base does.",
         "Tell us of the model; the message says what differs.",
     ),
     _user(

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from app import errors
 from app.contract.errors import ERRORS
+from worker.compression.errors import ArtifactCheckFailedError
 
 ROOT = Path(errors.__file__).parent.parent
 NOT_THE_SERVICE = ("app/client/", "app/cli/")
 PAIRS = ("HTTP_PROBLEMS", "WHY_NOT", "NOT_YET")
 """Constants that hold a code and what is said of it."""
-PASSED_ON = {"_refuse", "_refusal", "_finished", "_user_error", "_system_error"} | {
+PASSED_ON = {"_refuse", "_refusal", "_finished", "_user_error", "_check_error", "_system_error"} | {
     *("on_problem", "on_user_fault", "on_http")
 }
 """Functions that raise or answer with a code that they were given, or chose from `PAIRS`."""
@@ -156,7 +157,8 @@ def test_statuses_and_origins_are_those_of_the_code() -> None:
             if found.origin:
                 assert ERRORS[code].origin == found.origin, found
             if found.place.startswith("worker/compression/errors.py"):
-                assert ERRORS[code].origin == "user", found
+                ours = code == ArtifactCheckFailedError.code
+                assert ERRORS[code].origin == ("system" if ours else "user"), found
     for status, (code, _) in errors.HTTP_PROBLEMS.items():
         assert ERRORS[code].status == status
 

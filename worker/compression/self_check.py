@@ -1,44 +1,57 @@
-"""Check models, loaded as their user will load them: ``python -m …self_check TEXTS FOLDER…``.
+"""Check models, loaded as users load them: ``python -m …self_check TEXTS BASE FOLDER…``.
 
-TEXTS is a JSON list of held-out texts. The process prints the seconds that each folder's check took
-as it ends, a line each. It ends with 0, or with 3 and says on its standard error what is wrong. It
-is run as a process of its own so that nothing counts but the files.
+TEXTS is a JSON list of held-out texts, BASE the folder of the base model, whose own behaviour is
+the standard. The process prints the seconds that each folder's check took as it ends, a line each.
+It ends with 0; with 3 where a model is not sound, or with 4 where the base is not, and says on its
+standard error what is wrong. It is a process of its own so that nothing counts but the files.
 """
 
 import json
 import sys
 import time
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from worker.compression.errors import ArtifactCheckFailedError, CompressionError
+from worker.compression.errors import (
+    ArtifactCheckFailedError,
+    CompressionError,
+    NonFiniteWeightsError,
+)
 from worker.compression.models.encoder import Encoder
-from worker.compression.models.loading import LoadedModel, check_values, load_model
+from worker.compression.models.loading import (
+    LoadedModel,
+    check_values,
+    load_model,
+    load_tokenizer,
+)
 from worker.compression.models.vocabulary_tensors import input_embeddings
 from worker.compression.subprocesses import end_with_parent
+from worker.compression.tokenizers.behaviour import check_behaviour, sample_texts
 from worker.compression.transfer.token_ids import configured_ids
 
-FAILED = 3
+FAILED, BASE_FAILED = 3, 4
 CHECKED = "checked in seconds: "
+VOCABULARY = "vocabulary.jsonl"
 _TEXTS = ("A plain sentence, to begin with.", "And 2 more words")
-# Texts that are run, and the characters of each.
-_SAMPLE, _CHARACTERS = 32, 300
-# The least share of texts: a text without what a tokenizer normalizes away is another text.
-_ROUND_TRIPS = 0.9
 
 
-def check_artifact(folder: Path, texts: Sequence[str] = _TEXTS) -> None:
+def check_artifact(
+    folder: Path, texts: Sequence[str] = _TEXTS, base_folder: Path | None = None
+) -> None:
     """Load a saved model as its user will and run it on the beginnings of some texts.
+
+    With ``base_folder`` its tokenizer is held to what the base's does with the texts.
 
     Raises:
         ArtifactCheckFailedError: something is not as it should be; the message says what.
+        UnsupportedTokenizerError: the base's own tokenizer fails on the texts.
+        NonFiniteWeightsError: the base's own outputs are not finite.
 
     """
-    texts = [text[:_CHARACTERS] for text in texts if text.strip()][:_SAMPLE] or _TEXTS
+    texts = sample_texts(texts) or _TEXTS
     try:
         loaded = load_model(folder)
         inner = loaded.weights_folder
@@ -48,9 +61,11 @@ def check_artifact(folder: Path, texts: Sequence[str] = _TEXTS) -> None:
         raise ArtifactCheckFailedError(f"The artifact does not load: {error}") from error
     _require(vocabulary == loaded.tokenizer.get_vocab(), "its tokenizers differ")
     _check_sizes(loaded)
+    _check_vocabulary_file(loaded)
     _check_ids(loaded, texts)
-    _check_round_trip(loaded, texts)
-    _check_outputs(loaded, texts)
+    if base_folder:
+        check_behaviour(load_tokenizer(base_folder), loaded.tokenizer, texts)
+    _check_outputs(loaded, texts, base_folder)
 
 
 def _require(holds: bool, otherwise: str) -> None:
@@ -74,30 +89,27 @@ def _check_ids(loaded: LoadedModel, texts: Sequence[str]) -> None:
     _require(largest < size, f"a text has the token id {largest} of {size}")
 
 
-def _check_round_trip(loaded: LoadedModel, texts: Sequence[str]) -> None:
-    tokenizer, same = loaded.tokenizer, list[bool]()
-    for text in texts:
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        if tokenizer.unk_token_id not in ids:
-            same.append(_letters(str(tokenizer.decode(ids))) == _letters(text))
-    lost = same.count(False)
-    _require(
-        lost <= (1 - _ROUND_TRIPS) * len(same),
-        f"{lost} of {len(same)} texts do not come back from their tokens",
-    )
+def _check_vocabulary_file(loaded: LoadedModel) -> None:
+    """Require the ids for which the embeddings were made."""
+    file = loaded.folder / VOCABULARY
+    if not file.is_file():
+        return
+    with file.open(encoding="utf-8") as lines:
+        made = {row["token"]: row["id"] for row in map(json.loads, lines)}
+    ids = loaded.tokenizer.get_vocab()
+    moved = sum(ids.get(token) != i for token, i in made.items())
+    _require(not moved, f"{moved} tokens have other ids than {VOCABULARY} says")
 
 
-def _letters(text: str) -> str:
-    """Return a text without what tokenizers may change: case, accents, blanks, controls."""
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(c for c in plain if unicodedata.category(c)[0] not in "CMZ")
-
-
-def _check_outputs(loaded: LoadedModel, texts: Sequence[str]) -> None:
+def _check_outputs(loaded: LoadedModel, texts: Sequence[str], base_folder: Path | None) -> None:
     encoder = Encoder(loaded)
-    for start in range(0, len(texts), 8):
-        output = encoder.run(texts[start : start + 8])
-        _require(bool(torch.isfinite(output).all()), "its outputs are not finite numbers")
+    if not _is_finite(encoder, texts):
+        if base_folder and not _is_finite(Encoder(load_model(base_folder)), texts):
+            raise NonFiniteWeightsError(
+                "The base model's own outputs are not finite numbers on the corpus: use a sound "
+                "checkpoint."
+            )
+        _require(False, "its outputs are not finite numbers")
     if encoder.generates:
         inputs = encoder.inputs(texts[:1])
         inputs = {name: tensor[:, :16] for name, tensor in inputs.items()}
@@ -106,18 +118,23 @@ def _check_outputs(loaded: LoadedModel, texts: Sequence[str]) -> None:
         _require(largest < size, f"it generates the token id {largest} of {size}")
 
 
+def _is_finite(encoder: Encoder, texts: Sequence[str]) -> bool:
+    batches = (texts[start : start + 8] for start in range(0, len(texts), 8))
+    return all(bool(torch.isfinite(encoder.run(batch)).all()) for batch in batches)
+
+
 def main() -> int:
     """Check the folders named on the command line; returns the exit status."""
     end_with_parent()
-    file, *folders = (Path(argument) for argument in sys.argv[1:])
+    file, base, *folders = (Path(argument) for argument in sys.argv[1:])
     texts = json.loads(file.read_text(encoding="utf-8"))
     for folder in folders:
         began = time.perf_counter()
         try:
-            check_artifact(folder, texts)
-        except ArtifactCheckFailedError as error:
+            check_artifact(folder, texts, base)
+        except CompressionError as error:
             sys.stderr.write(f"{error}\n")
-            return FAILED
+            return FAILED if isinstance(error, ArtifactCheckFailedError) else BASE_FAILED
         print(f"{CHECKED}{time.perf_counter() - began}", flush=True)
     return 0
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from app.contract.errors import UserFault
 from app.contract.results import CheckedModels
 from worker.compression import ArtifactCheckFailedError
 from worker.compression.report.files import VOCABULARY
-from worker.compression.self_check import CHECKED, FAILED
+from worker.compression.self_check import BASE_FAILED, CHECKED, FAILED
 from worker.compression.subprocesses import child_process
 from worker.context import JobContext, StageProgress
 
@@ -34,23 +35,25 @@ def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
 
     began = time.perf_counter()
     texts = context.output("corpus", "held_out.json")
-    seconds = dict(zip(names, run_self_check(models, texts, report), strict=True))
+    checked = run_self_check(models, texts, context.base.folder, report)
+    seconds = dict(zip(names, checked, strict=True))
     import_seconds = time.perf_counter() - began - sum(seconds.values())
     log.info("self-check: %.1f s of imports, then %s", import_seconds, seconds)
     CheckedModels(import_seconds=import_seconds, seconds=seconds).write(folder / "check.json")
 
 
 def run_self_check(
-    models: Sequence[Path], texts: Path, report: Callable[[int], None]
+    models: Sequence[Path], texts: Path, base: Path, report: Callable[[int], None]
 ) -> list[float]:
     """Return the seconds that each model's check took; `report` gets how many have ended.
 
     Raises:
         ArtifactCheckFailedError: a model is not sound.
+        UserFault: the base model itself is not.
 
     """
     seconds, output = list[float](), list[str]()
-    command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, texts, *models]
+    command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, texts, base, *models]
     with child_process(command, stderr=subprocess.STDOUT) as child:
         for line in child.lines(lambda: report(len(seconds))):
             if line.startswith(CHECKED):
@@ -62,6 +65,8 @@ def run_self_check(
     text = "".join(output).strip()
     if status == FAILED:
         raise ArtifactCheckFailedError(text.splitlines()[-1])
+    if status == BASE_FAILED:
+        raise UserFault("invalid_model", text.splitlines()[-1])
     if status:
         raise RuntimeError(f"The check ended with {status}: {text[-2000:]}")
     return seconds

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from worker.compression import required_tokens, texts_as_fed, train_tokenizers
+from app.contract.results import HeldOutSample
+from worker.compression import load_tokenizer, required_tokens, texts_as_fed, train_tokenizers
+from worker.compression.tokenizers.behaviour import check_behaviour
 from worker.context import JobContext, StageProgress
 
 
 def train(context: JobContext, folder: Path, progress: StageProgress) -> None:
-    """Leave a folder a size, named by its number of tokens: a domain tokenizer."""
+    """Leave a folder a size, named by its number of tokens: a tokenizer that does as the base's."""
+    held_out = context.read(HeldOutSample, "corpus", "held_out.json").root
     recipe, base, resolved = context.recipe, context.base, context.resolved
     tokenizers = train_tokenizers(
         base.tokenizer,
@@ -20,3 +23,5 @@ def train(context: JobContext, folder: Path, progress: StageProgress) -> None:
     )
     for size, tokenizer in zip(resolved.target_vocab_sizes, tokenizers, strict=True):
         tokenizer.save_pretrained(folder / str(size))
+        # Here a tokenizer that does not do as its base costs seconds, after recovery hours.
+        check_behaviour(base.tokenizer, load_tokenizer(folder / str(size)), held_out)

@@ -134,9 +134,7 @@ BASES = {
     "deberta": Base("byte_bpe", "DebertaForMaskedLM", ENCODER, "DebertaTokenizerFast"),
     "deberta-v2": Base("unigram", "DebertaV2ForMaskedLM", ENCODER, "DebertaV2TokenizerFast"),
     "gpt2": Base("byte_bpe", "GPT2LMHeadModel", GPT2, "GPT2TokenizerFast"),
-    "t5": Base(
-        "unigram", "T5ForConditionalGeneration", T5, "T5TokenizerFast", {"extra_ids": 0}
-    ),
+    "t5": Base("unigram", "T5ForConditionalGeneration", T5, "T5TokenizerFast", {"extra_ids": 0}),
     "t5 1.1, a head of its own": Base(
         "unigram",
         "T5ForConditionalGeneration",
@@ -144,9 +142,7 @@ BASES = {
         "T5TokenizerFast",
         {"extra_ids": 0},
     ),
-    "mt5": Base(
-        "unigram", "MT5ForConditionalGeneration", T5, "T5TokenizerFast", {"extra_ids": 0}
-    ),
+    "mt5": Base("unigram", "MT5ForConditionalGeneration", T5, "T5TokenizerFast", {"extra_ids": 0}),
     "bart": Base(
         "byte_bpe",
         "BartForConditionalGeneration",

@@ -98,7 +98,7 @@ def main() -> None:
     for folder in asked.get("load", []):
         try:
             said[folder] = load(folder)
-        except Exception:  # noqa: BLE001
+        except Exception:
             said[folder] = {"error": traceback.format_exc(limit=-3)}
     answers.write_text(json.dumps(said), "utf-8")
 

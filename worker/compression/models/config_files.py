@@ -36,6 +36,7 @@ _USUAL_ROPE_KEYS = {
     "full_attention": "rope_theta",
     "sliding_attention": "rope_local_base_freq",
 }
+_PRETRAINED_LENGTH = "original_max_position_embeddings"
 _PHI3_SCALING = ("short_factor", "long_factor")
 
 _NOT_CARRIED = ("transformers_version", "auto_map", "quantization_config", "dtype", "torch_dtype")
@@ -87,7 +88,7 @@ def _write(file: Path, content: Json) -> None:
 
 def _config(saved: Json, base: Json, model: PreTrainedModel) -> Json:
     """Return a ``config.json`` with the older keys, and those of the base that 5 leaves out."""
-    older = _older_rope_keys(saved)
+    older = older_rope_keys(saved)
     if "dtype" in saved:
         older["torch_dtype"] = saved["dtype"]
     if has_unscaled_head(model):
@@ -122,7 +123,7 @@ def _current(key: str, value: Any, config: PretrainedConfig) -> Any:
     return current if isinstance(current, type(value)) or value is None else value
 
 
-def _older_rope_keys(saved: Json) -> Json:
+def older_rope_keys(saved: Json) -> Json:
     """Return rotary embeddings as version 4 names them: a key for each, outside of a dictionary."""
     parameters = saved.get(_ROPE)
     if not isinstance(parameters, dict) or not parameters:
@@ -138,6 +139,8 @@ def _older_rope_keys(saved: Json) -> Json:
         older |= {names[key]: main[key] for key in names if key in main}
     scaling = {key: value for key, value in main.items() if key not in _USUAL_ROPE_KEYS}
     older["rope_scaling"] = _scaling(scaling, saved["model_type"])
+    if saved["model_type"] == "phi3" and _PRETRAINED_LENGTH in scaling:
+        older[_PRETRAINED_LENGTH] = scaling[_PRETRAINED_LENGTH]
     return older
 
 
