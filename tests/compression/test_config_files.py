@@ -185,5 +185,5 @@ def test_the_older_keys_alone_say_the_same(theta: float, factor: float | None) -
     parameters = {"rope_type": "default", "rope_theta": theta, **scaling}
     config = LlamaConfig(rope_parameters=parameters).to_dict()
     older = older_rope_keys(config)
-    again = LlamaConfig(**older)  # type: ignore[no-untyped-call]
+    again = LlamaConfig(**older)
     assert again.rope_parameters == config["rope_parameters"]

@@ -71,6 +71,8 @@ def test_it_holds_what_is_true_and_nothing_stale(artifact: Path) -> None:
         "config.json",
         "tokenizer.json",
         "tokenizer_config.json",
+        "special_tokens_map.json",
+        "vocab.txt",
         "modules.json",
         "sentence_bert_config.json",
         "config_sentence_transformers.json",
@@ -83,6 +85,8 @@ def test_it_holds_what_is_true_and_nothing_stale(artifact: Path) -> None:
     assert "/" not in config
     assert "local" not in config
     assert json.loads((artifact / "config.json").read_text())["vocab_size"] == SIZE
+    tokens = (artifact / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    assert load_model(artifact).tokenizer.convert_tokens_to_ids(tokens) == list(range(SIZE))
 
 
 def test_doing_it_again_gives_the_same_bytes(

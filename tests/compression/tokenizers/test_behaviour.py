@@ -48,8 +48,7 @@ WORDS += ["ﬁbrosis", "seizures", "lithium", "Ärzte", "3rd", "x²", "hepatotox
 def texts(seed: int, number: int = 150) -> list[str]:
     rng = random.Random(seed)
     letters = f"{string.ascii_letters} {string.digits} {string.punctuation}"
-    sentence = lambda: " ".join(rng.choice(WORDS) for _ in range(9))  # noqa: E731
-    return [*(sentence() for _ in range(number)), letters]
+    return [*(" ".join(rng.choices(WORDS, k=9)) for _ in range(number)), letters]
 
 
 def bert(tokenizer: Tokenizer) -> None:
@@ -156,8 +155,10 @@ def trained(name: str) -> Tokenizer:
         tokenizer = Tokenizer(models.Unigram())
         trainer = trainers.UnigramTrainer(vocab_size=300, unk_token="[UNK]", **options)
     else:
-        suffix = {"end_of_word_suffix": "</w>"} if kind == "CLIP" else {}
-        fallback = {"byte_fallback": True, "fuse_unk": True} if kind == "bytes" else {}
+        suffix: dict[str, Any] = {"end_of_word_suffix": "</w>"} if kind == "CLIP" else {}
+        fallback: dict[str, Any] = (
+            {"byte_fallback": True, "fuse_unk": True} if kind == "bytes" else {}
+        )
         tokenizer = Tokenizer(models.BPE(unk_token="[UNK]", **suffix, **fallback))
         if kind == "bytes":
             options["special_tokens"] = [*SPECIALS, *OCTETS]

@@ -106,17 +106,15 @@ def test_results_of_bases_saved_by_4(transformers4: str, tmp_path: Path) -> None
         tokenizer.backend_tokenizer.save(str(file))
         asked[str(tmp_path / str(number) / "base")] = spec(name, file, tokenizer)
     ask(transformers4, tmp_path, {"make": asked})
-    results = [Path(base).parent / "result" for base in asked]
-    for base, result in zip(asked, results, strict=True):
-        compress(Path(base), result)
-        assert saved_alike(Path(base), result)
+    results = [Path(folder).parent / "result" for folder in asked]
+    for result in results:
+        compress(result.parent / "base", result)
+        keys_are_kept(result.parent / "base", result)
     check_alike(transformers4, tmp_path, results)
 
 
-def saved_alike(base: Path, result: Path) -> bool:
-    """Whether every key of the base's own files stands in the result's."""
+def keys_are_kept(base: Path, result: Path) -> None:
     for name in ("config.json", "tokenizer_config.json"):
         before, after = (json.loads((folder / name).read_text()) for folder in (base, result))
-        expected = set(before) - {"extra_special_tokens"}
-        assert expected <= set(after), (name, expected - set(after))
-    return True
+        # A name that is empty in version 4 means nothing to version 5.
+        assert set(before) - {"extra_special_tokens"} <= set(after), name

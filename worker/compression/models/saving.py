@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
@@ -51,7 +52,7 @@ def save_model(
 
 def _write_own_head(weights: Path, model: PreTrainedModel) -> None:
     """Add a head that is tied to the embeddings to the weights, where version 4 looks for it."""
-    head = model.get_output_embeddings()
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     name = next((name for name, module in model.named_modules() if module is head), None)
     tensors = load_file(weights)
     if name and f"{name}.weight" not in tensors:
