@@ -24,4 +24,4 @@ def train(context: JobContext, folder: Path, progress: StageProgress) -> None:
     for size, tokenizer in zip(resolved.target_vocab_sizes, tokenizers, strict=True):
         tokenizer.save_pretrained(folder / str(size))
         # Here a tokenizer that does not do as its base costs seconds, after recovery hours.
-        check_behaviour(base.tokenizer, load_tokenizer(folder / str(size)), held_out)
+        check_behaviour(base.tokenizer, load_tokenizer(folder / str(size), base.kind), held_out)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.compression.matrix_models import BART, DECODER, DISTIL, ENCODER, GPT2, T5
+from tests.support.matrix_models import BART, DECODER, DISTIL, ENCODER, GPT2, T5
 
 LAYERS = {"num_hidden_layers": 7}
 SMALL = {**ENCODER, "embedding_size": 8}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from tests.compression.matrix_models import KINDS
-from tests.compression.matrix_tokenizers import DOMAIN, GENERAL, ROLES, sentences, tokenizer_pair
 from tests.compression.versions.bases import BASES
+from tests.support.matrix_models import KINDS
+from tests.support.matrix_tokenizers import DOMAIN, GENERAL, ROLES, sentences, tokenizer_pair
 from worker.compression import (
     load_model,
     required_tokens,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, LlamaConfig
 
-from tests.compression.matrix_models import KINDS, deep
-from tests.compression.matrix_tokenizers import DOMAIN, sentences, tokenizer_pair
+from tests.support.matrix_models import KINDS, deep
+from tests.support.matrix_tokenizers import DOMAIN, sentences, tokenizer_pair
 from worker.compression import load_model, save_model, train_tokenizer, transfer_vocabulary
 from worker.compression.models.config_files import older_rope_keys
 from worker.compression.models.layers import drop_layers
