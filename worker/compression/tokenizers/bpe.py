@@ -10,7 +10,8 @@ import string
 
 from tokenizers import Tokenizer, pre_tokenizers
 
-from worker.compression.progress import Progress, part
+from worker.compression.progress import Progress, part, silent
+from worker.compression.tokenizers.fallback import FallbackCharacter, fallback_characters
 from worker.compression.tokenizers.family import TrainingTask, check_ceiling, check_floor
 from worker.compression.tokenizers.merges import (
     MergeRules,
@@ -27,10 +28,14 @@ from worker.compression.tokenizers.words import (
     WordCounts,
     is_byte_token,
     spellable_runs,
+    word_splitter,
 )
 
 # More change nothing: on ADE 8 % of the tokens at 25 % are only steps on the way to others.
 _CANDIDATES_PER_TOKEN = 1.25
+
+# A token that the corpus uses less goes for a character that only its own token spells.
+_FEWEST_USES = 2
 
 _REPORT_EVERY = 500
 
@@ -72,10 +77,18 @@ class BPE:
 
         wanted = task.vocab_size - len(reserved) - len(required)
         merged = self._learn(task, runs, rules, required, wanted, part(progress, 0, 0.5))
-        check_ceiling(len(required) + wanted, len(required) + len(merged), len(reserved))
-        if len(merged) > wanted:
+        fallback = self._fallback(task, required | reserved)
+        available = len(required) + len(merged) + len(fallback)
+        check_ceiling(len(required) + wanted, available, len(reserved))
+        if len(merged) > wanted or fallback:
             usage = MergeUsage(rules, runs, self.spell, part(progress, 0.5, 0.6))
-            prune_leaves(usage, merged, len(merged) - wanted, part(progress, 0.6, 1))
+            left = prune_leaves(usage, merged, len(merged) - wanted, part(progress, 0.6, 0.9))
+            # Characters of the corpus's scripts go before rare tokens, others before unused ones.
+            familiar = sum(one.familiar for one in fallback)
+            for entering, below in ((familiar, _FEWEST_USES), (len(fallback), 1)):
+                surplus = len(left) + entering - wanted
+                left = prune_leaves(usage, left, surplus, silent, below)
+            alphabet += [one.token for one in fallback[: wanted - len(left)]]
 
         by_rank = ("".join(pair) for pair in rules.ranks)
         ordinary = [t for t in dict.fromkeys([*alphabet, *by_rank]) if t not in reserved]
@@ -84,6 +97,14 @@ class BPE:
             "vocab": {token: i for i, token in enumerate(task.reserved.surround(ordinary))},
             "merges": [list(pair) for pair in rules.ranks],
         }
+
+    def _fallback(self, task: TrainingTask, others: set[str]) -> list[FallbackCharacter]:
+        """Return characters that only their own token spells, without those among ``others``."""
+        if self.byte_level:
+            return []
+        split = word_splitter(task.backend)
+        found = fallback_characters(self, task.base_model, split, task.words)
+        return [one for one in found if one.token not in others]
 
     def _alphabet(self, task: TrainingTask, runs: WordCounts) -> list[str]:
         """Return single-character tokens: bytes, those of the corpus and of tokens to keep."""

@@ -6,6 +6,7 @@ tokens that save little.
 """
 
 import heapq
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -232,12 +233,16 @@ class MergeUsage:
 
 
 def prune_leaves(
-    usage: MergeUsage, tokens: Iterable[str], surplus: int, progress: Progress
+    usage: MergeUsage,
+    tokens: Iterable[str],
+    surplus: int,
+    progress: Progress,
+    below: float = math.inf,
 ) -> set[str]:
     """Drop ``surplus`` of the ``tokens``, the cheapest first, and return those that are left.
 
-    Only leaves can go, so that every token that is left is still made by its merges. Ties go to
-    the longer token, then by text.
+    Only leaves can go, so that every token that is left is still made by its merges, and only
+    those that cost less than ``below``. Ties go to the longer token, then by text.
     """
     left = set(tokens)
 
@@ -247,7 +252,7 @@ def prune_leaves(
     heap = [entry(token) for token in sorted(left) if usage.rules.is_leaf(token)]
     heapq.heapify(heap)
     wanted, steps = len(left) - surplus, 0
-    while len(left) > wanted:
+    while len(left) > wanted and heap:
         if steps % _REPORT_EVERY == 0:
             progress(1 - (len(left) - wanted) / surplus, f"{len(left)} tokens, {wanted} wanted")
         steps += 1
@@ -257,6 +262,8 @@ def prune_leaves(
         if heap and current > heap[0]:
             heapq.heappush(heap, current)
             continue
+        if current[0] >= below:
+            break
         left.discard(token)
         for half in sorted(usage.drop(token)):
             if half in left and usage.rules.is_leaf(half):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from worker.compression.progress import Progress, part
+from worker.compression.tokenizers.fallback import fallback_characters, fitting_characters
 from worker.compression.tokenizers.family import TrainingTask, check_ceiling, check_floor
 from worker.compression.tokenizers.raw_tokens import Ints, RawSplitter, split_by_model
 from worker.compression.tokenizers.tokenizer_json import Json, vocabulary_of
@@ -25,6 +26,7 @@ from worker.compression.tokenizers.words import (
     WordCounts,
     is_byte_token,
     spellable_runs,
+    word_splitter,
 )
 
 Floats = NDArray[np.float64]
@@ -54,6 +56,9 @@ _LEAST_COUNT = 0.1
 # Log-probability by which a piece beats its best split: without it encoding might never use it.
 _MARGIN = 1e-4
 
+# A piece that the corpus uses less goes for a character that only its own token spells.
+_FEWEST_USES = 2
+
 _ASCII = string.ascii_letters + string.digits + string.punctuation
 
 
@@ -82,15 +87,23 @@ class Unigram:
         progress(0.0, "counting the parts of words")
         seeds = seed_pieces(words, excluded={*required, *reserved, *byte_scores})
         size = task.vocab_size - fixed
-        check_ceiling(size, len(required) + len(seeds), fixed)
+        found = fallback_characters(self, task.base_model, word_splitter(task.backend), task.words)
+        fallback = [one for one in found if one.token not in required | reserved]
+        check_ceiling(size, len(required) + len(seeds) + len(fallback), fixed)
         candidates = {**dict.fromkeys(sorted(required), 1), **_character_counts(words)}
         most_seeds = min(_SEEDS_PER_TOKEN * size, max(_MOST_SEEDS, 3 * size))
         candidates |= dict(islice(seeds.items(), most_seeds))
         trainer = UnigramTrainer(words, candidates, required)
         loss: Loss = "likelihood" if task.selection == "frequency" else "pieces"
-        trainer.shrink_to(size, loss, part(progress, 0.2, 1))
+        trainer.shrink_to(size, loss, part(progress, 0.2, 0.9))
+        free = max(0, size - int(trainer.alive.sum()))
+        entering = fitting_characters(fallback, free, *trainer.rarely_used(_FEWEST_USES))
+        trainer.shrink_to(size - len(entering), loss, part(progress, 0.9, 1))
 
-        scores = {**byte_scores, **trainer.result()}
+        pieces = trainer.result()
+        # Never likelier than what the corpus has: its texts are split as without them.
+        pieces |= dict.fromkeys(entering, min(pieces.values()))
+        scores = {**byte_scores, **pieces}
         tokens = task.reserved.surround(list(scores))
         unk_id = task.base_model["unk_id"]
         return {
@@ -183,6 +196,12 @@ class UnigramTrainer:
         self.alive[droppable[np.argsort(cost, kind="stable")[:number]]] = False
         self.words.keep_pieces(self.alive)
         self.replacements.keep_pieces(self.alive)
+
+    def rarely_used(self, fewest: float) -> tuple[int, int]:
+        """Return how many droppable pieces the corpus uses less than ``fewest`` times, and never."""
+        piece, word = self.words.best(self.scores).pieces()
+        frequency = _sum_by(piece, self.counts[word], len(self.pieces))[self.alive & ~self.required]
+        return int((frequency < fewest).sum()), int((frequency == 0).sum())
 
     def _costs(self, loss: Loss) -> Floats:
         """Return what the corpus loses with each piece, (K,)."""

@@ -8,13 +8,14 @@ import heapq
 import string
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
 from worker.compression.progress import Progress, part, reported
+from worker.compression.tokenizers.fallback import FallbackCharacter, fallback_characters
 from worker.compression.tokenizers.family import TrainingTask, check_ceiling, check_floor
 from worker.compression.tokenizers.merges import MergeTable, merge_candidates
 from worker.compression.tokenizers.raw_tokens import RawSplitter, split_by_model
@@ -38,6 +39,9 @@ _DROPPED_PER_ROUND = 0.05
 # Expected uses of a token that the base has no vector for. A mean that is hardly ever trained is
 # worth less than a shared token: docs/decisions/0008.
 _FEWEST_USES = 2.0
+
+# Pieces that an unknown character costs: the whole word is lost with it.
+_UNKNOWN_COST = 10.0
 
 _REPORT_EVERY = 5_000
 
@@ -117,18 +121,28 @@ class WordPiece:
         check_floor(task.vocab_size, len(reserved) + len(required))
         size = task.vocab_size - len(reserved)
         candidates = corpus.candidates(required, size, part(progress, 0, 0.4))
-        check_ceiling(size, len(candidates), len(reserved))
+        found = fallback_characters(self, task.base_model, corpus.split_words, task.words)
+        fallback = [one for one in found if one.token not in {*candidates, *reserved}]
+        check_ceiling(size, len(candidates) + len(fallback), len(reserved))
 
+        worth: dict[str, float] = {}
+        unseen: list[ExpectedWord] = []
+        base_words: list[str] = []
         if task.selection == "frequency":
             candidates = candidates[:size]
-            words = expected_words(corpus.words)
         else:
             base_words = corpus.base_words()
             unseen = unseen_words(corpus.words, base_words)[:size]
             candidates += [word.word for word in unseen]
-            words = [*expected_words(corpus.words, base_words), *unseen]
-        usage = Usage(self.matcher, words, candidates, part(progress, 0.4, 0.5))
-        prune(usage, required, size, part(progress, 0.5, 1), task.base_model["vocab"])
+            familiar = [one for one in fallback if one.familiar][: size - len(required)]
+            worth = {one.token: _UNKNOWN_COST * one.expected for one in familiar}
+        words = expected_words(corpus.words, base_words)
+        usage = Usage(
+            self.matcher, [*words, *unseen], [*candidates, *worth], part(progress, 0.4, 0.5)
+        )
+        usage.of_corpus = len(words)
+        prune(usage, required, size, part(progress, 0.5, 1), task.base_model["vocab"], worth)
+        prefer_characters(usage, required, size, fallback)
 
         used = usage.token_frequencies()
         others = sorted(usage.vocabulary - set(corpus.alphabet), key=lambda t: (-used[t], t))
@@ -162,7 +176,7 @@ class CandidateTokens:
         self._task = task
         self._matcher = matcher
         self._base_vocabulary: dict[str, int] = task.base_model["vocab"]
-        self._split_words = word_splitter(task.backend)
+        self.split_words = word_splitter(task.backend)
         longest = task.base_model["max_input_chars_per_word"]
         self.words: WordCounts = {
             word: count
@@ -177,7 +191,7 @@ class CandidateTokens:
         characters |= set(string.ascii_letters + string.digits + string.punctuation)
         ordered = sorted(characters)
         # A character that the pre-tokenizer cuts off, such as a comma, never continues a word.
-        inside = [c for c in ordered if any(len(w) > 1 for w in self._split_words(f"a{c}"))]
+        inside = [c for c in ordered if any(len(w) > 1 for w in self.split_words(f"a{c}"))]
         forms = [*ordered, *(self._matcher.prefix + char for char in inside)]
         return [form for form in forms if form in self._base_vocabulary]
 
@@ -215,7 +229,7 @@ class CandidateTokens:
         ids = sorted(self._base_vocabulary.items(), key=itemgetter(1))
         starting = (t for t, _ in ids if len(t) > 1 and not t.startswith(prefix))
         spellable = (t for t in starting if characters.issuperset(self._matcher.characters(t)))
-        return [token for token in spellable if list(self._split_words(token)) == [token]]
+        return [token for token in spellable if list(self.split_words(token)) == [token]]
 
 
 class ExpectedWord(NamedTuple):
@@ -262,7 +276,11 @@ def unseen_words(words: WordCounts, base_words: Sequence[str]) -> list[ExpectedW
 
 
 class Usage:
-    """The pieces of every word under a vocabulary, and the words that use each token."""
+    """The pieces of every word under a vocabulary, and the words that use each token.
+
+    The first ``of_corpus`` words are the corpus's own, all of them where nothing else is said; the
+    others are words that only the base knows.
+    """
 
     def __init__(
         self,
@@ -273,6 +291,7 @@ class Usage:
     ) -> None:
         self.matcher = matcher
         self.words = words
+        self.of_corpus = len(words)
         self.vocabulary = set(vocabulary)
         self.pieces: list[list[str]] = []
         self.words_using: defaultdict[str, set[int]] = defaultdict(set)
@@ -308,6 +327,10 @@ class Usage:
         """Return the expected number of words that use a token."""
         return sum(self.words[index].frequency for index in sorted(self.words_using[token]))
 
+    def serves_corpus(self, token: str) -> bool:
+        """Tell whether a word of the corpus uses a token."""
+        return any(index < self.of_corpus for index in self.words_using[token])
+
     def drop(self, tokens: Iterable[str]) -> None:
         """Take tokens out of the vocabulary and split the words that used them anew."""
         touched: set[int] = set()
@@ -330,14 +353,23 @@ class Usage:
         return frequencies
 
 
-def prune(
-    usage: Usage, required: set[str], size: int, progress: Progress, base: Container[str] = ()
+def prune(  # noqa: PLR0913, PLR0917
+    usage: Usage,
+    required: set[str],
+    size: int,
+    progress: Progress,
+    base: Container[str] = (),
+    worth: Mapping[str, float] | None = None,
 ) -> None:
     """Drop tokens from ``usage.vocabulary`` until ``size`` are left; ``required`` ones stay.
 
     Tokens that are not in ``base`` and hardly used go first, then those that save the fewest
-    pieces. Ties go to the longer token, then by text.
+    pieces. Characters that nothing else can spell save what ``worth`` says, and no less than a
+    token must be used. Ties go to the longer token, then by text, and to characters last, from the
+    end of ``worth``.
     """
+    worth = worth or {}
+    place = {token: number for number, token in enumerate(worth)}
     surplus = len(usage.vocabulary) - size
     # Dropping a token changes what others save: each round drops a few and counts again.
     while len(usage.vocabulary) > size:
@@ -347,12 +379,33 @@ def prune(
         for number, token in enumerate(droppable):
             if number % _REPORT_EVERY == 0:
                 progress(1 - left / surplus, f"{len(usage.vocabulary)} tokens, {size} wanted")
-            if token not in base and (uses := usage.uses(token)) < _FEWEST_USES:
+            if token in worth:
+                saving[token] = True, max(_FEWEST_USES, worth[token])
+            elif token not in base and (uses := usage.uses(token)) < _FEWEST_USES:
                 saving[token] = False, uses
             else:
                 saving[token] = True, usage.cost_of_dropping(token)
         batch = max(1, int(_DROPPED_PER_ROUND * len(usage.vocabulary)))
         cheapest = heapq.nsmallest(
-            min(batch, left), droppable, key=lambda t: (saving[t], -len(t), t)
+            min(batch, left),
+            droppable,
+            key=lambda t: (saving[t], t in place, -place.get(t, len(t)), t),
         )
         usage.drop(cheapest)
+
+
+def prefer_characters(
+    usage: Usage, required: set[str], size: int, fallback: Sequence[FallbackCharacter]
+) -> None:
+    """Put characters into the place of tokens that the corpus does not use, and into free places.
+
+    The likeliest come first; the tokens expected least often go for them.
+    """
+    missing = [one.token for one in fallback if one.token not in usage.vocabulary]
+    kept = required | {one.token for one in fallback}
+    unused = [token for token in usage.vocabulary - kept if not usage.serves_corpus(token)]
+    free = size - len(usage.vocabulary)
+    entering = missing[: free + len(unused)]
+    leaving = sorted(unused, key=lambda token: (usage.uses(token), -len(token), token))
+    usage.drop(leaving[: max(0, len(entering) - free)])
+    usage.vocabulary.update(entering)
