@@ -1,5 +1,7 @@
 """The report of a job out of what its stages left."""
 
+from collections.abc import Iterator
+
 from app.contract.names import BASELINE, runtime_name
 from app.contract.report import (
     BaseModelInfo,
@@ -9,6 +11,7 @@ from app.contract.report import (
     StageTime,
     SweepRow,
     Tokens,
+    VocabularyCoverage,
 )
 from app.contract.results import (
     CorpusSplit,
@@ -16,10 +19,14 @@ from app.contract.results import (
     Evaluation,
     Headline,
     RecoveryResult,
+    TokenizerResult,
     TransferResult,
 )
 from worker.context import JobContext
 from worker.gate import choose, misses
+
+_RISING_UNK_RATE = 1e-4
+"""More unknown tokens than the base's, as a share of all, that a reader is warned of."""
 
 
 def read_evaluation(context: JobContext) -> Evaluation:
@@ -34,6 +41,7 @@ def build_report(context: JobContext) -> Report:
     chosen = choose(recipe.gate, evaluation.sizes)
     counts = context.read(TransferResult, "transfer", "counts.json").root[chosen.vocab_size]
     recovery = context.read(RecoveryResult, "recover", "recovery.json").root[chosen.vocab_size]
+    coverage = context.read(TokenizerResult, "tokenizer", "coverage.json").root[chosen.vocab_size]
     return Report(
         base_model=BaseModelInfo(id=resolved.id, commit=resolved.commit),
         corpus=CorpusSummary(
@@ -41,7 +49,11 @@ def build_report(context: JobContext) -> Report:
         ),
         base=evaluation.base,
         compressed=chosen.compressed,
-        tokens=Tokens(**dict(counts), **dict(chosen.tokens)),
+        tokens=Tokens(
+            **dict(counts),
+            **dict(chosen.tokens),
+            expected_unk_rate=coverage.expected_unk_rate,
+        ),
         quality=chosen.quality,
         latency=chosen.latency,
         stages=[
@@ -59,7 +71,29 @@ def build_report(context: JobContext) -> Report:
         memory=chosen.memory,
         examples=chosen.examples,
         task=chosen.task,
+        warnings=list(_warnings(chosen, coverage)),
     )
+
+
+def _warnings(chosen: EvaluatedSize, coverage: VocabularyCoverage) -> Iterator[str]:
+    """Say where the compressed model reads less than the base does."""
+    tokens = chosen.tokens
+    # As counts a text: a vocabulary with fewer tokens has a higher rate of the same unknown ones.
+    before = tokens.unk_rate_before * tokens.per_text_before
+    after = tokens.unk_rate_after * tokens.per_text_after
+    if after > before and after - before > _RISING_UNK_RATE * tokens.per_text_after:
+        yield (
+            f"Unknown tokens rise: {tokens.unk_rate_after:.2%} of the tokens of held-out texts, "
+            f"{tokens.unk_rate_before:.2%} with the base. Ask for a larger vocabulary, or for the "
+            "characters in `keep_tokens`."
+        )
+    if coverage.new_unk_rate > _RISING_UNK_RATE:
+        yield (
+            f"Of {1 / coverage.new_unk_rate:,.0f} tokens of unseen text like the corpus's one is "
+            "expected to be unknown that the base reads: there is no room for "
+            f"{coverage.lost_familiar:,} characters of the corpus's scripts. Ask for a larger "
+            "vocabulary where texts of other subjects are to be read."
+        )
 
 
 def model_paths(context: JobContext) -> dict[str, int]:

@@ -98,6 +98,8 @@ def compress(
     if as_json:
         return print_json({"job": job.model_dump(mode="json"), "report": report})
     out.print(before_after(report))
+    for warning in report.get("warnings", []):
+        say(f"Note: {warning}")
     return say(f"The compressed model is in {folder}")
 
 

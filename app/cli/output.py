@@ -96,6 +96,10 @@ def before_after(report: dict[str, Any]) -> Table:
         table.add_row(label, *_counts(base["bytes"], row["bytes"]))
     before, after = tokens["per_text_before"], tokens["per_text_after"]
     table.add_row("tokens per text", f"{before:.1f}", f"{after:.1f}", _change(before, after))
+    unknown = f"{tokens['unk_rate_before']:.3%}", f"{tokens['unk_rate_after']:.3%}"
+    table.add_row("unknown tokens", *unknown, "")
+    if (expected := tokens.get("expected_unk_rate")) is not None:
+        table.add_row("unknown tokens, expected in unseen text", "", f"{expected:.3%}", "")
     for row in report["latency"]:
         runtime = f"{runtime_label(row['runtime'])}, {row['device']}"
         times = (f"{row['before_ms']:.1f}", f"{row['after_ms']:.1f}", f"{row['speedup']:.2f}x")

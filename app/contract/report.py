@@ -52,6 +52,46 @@ class Histogram(ReportPart):
     after: list[int]
 
 
+class TokenReason(ReportPart):
+    """Why a token stands, and how often text as long as the corpus is expected to use it.
+
+    A ``fallback-character`` is one that the corpus does not have and that nothing else spells, a
+    ``base-word`` one that only the base knows; of a ``step`` other tokens are merged, and a ``part``
+    is expected in words that were not seen. ``expected_uses`` is what the corpus has, or an estimate for characters that it does not have;
+    None where nothing was counted.
+    """
+
+    reason: Literal[
+        "special",
+        "added",
+        "kept",
+        "alphabet",
+        "fallback-character",
+        "used",
+        "multiword",
+        "base-word",
+        "part",
+        "step",
+    ]
+    expected_uses: float | None = None
+
+
+class VocabularyCoverage(ReportPart):
+    """Why each token stands, in the order of ids, and which unknown tokens are to be expected.
+
+    Rates are shares of all tokens, ``base_unk_rate`` of the base's on the same corpus and
+    ``new_unk_rate`` of characters that only the base reads. ``lost_characters`` counts these,
+    ``lost_familiar`` those whose script the corpus has.
+    """
+
+    reasons: list[TokenReason]
+    expected_unk_rate: float
+    base_unk_rate: float
+    new_unk_rate: float
+    lost_characters: int
+    lost_familiar: int
+
+
 class TransferCounts(ReportPart):
     """The number of tokens by source, and the unknown pieces that were left out of a mean."""
 
@@ -79,7 +119,13 @@ class TokenUsage(ReportPart):
 
 
 class Tokens(TokenUsage, TransferCounts):
-    """``TransferCounts`` and ``TokenUsage`` side by side."""
+    """``TransferCounts`` and ``TokenUsage`` side by side.
+
+    ``expected_unk_rate`` is the unknown rate to be expected of unseen text like the corpus's, by
+    Good-Turing; it counts characters that no held-out text happens to have.
+    """
+
+    expected_unk_rate: float | None = None
 
 
 class Quality(ReportPart):
@@ -261,6 +307,7 @@ class Report(ReportPart):
 
     ``task`` is there where one was asked for; its metrics come first in ``quality``. ``sweep`` has
     a row a size where there are several, and the rest is of the one at the root of the result.
+    ``warnings`` are sentences about what the result does worse than its user may think.
     """
 
     base_model: BaseModelInfo
@@ -282,4 +329,5 @@ class Report(ReportPart):
     memory: list[Memory] = Field(default_factory=list)
     examples: list[Example] = Field(default_factory=list)
     task: TaskQuality | None = None
+    warnings: list[str] = Field(default_factory=list)
     schema_version: Literal["1"] = SCHEMA_VERSION

@@ -20,6 +20,7 @@ from app.contract.report import (
     TaskQuality,
     TokenUsage,
     TransferCounts,
+    VocabularyCoverage,
 )
 
 
@@ -58,6 +59,10 @@ class CorpusSplit(StageResult):
 
 class HeldOutSample(StageResult, RootModel[list[str]]):
     """The held-out documents that the evaluation reads."""
+
+
+class TokenizerResult(StageResult, RootModel[dict[int, VocabularyCoverage]]):
+    """What the vocabulary of each size covers, by vocabulary size."""
 
 
 class TransferResult(StageResult, RootModel[dict[int, TransferCounts]]):

@@ -73,8 +73,10 @@ from worker.compression.runtimes import (
     export_model,
     exported_files,
 )
+from worker.compression.tokenizers.coverage import explain_vocabulary
 from worker.compression.tokenizers.multiword import check_multiword
 from worker.compression.tokenizers.training import (
+    corpus_words,
     resolve_keep_tokens,
     resolve_vocab_size,
     train_tokenizer,
@@ -120,6 +122,8 @@ __all__ = [
     "check_multiword",
     "check_output",
     "compare",
+    "corpus_words",
+    "explain_vocabulary",
     "export_model",
     "exported_files",
     "held_out_texts",

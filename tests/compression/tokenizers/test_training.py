@@ -88,7 +88,7 @@ def test_words_of_the_base_fill_what_chance_words_would(minilm: LoadedModel) -> 
     seen, unseen = sorted(words)[::40], set(words) - set(sorted(words)[::40])
     chance = [word[::-1] + "qx" for word in seen]
     texts = [*domain_documents(100), " ".join([*seen, *chance])]
-    tokens = set(train_tokenizer(minilm.tokenizer, lambda: texts, 2500).get_vocab())
+    tokens = set(train_tokenizer(minilm.tokenizer, lambda: texts, 4000).get_vocab())
     assert not tokens & set(chance)
     assert len(tokens & unseen) > 100
 

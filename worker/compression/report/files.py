@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from app.contract.names import RUNTIMES
-from app.contract.report import Report
+from app.contract.report import Report, TokenReason
 from worker.compression.models.folders import kind_of_folder
 from worker.compression.report.page import render, render_page, task_scores
 from worker.compression.transfer.partition import Partition
@@ -95,17 +95,24 @@ def write_manifest(
     return manifest
 
 
-def write_vocabulary(folder: Path, partitions: Sequence[Partition]) -> Path:
-    """Write a line a token, in the order of ids: id, token, source, pieces and base_ids."""
+def write_vocabulary(
+    folder: Path, partitions: Sequence[Partition], reasons: Sequence[TokenReason] = ()
+) -> Path:
+    """Write a line a token, in the order of ids: id, token, source, pieces and base_ids.
+
+    ``reasons``, one a token, add why it stands and how often it is expected to be used.
+    """
     path = folder / VOCABULARY
     with path.open("w", encoding="utf-8") as file:
         for partition in partitions:
-            line = {
+            line: dict[str, object] = {
                 "id": partition.id,
                 "token": partition.token,
                 "source": partition.source,
                 "pieces": partition.pieces,
                 "base_ids": partition.base_ids,
             }
+            if reasons:
+                line |= reasons[partition.id].model_dump()
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     return path

@@ -54,7 +54,7 @@ class BPE:
 
     def __init__(self, *, byte_level: bool, suffix: str) -> None:
         self.name = "byte-level-bpe" if byte_level else "bpe"
-        self.byte_level = byte_level
+        self.byte_level = self.spells_bytes = byte_level
         self.suffix = suffix
         self.word_start = _BYTE_LEVEL_WORD_START if byte_level else WORD_START
 
@@ -100,8 +100,6 @@ class BPE:
 
     def _fallback(self, task: TrainingTask, others: set[str]) -> list[FallbackCharacter]:
         """Return characters that only their own token spells, without those among ``others``."""
-        if self.byte_level:
-            return []
         split = word_splitter(task.backend)
         found = fallback_characters(self, task.base_model, split, task.words)
         return [one for one in found if one.token not in others]

@@ -34,6 +34,8 @@ _BYTES = 256
 class Spelling(Protocol):
     """The part of a family that says how text is spelled in tokens of one character."""
 
+    spells_bytes: bool
+
     def as_token(self, word: str) -> str:
         """Return the raw token that stands for a whole word."""
 
@@ -70,7 +72,7 @@ def fallback_characters(
     ``model`` is the base's ``model`` section. Those of the corpus's scripts come before others,
     ties are in the base's order. Where the base has bytes to fall back on there are none.
     """
-    if has_byte_fallback(model):
+    if family.spells_bytes or has_byte_fallback(model):
         return []
     seen = count_characters(family, words)
     spelled = (t for t in vocabulary_of(model) if family.spell(t) == [t] and not is_byte_token(t))

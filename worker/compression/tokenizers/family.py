@@ -37,10 +37,11 @@ class Family(Protocol):
     """The way in which one kind of model makes and splits tokens.
 
     Tokens are raw, as the vocabulary holds them. ``name`` is the key of the family in
-    ``families.TOKENIZER_FAMILIES``.
+    ``families.TOKENIZER_FAMILIES``. One that ``spells_bytes`` can read any text.
     """
 
     name: str
+    spells_bytes: bool
 
     def train(self, task: TrainingTask, progress: Progress) -> Json:
         """Return the ``model`` section of the domain ``tokenizer.json``.

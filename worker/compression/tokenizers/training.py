@@ -66,6 +66,18 @@ def resolve_keep_tokens(
     return list(kept)
 
 
+def corpus_words(
+    base_tokenizer: PreTrainedTokenizerBase, texts: Texts, progress: Progress | None = None
+) -> WordCounts:
+    """Count the words of a corpus as the base tokenizer makes them, multi-word tokens left out.
+
+    Raises:
+        CorpusEmptyError: the corpus has no words.
+
+    """
+    return count_words(unbounded(without_multiword(base_tokenizer)), texts, progress or silent)
+
+
 def train_tokenizers(  # noqa: PLR0913
     base_tokenizer: PreTrainedTokenizerBase,
     texts: Texts,
@@ -74,13 +86,15 @@ def train_tokenizers(  # noqa: PLR0913
     selection: Selection = "usage",
     keep_tokens: Sequence[str] = (),
     multiword: int = 0,
+    words: WordCounts | None = None,
     progress: Progress | None = None,
 ) -> list[PreTrainedTokenizerBase]:
     """Train a tokenizer of each size, from one reading of the corpus.
 
     Each is what ``train_tokenizer`` gives, whatever other sizes are asked for. ``multiword`` of
     its tokens are groups of words: they are chosen after the others, which are that many fewer.
-    Multi-word tokens of the base itself are left out.
+    Multi-word tokens of the base itself are left out. ``words`` are those of ``corpus_words`` where
+    they have been counted before.
 
     Raises:
         MultiwordUnsupportedError: the base tokenizer cannot hold multi-word tokens exactly.
@@ -95,7 +109,7 @@ def train_tokenizers(  # noqa: PLR0913
             f"A vocabulary of {min(vocab_sizes)} tokens has no room for {multiword} multi-word "
             "tokens: ask for a larger one, or for fewer of them."
         )
-    words = count_words(unbounded(base), texts, part(progress, 0, 0.2))
+    words = words or corpus_words(base, texts, part(progress, 0, 0.2))
     runs = read_word_runs(base, texts, part(progress, 0.2, 0.3)) if multiword else None
 
     tokenizers = []

@@ -66,6 +66,7 @@ class Unigram:
     """Unigram language model over pieces, as SentencePiece trains it."""
 
     name = "unigram"
+    spells_bytes = False
 
     def train(self, task: TrainingTask, progress: Progress) -> Json:
         """Choose the vocabulary; ids: reserved tokens around the bytes, then by falling likelihood.
@@ -198,7 +199,7 @@ class UnigramTrainer:
         self.replacements.keep_pieces(self.alive)
 
     def rarely_used(self, fewest: float) -> tuple[int, int]:
-        """Return how many droppable pieces the corpus uses less than ``fewest`` times, and never."""
+        """Return how many droppable pieces are used less than ``fewest`` times, how many never."""
         piece, word = self.words.best(self.scores).pieces()
         frequency = _sum_by(piece, self.counts[word], len(self.pieces))[self.alive & ~self.required]
         return int((frequency < fewest).sum()), int((frequency == 0).sum())

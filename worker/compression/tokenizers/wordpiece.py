@@ -99,6 +99,7 @@ class WordPiece:
     """WordPiece with the base's mark on tokens that continue a word."""
 
     name = "wordpiece"
+    spells_bytes = False
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
