@@ -11,6 +11,7 @@ from app.contract.report import (
     StageTime,
     SweepRow,
     Tokens,
+    TokenUsage,
     VocabularyCoverage,
 )
 from app.contract.results import (
@@ -71,13 +72,12 @@ def build_report(context: JobContext) -> Report:
         memory=chosen.memory,
         examples=chosen.examples,
         task=chosen.task,
-        warnings=list(_warnings(chosen, coverage)),
+        warnings=list(unknown_warnings(chosen.tokens, coverage)),
     )
 
 
-def _warnings(chosen: EvaluatedSize, coverage: VocabularyCoverage) -> Iterator[str]:
+def unknown_warnings(tokens: TokenUsage, coverage: VocabularyCoverage) -> Iterator[str]:
     """Say where the compressed model reads less than the base does."""
-    tokens = chosen.tokens
     # As counts a text: a vocabulary with fewer tokens has a higher rate of the same unknown ones.
     before = tokens.unk_rate_before * tokens.per_text_before
     after = tokens.unk_rate_after * tokens.per_text_after

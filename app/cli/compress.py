@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from app.cli.model_folder import model_folder
-from app.cli.output import before_after, complain, describe_corpus, out, print_json, say
+from app.cli.output import complain, describe_corpus, print_json, print_report, say
 from app.cli.session import ApiKey, AsJson, OutDir, check_out, service_for, wait, why
 from app.cli.up import end_on_sigterm
 from app.client import FvtClient, UploadError
@@ -97,9 +97,7 @@ def compress(
         folder = service.client.download(job.id, target)
     if as_json:
         return print_json({"job": job.model_dump(mode="json"), "report": report})
-    out.print(before_after(report))
-    for warning in report.get("warnings", []):
-        say(f"Note: {warning}")
+    print_report(report)
     return say(f"The compressed model is in {folder}")
 
 

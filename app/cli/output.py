@@ -82,6 +82,13 @@ def describe_corpus(corpus: Corpus) -> list[str]:
     return [*lines, *(f"  {document!r}" for document in corpus.preview)]
 
 
+def print_report(report: dict[str, Any]) -> None:
+    """Print the figures of a report, and its warnings."""
+    out.print(before_after(report))
+    for warning in report.get("warnings", []):
+        say(f"Note: {warning}")
+
+
 def before_after(report: dict[str, Any]) -> Table:
     """Return the figures of a report, base model beside compressed model and exported files."""
     table = Table("", "before", "after", "change", title="Measured on held-out text")

@@ -52,27 +52,31 @@ class Histogram(ReportPart):
     after: list[int]
 
 
+Reason = Literal[
+    "special",
+    "added",
+    "kept",
+    "alphabet",
+    "fallback-character",
+    "used",
+    "multiword",
+    "base-word",
+    "part",
+    "step",
+]
+
+
 class TokenReason(ReportPart):
     """Why a token stands, and how often text as long as the corpus is expected to use it.
 
-    A ``fallback-character`` is one that the corpus does not have and that nothing else spells, a
-    ``base-word`` one that only the base knows; of a ``step`` other tokens are merged, and a ``part``
-    is expected in words that were not seen. ``expected_uses`` is what the corpus has, or an estimate for characters that it does not have;
-    None where nothing was counted.
+    A ``fallback-character`` is one that the corpus does not have and that nothing else spells. Of
+    what the corpus does not use, a ``base-word`` is a token of the base, a ``part`` is there for
+    words that were not seen, and other tokens are merged from a ``step``. ``expected_uses`` is
+    what the corpus has, or an estimate for characters that it does not have; None where nothing
+    was counted.
     """
 
-    reason: Literal[
-        "special",
-        "added",
-        "kept",
-        "alphabet",
-        "fallback-character",
-        "used",
-        "multiword",
-        "base-word",
-        "part",
-        "step",
-    ]
+    reason: Reason
     expected_uses: float | None = None
 
 

@@ -1,10 +1,13 @@
-"""What the command line says of an upload, so that a person sees a wrong guess."""
+"""What people see in a terminal: how an upload was read, and the figures of a report."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from app.cli.output import describe_corpus
+import pytest
+
+from app.cli.output import describe_corpus, print_report
 from app.client import Corpus
+from tests.support.reports import full_report
 
 
 def corpus(**more: Any) -> Corpus:
@@ -32,3 +35,15 @@ def test_a_table_names_its_delimiter_its_field_and_the_rows_without_text() -> No
         "Corpus: 1,200 documents, 3,400 characters, read as csv, delimiter ';', text from 'text'",
         "  2 rows without text were passed over, the first at 17, 40",
     ]
+
+
+def test_expected_unknown_tokens_and_warnings_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    report = full_report()
+    tokens = report.tokens.model_copy(update={"expected_unk_rate": 0.0123})
+    warned = report.model_copy(update={"tokens": tokens, "warnings": ["Unknown tokens [rise]."]})
+    print_report(warned.model_dump())
+    shown = capsys.readouterr()
+    assert "1.230%" in shown.out
+    assert "Note: Unknown tokens [rise]." in shown.err
+    print_report(report.model_dump())
+    assert "Note" not in capsys.readouterr().err

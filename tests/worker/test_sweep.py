@@ -9,12 +9,14 @@ from transformers import AutoModel, AutoTokenizer
 
 from app.artifacts import service
 from app.blobs import Blobs
+from app.contract.report import TokenUsage, VocabularyCoverage
 from app.contract.states import Status
 from app.db import Database
 from app.jobs.models import Job
 from app.settings import Settings
 from tests.support.in_process import report_of, run, unpack
 from worker import runner
+from worker.report import unknown_warnings
 from worker.stages import STAGES
 
 FIGURES = ("parameters", "embedding_parameters", "bytes", "vocab_size")
@@ -134,6 +136,49 @@ def test_multiword_tokens_are_part_of_the_vocabulary(
             len(line["token"].split())
         )
     assert report_of(folder)["multiword"] == 30
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_each_token_has_a_reason_and_the_report_says_what_stays_unknown(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    tokenizer = {"keep_tokens": ["[MASK]"]}
+    folder = unpack(run(settings, db, blobs, vocab_size=300, tokenizer=tokenizer), blobs, tmp_path)
+    lines = [json.loads(line) for line in (folder / "vocabulary.jsonl").open(encoding="utf-8")]
+    reasons = {line["token"]: line["reason"] for line in lines}
+    assert reasons["[MASK]"] == "special"
+    assert {"special", "alphabet", "used"} <= set(reasons.values())
+    assert all(line["expected_uses"] > 0 for line in lines if line["reason"] == "used")
+    report = report_of(folder)
+    assert report["tokens"]["expected_unk_rate"] >= 0
+    assert report["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("unk_rate", "new_unk_rate", "words"),
+    [(0.0, 0.0, []), (0.01, 0.0, ["Unknown tokens rise: 1.00%"]), (0.0, 0.002, ["Of 500 tokens"])],
+)
+def test_a_report_warns_where_unknown_tokens_rise(
+    unk_rate: float, new_unk_rate: float, words: list[str]
+) -> None:
+    tokens = TokenUsage(
+        texts=10,
+        special_per_text=2,
+        per_text_before=20.0,
+        per_text_after=16.0,
+        unk_rate_before=0.0,
+        unk_rate_after=unk_rate,
+    )
+    coverage = VocabularyCoverage(
+        reasons=[],
+        expected_unk_rate=new_unk_rate,
+        base_unk_rate=0.0,
+        new_unk_rate=new_unk_rate,
+        lost_characters=90,
+        lost_familiar=80,
+    )
+    warnings = list(unknown_warnings(tokens, coverage))
+    assert [text[: len(word)] for text, word in zip(warnings, words, strict=True)] == words
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -69,6 +69,16 @@ def test_text_of_the_corpus_stays_text() -> None:
     assert page.count("script") == page.count("img") == 0
 
 
+def test_warnings_and_expected_unknown_tokens_are_shown() -> None:
+    plain = full_report()
+    tokens = plain.tokens.model_copy(update={"expected_unk_rate": 0.0123})
+    page = Page(render_page(plain.model_copy(update={"tokens": tokens, "warnings": [NASTY]})))
+    assert page.open == []
+    assert "0.01230" in page.text
+    assert any(NASTY in text for text in page.text)
+    assert not any("to be expected" in text for text in Page(render_page(plain)).text)
+
+
 def test_every_figure_is_there() -> None:
     html = render_page(full_report())
     page = Page(html)

@@ -14,7 +14,12 @@ from transformers import BertTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tests.compression.tokenizers.bases import fast, gpt2, llama2, unigram_with_bytes
-from worker.compression import CorpusTooSmallError, corpus_words, explain_vocabulary, train_tokenizer
+from worker.compression import (
+    CorpusTooSmallError,
+    corpus_words,
+    explain_vocabulary,
+    train_tokenizer,
+)
 from worker.compression.tokenizers.fallback import FallbackCharacter, fallback_characters, script
 from worker.compression.tokenizers.families import family_of
 from worker.compression.tokenizers.tokenizer_json import backend_json, backend_of, unbounded

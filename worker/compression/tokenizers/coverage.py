@@ -8,12 +8,17 @@ from typing import NamedTuple
 from tokenizers import Tokenizer, models
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from app.contract.report import TokenReason, VocabularyCoverage
+from app.contract.report import Reason, TokenReason, VocabularyCoverage
 from worker.compression.tokenizers.fallback import count_characters, fallback_characters
 from worker.compression.tokenizers.families import family_of
 from worker.compression.tokenizers.multiword import without_multiword
 from worker.compression.tokenizers.tokenizer_json import backend_json, unbounded
 from worker.compression.tokenizers.words import WordCounts, is_byte_token, word_splitter
+
+_ASCII = string.ascii_letters + string.digits + string.punctuation
+
+# Tokens that stand for more than one word of the pre-tokenizer, or for no text: not counted.
+_UNCOUNTED = {"special", "added", "multiword"}
 
 
 class WordUsage(NamedTuple):
@@ -51,45 +56,38 @@ def explain_vocabulary(
     new_unknown = sum(character.expected for character in lost) / pieces
 
     expected = {character.token: character.expected for character in fallback}
-    seen = {family.surface(token) for token in count_characters(family, words)}
-    always = {*seen, *string.ascii_letters, *string.digits, *string.punctuation}
-    kept, added = set(keep_tokens), domain_tokenizer.get_added_vocab()
-    special = {*map(str, domain_tokenizer.all_special_tokens), domain_tokenizer.unk_token}
+    always = {family.surface(token) for token in count_characters(family, words)} | {*_ASCII}
+    groups: dict[Reason, Container[str]] = {
+        "special": {*map(str, domain_tokenizer.all_special_tokens), domain_tokenizer.unk_token},
+        "added": domain_tokenizer.get_added_vocab(),
+        "kept": set(keep_tokens),
+    }
+    base_tokens, is_bpe = base.get_vocab(), isinstance(backend.model, models.BPE)
 
-    def reason(token: str) -> TokenReason:
-        uses = float(after.uses[token])
-        if token in special:
-            return TokenReason(reason="special")
-        if token in added:
-            return TokenReason(reason="added")
-        if token in kept:
-            return TokenReason(reason="kept", expected_uses=uses)
+    def reason(token: str) -> Reason:
+        if group := next((name for name, tokens in groups.items() if token in tokens), None):
+            return group
         if family.spell(token) == [token] or is_byte_token(token):
-            if token in expected and family.surface(token) not in always:
-                return TokenReason(reason="fallback-character", expected_uses=expected[token])
-            return TokenReason(reason="alphabet", expected_uses=uses)
-        if not uses and isinstance(backend.model, models.BPE):
-            return TokenReason(reason="step", expected_uses=0.0)
-        return _reason_of_pieces(token, uses, model_tokens)
+            is_lacking = token in expected and family.surface(token) not in always
+            return "fallback-character" if is_lacking else "alphabet"
+        if " " in token:
+            return "multiword"
+        unused: Reason = "base-word" if token in base_tokens else "part"
+        return "used" if after.uses[token] else "step" if is_bpe else unused
 
-    model_tokens = base.get_vocab()
+    def explained(token: str) -> TokenReason:
+        name = reason(token)
+        uses = None if name in _UNCOUNTED else expected.get(token, float(after.uses[token]))
+        return TokenReason(reason=name, expected_uses=uses)
+
     return VocabularyCoverage(
-        reasons=[reason(token) for token in sorted(ids, key=ids.__getitem__)],
+        reasons=[explained(token) for token in sorted(ids, key=ids.__getitem__)],
         expected_unk_rate=after.unk_rate + new_unknown,
         base_unk_rate=before.unk_rate,
         new_unk_rate=new_unknown,
         lost_characters=len({family.surface(character.token) for character in lost}),
         lost_familiar=len({family.surface(one.token) for one in lost if one.familiar}),
     )
-
-
-def _reason_of_pieces(token: str, uses: float, base: Container[str]) -> TokenReason:
-    """Say why a token of several characters stands."""
-    if " " in token:
-        return TokenReason(reason="multiword")
-    if uses:
-        return TokenReason(reason="used", expected_uses=uses)
-    return TokenReason(reason="base-word" if token in base else "part", expected_uses=0.0)
 
 
 def _split_words(backend: Tokenizer, words: WordCounts, unk_token: str | None) -> WordUsage:

@@ -4,7 +4,6 @@ Training takes the words that the base can spell, makes candidate tokens by merg
 splits every word by longest match, and drops the candidates whose loss costs the fewest pieces.
 """
 
-import heapq
 import string
 import sys
 from collections import Counter, defaultdict
@@ -386,13 +385,13 @@ def prune(  # noqa: PLR0913, PLR0917
                 saving[token] = False, uses
             else:
                 saving[token] = True, usage.cost_of_dropping(token)
-        batch = max(1, int(_DROPPED_PER_ROUND * len(usage.vocabulary)))
-        cheapest = heapq.nsmallest(
-            min(batch, left),
-            droppable,
-            key=lambda t: (saving[t], t in place, -place.get(t, len(t)), t),
-        )
-        usage.drop(cheapest)
+        ranked = sorted(droppable, key=lambda t: (saving[t], t in place, -place.get(t, len(t)), t))
+        # Characters are pieces of no word: the others' savings stay as they are without them.
+        others = len(usage.vocabulary) - len(usage.vocabulary & worth.keys())
+        batch = max(1, int(_DROPPED_PER_ROUND * others))
+        changing = [number for number, token in enumerate(ranked) if token not in worth]
+        end = changing[batch] if batch < len(changing) else len(ranked)
+        usage.drop(ranked[: min(end, left)])
 
 
 def prefer_characters(
