@@ -33,8 +33,8 @@ class BaseModelView(BaseModel):
     object: Literal["base_model"] = "base_model"
     id: str = Field(description="To be given as `base_model` of a job")
     source: Literal["local", "packaged"]
-    usable: bool = Field(description="Whether it can be compressed")
-    problem: BaseModelProblem | None = Field(description="Why not; null where it can")
+    usable: bool = Field(True, description="Whether it can be compressed")
+    problem: BaseModelProblem | None = Field(None, description="Why not; null where it can")
     model_type: str | None = Field(description="Like all below, null where it is not usable")
     vocab_size: int | None = Field(description="Tokens of its tokenizer")
     parameters: int | None

@@ -1,5 +1,6 @@
 """Tasks with labels in whole jobs: base and compressed model scored by one protocol."""
 
+import copy
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,7 +31,7 @@ from tests.support.matrix_tokenizers import tokenizer_pair
 from tests.support.tiny_models import texts
 from tests.support.workers import store_corpus, submit, wait_for_end, wait_until, worker_process
 from worker import runner
-from worker.compression import load_model, quality_metrics, save_model
+from worker.compression import LoadedModel, load_model, quality_metrics, save_model
 from worker.stages import STAGES
 
 
@@ -220,7 +221,7 @@ def test_a_model_without_the_head_fails_the_job_at_once(
     assert stages_started(db, job.id) == ["resolve"]
 
 
-def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path) -> None:
+def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path, tmp_path: Path) -> None:
     bert = load_model(models / "acme" / "tiny-bert")
     config: Any = bert.model.config
     masked = replace(bert, model=BertForMaskedLM(config))
@@ -233,7 +234,16 @@ def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path) -> N
         kind = next(kind for kind in KINDS if kind.config == config)
         tokenizer, _ = tokenizer_pair(kind.family)
         named |= set(quality_metrics(replace(bert, model=kind.make(head, tokenizer))))
+    named |= set(quality_metrics(cross_encoder(bert, tmp_path)))
     assert named == set(gate_metrics())
+
+
+def cross_encoder(bert: LoadedModel, folder: Path) -> LoadedModel:
+    """A model that scores pairs of texts: a classifier with one label."""
+    config = copy.deepcopy(bert.model.config)
+    config.num_labels = 1
+    save_model(folder, BertForSequenceClassification(config), bert.tokenizer)
+    return load_model(folder)
 
 
 def test_the_list_of_models_without_a_head_is_that_of_transformers() -> None:
