@@ -99,7 +99,8 @@ class Unigram:
         trainer.shrink_to(size, loss, part(progress, 0.2, 0.9))
         free = max(0, size - int(trainer.alive.sum()))
         entering = fitting_characters(fallback, free, *trainer.rarely_used(_FEWEST_USES))
-        trainer.shrink_to(size - len(entering), loss, part(progress, 0.9, 1))
+        if len(entering) > free:
+            trainer.shrink_to(size - len(entering), loss, part(progress, 0.9, 1))
 
         pieces = trainer.result()
         # Never likelier than what the corpus has: its texts are split as without them.
