@@ -240,7 +240,7 @@ def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path, tmp_
 
 def cross_encoder(bert: LoadedModel, folder: Path) -> LoadedModel:
     """A model that scores pairs of texts: a classifier with one label."""
-    config = copy.deepcopy(bert.model.config)
+    config: Any = copy.deepcopy(bert.model.config)
     config.num_labels = 1
     save_model(folder, BertForSequenceClassification(config), bert.tokenizer)
     return load_model(folder)
