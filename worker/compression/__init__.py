@@ -55,6 +55,7 @@ from worker.compression.evaluation.tokens import measure_tokens, tokenized_examp
 from worker.compression.models.loading import LoadedModel, load_model, load_tokenizer
 from worker.compression.models.reading import texts_as_fed
 from worker.compression.models.saving import save_model
+from worker.compression.models.token_ids import required_tokens
 from worker.compression.models.trial import try_model
 from worker.compression.progress import Progress
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
@@ -83,7 +84,6 @@ from worker.compression.tokenizers.training import (
     train_tokenizers,
 )
 from worker.compression.transfer.partition import Partition, Partitions
-from worker.compression.transfer.token_ids import required_tokens
 from worker.compression.transfer.transfer import Transfer, transfer_vocabulary
 
 __all__ = [

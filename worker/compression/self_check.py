@@ -27,10 +27,10 @@ from worker.compression.models.loading import (
     load_model,
     load_tokenizer,
 )
+from worker.compression.models.token_ids import configured_ids
 from worker.compression.models.vocabulary_tensors import input_embeddings
 from worker.compression.subprocesses import end_with_parent
 from worker.compression.tokenizers.behaviour import check_behaviour, sample_texts
-from worker.compression.transfer.token_ids import configured_ids
 
 FAILED, BASE_FAILED = 3, 4
 CHECKED = "checked in seconds: "

@@ -15,7 +15,7 @@ from tokenizers import models
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression.transfer.token_ids import holds_token_ids
+from worker.compression.models.token_ids import holds_token_ids
 
 Json = dict[str, Any]
 

@@ -10,6 +10,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from app.contract.report import TransferCounts
 from worker.compression.errors import UnsupportedModelError
+from worker.compression.models.token_ids import IdMap, id_map, move_token_ids
 from worker.compression.models.vocabulary_tensors import (
     input_embeddings,
     output_embeddings,
@@ -20,7 +21,6 @@ from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.families import family_of
 from worker.compression.transfer.embeddings import Method, RowMap, map_rows, pad_rows, row_map
 from worker.compression.transfer.partition import SOURCES, Partitions, partition_vocabulary
-from worker.compression.transfer.token_ids import IdMap, id_map, move_token_ids
 
 # From a base table (V_gen, width) to its domain table (V_in, width). The second argument fills
 # rows without a token; with None they are the mean of the table.
