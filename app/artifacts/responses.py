@@ -32,7 +32,7 @@ class Selection:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What tells a client which bytes these are."""
+        """Headers that tell a client which bytes these are."""
         if self.status == HTTPStatus.NOT_MODIFIED:
             return {}
         headers = {"content-length": str(self.end - self.start)}
@@ -42,7 +42,7 @@ class Selection:
 
 
 def select_bytes(method: str, headers: Mapping[str, str], etag: str, size: int) -> Selection:
-    """What to answer; `headers` has lower-case names.
+    """Choose the bytes to answer with; `headers` has lower-case names.
 
     Raises `RangeNotSatisfiableError` where the range begins behind the last byte.
     """

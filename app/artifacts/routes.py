@@ -154,7 +154,7 @@ async def get_artifact(
     response_class=Response,
 )
 async def get_report(job_id: str, request: Request, db: DatabaseDep, blobs: BlobsDep) -> Response:
-    """What was measured, as JSON or as a page, by `Accept`."""
+    """Get the measurements, as JSON or as a page, by `Accept`."""
     form = choose_media_type(request.headers.get("accept"), tuple(REPORTS))
     file = await run_in_threadpool(service.find_file, db, job_id, REPORTS[form])
     return await file_response(request, blobs, file, {"vary": "accept"})

@@ -62,7 +62,7 @@ class HeldOutSample(StageResult, RootModel[list[str]]):
 
 
 class TokenizerResult(StageResult, RootModel[dict[int, VocabularyCoverage]]):
-    """What the vocabulary of each size covers, by vocabulary size."""
+    """The coverage of the vocabulary of each size, by vocabulary size."""
 
 
 class TransferResult(StageResult, RootModel[dict[int, TransferCounts]]):
@@ -77,9 +77,9 @@ class CheckedModels(StageResult):
     """The models that loaded and ran as their user will load and run them."""
 
     import_seconds: float
-    """How long the process that checked them took for all else, above all its imports."""
+    """Seconds of the process that checked them beside the checks, above all its imports."""
     seconds: dict[str, float]
-    """How long each check took, by the model's folder."""
+    """Seconds of each check, by the model's folder."""
 
 
 class EvaluatedSize(StageResult):
