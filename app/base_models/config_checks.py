@@ -18,8 +18,8 @@ WIDTHS = ("hidden_size", "n_embd", "d_model", "dim")
 INNER_WIDTHS = ("intermediate_size", "n_inner", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim")
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 POSITIONS = ("max_position_embeddings", "n_positions")
+# Settings that count modules, of which each has tensors of its own.
 STACKS = ("num_hidden_groups", "inner_group_num", "num_experts", "num_local_experts")
-"""How many modules of a kind there are; each has tensors of its own."""
 OTHER_SIZES = (
     *("num_key_value_heads", "encoder_attention_heads", "decoder_attention_heads", "head_dim"),
     *("d_kv", "type_vocab_size", "relative_attention_num_buckets", "conv_kernel_size"),

@@ -49,7 +49,7 @@ class Architecture:
     model_type: str
     kind: Literal["encoder", "decoder", "encoder-decoder"]
     classifier_pooling: Literal["cls", "lasttoken", "mean", "config"]
-    """How its vectors stand for a text where it has a head for sequence classification: what that
+    """The vector of a text where the model has a head for sequence classification: what that
     head reads; `config`: the field `classifier_pooling` of the config says it."""
     layer_counts: tuple[str, ...] = LAYERS
     """Fields of its config that hold a number of layers, the encoder's where it has two stacks.

@@ -185,8 +185,8 @@ class RecoveryRecipe(RecipePart):
 
 
 CORPUS = "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r"
+# The most that a corpus of a task may hold: a worker has it in memory.
 MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 29
-"""What a corpus of a task may hold: a worker has it in memory."""
 
 DataId = Annotated[
     Printable,
