@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.collections import collection
 
 LONG = "It shows maps of hills, and of the ways that lead over them. " * 5
@@ -44,6 +46,7 @@ def test_sentences_are_found_by_their_paraphrases(tmp_path: Path) -> None:
     assert {found.documents[number] for number in judged} == {"A dog runs.", "The dog is running."}
 
 
+@pytest.mark.slow
 def test_docstrings_are_found_by_their_first_sentences() -> None:
     found = collection("docstrings")
     assert len(found.documents) == len(found.queries) > 1000

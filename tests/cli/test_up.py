@@ -10,6 +10,7 @@ import pytest
 from tests.support.commands import fvt, running_up
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_everything_in_good_order(tmp_path: Path) -> None:
     foreign = tmp_path / "app"  # a user's own package beside the data folder is not ours
     foreign.mkdir()
@@ -30,6 +31,7 @@ def test_ctrl_c_ends_everything_in_good_order(tmp_path: Path) -> None:
         assert up.survivors(within=0) == []
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_killed_parent_and_the_folder_can_be_used_again(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     with running_up(data_dir) as up:
@@ -58,6 +60,7 @@ def test_other_machines_are_served_only_with_keys(tmp_path: Path, keys: dict[str
     assert "FVT_API_KEYS" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_that_lacks_its_gpu_ends_the_service_and_says_why(tmp_path: Path) -> None:
     hidden = {"FVT_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": ""}
     refused = fvt("up", "--port", "0", "--data-dir", tmp_path, **hidden)

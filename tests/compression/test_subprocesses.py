@@ -93,6 +93,7 @@ def test_output_and_status_are_collected() -> None:
     assert run_child(command(code), go_on, stderr=subprocess.DEVNULL).output == "a\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a function of Linux")
 def test_a_child_that_asks_for_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
     file = tmp_path / "pid"

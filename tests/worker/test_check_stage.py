@@ -30,6 +30,7 @@ def spoil(model: Path) -> None:
     (model / "config.json").write_text(json.dumps(config | {"eos_token_id": 10**6}))
 
 
+@pytest.mark.slow
 def test_a_result_that_is_not_sound_fails_the_job(
     settings: Settings, db: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_tokenizer_that_is_not_as_its_base_fails_before_any_training(
     assert stages_started(db, job.id)[-1] == "tokenizer"
 
 
+@pytest.mark.slow
 def test_a_base_that_is_not_sound_itself_is_its_users(tmp_path: Path) -> None:
     stage, held_out = import_module("worker.stages.check"), tmp_path / "held_out.json"
     held_out.write_text(json.dumps(texts(20)))
@@ -97,6 +99,7 @@ def test_a_base_that_is_not_sound_itself_is_its_users(tmp_path: Path) -> None:
     assert raised.value.code == "invalid_model"
 
 
+@pytest.mark.slow
 def test_one_process_checks_all_models(tmp_path: Path) -> None:
     stage, held_out = import_module("worker.stages.check"), tmp_path / "held_out.json"
     held_out.write_text(json.dumps(texts(20)))

@@ -38,6 +38,7 @@ def test_a_worker_without_the_gpu_it_is_to_use_does_not_start(
     assert line.endswith("or set FVT_DEVICE to auto.")
 
 
+@pytest.mark.slow
 def test_a_worker_with_fewer_gpus_than_it_is_to_use_does_not_start(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

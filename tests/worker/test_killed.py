@@ -1,5 +1,7 @@
 """A job whose worker is killed: another one goes on where it was."""
 
+import pytest
+
 from app.blobs import Blobs
 from app.broker import Dispatcher
 from app.contract.states import Status
@@ -19,6 +21,7 @@ from tests.support.workers import (
 )
 
 
+@pytest.mark.slow
 def test_a_killed_workers_job_goes_on_where_it_was(
     settings: Settings, db: Database, blobs: Blobs
 ) -> None:

@@ -27,6 +27,7 @@ def wait_for(lease: Lease, error: type[Exception]) -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_held_job_stays_its_workers_beyond_the_first_lease(
     db: Database, job: Job, settings: Settings
 ) -> None:

@@ -47,6 +47,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={"models_dir": tmp_path / "models"})
 
 
+@pytest.mark.slow
 def test_a_cross_encoder(
     base: Path, tmp_path: Path, settings: Settings, db: Database, blobs: Blobs
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_cross_encoder(
     assert CrossEncoder(str(folder), device="cpu").predict([("a", "b")]).shape == (1,)
 
 
+@pytest.mark.slow
 def test_a_decoder_that_makes_vectors_in_a_folder_of_its_own(
     base: Path, tmp_path: Path, settings: Settings, db: Database, blobs: Blobs
 ) -> None:

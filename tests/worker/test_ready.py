@@ -56,6 +56,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads by /proc")
 def test_the_engine_is_imported_without_a_gpu_and_leaves_no_thread() -> None:
     done = subprocess.run(
@@ -87,6 +88,7 @@ def has_torch(process: psutil.Process) -> bool:
     return any("libtorch" in mapped.path for mapped in process.memory_maps())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory maps")
 def test_stale_messages_and_killed_processes_cost_little(settings: Settings, db: Database) -> None:
     assert db

@@ -102,6 +102,7 @@ def test_a_worker_killed_amid_training_leaves_a_state_to_go_on_from(
     assert partial(db, job.id) is None
 
 
+@pytest.mark.slow
 def test_a_job_can_be_cancelled_amid_training(
     settings: Settings, db: Database, blobs: Blobs
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_job_can_be_cancelled_amid_training(
     assert time.monotonic() - asked < 5
 
 
+@pytest.mark.slow
 def test_a_job_recovers_and_says_so(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_job_recovers_and_says_so(
     assert "It has 1 of the base's layers" in (folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_recovery_takes_no_longer_than_the_service_gives(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_sweep_makes_every_size(
     assert "sizes/240/model.safetensors" in hashed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_a_sweep_of_one_is_the_plain_job_and_each_size_is_its_own_job(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path

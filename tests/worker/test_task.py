@@ -97,6 +97,7 @@ def test_a_task_is_the_first_of_what_is_measured(
         assert f"{task['before']['mean']:.4f}" in (folder / page).read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_the_base_is_scored_once_and_each_size_with_the_same_seeds(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path

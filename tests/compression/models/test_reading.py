@@ -206,7 +206,7 @@ def test_recovery_is_of_the_vectors_after_a_dense_module(tmp_path: Path) -> None
     # Far enough from the base that there is something to win back.
     rows: Any = made.model.get_input_embeddings().weight
     noise = torch.randn(rows.shape, generator=torch.Generator().manual_seed(0))
-    rows.data += 3 * rows.std().detach() * noise
+    rows.data += 10 * rows.std().detach() * noise
     before = measure_quality(base, made, TEXTS)[0].after
     options = RecoveryOptions(max_steps=40, batch_size=16, learning_rate=2e-3)
     done = recover(base, made.model, made.tokenizer, lambda: texts, options, cpu=True)
