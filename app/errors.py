@@ -14,9 +14,12 @@ from app.contract.errors import UserFault, codes_said
 
 MEDIA_TYPE = "application/problem+json"
 HTTP_PROBLEMS = {
+    400: ("malformed_request", None),
     404: ("route_not_found", "There is nothing at this path; `/docs` lists the calls."),
     405: ("method_not_allowed", "This path does not take this method; `/docs` lists the calls."),
+    408: ("request_timeout", None),
     413: ("request_too_large", None),
+    431: ("request_head_too_large", None),
 }
 
 
@@ -65,6 +68,10 @@ class UnauthorizedError(ProblemError):
     status = HTTPStatus.UNAUTHORIZED
 
 
+class ForbiddenError(ProblemError):
+    status = HTTPStatus.FORBIDDEN
+
+
 class NotFoundError(ProblemError):
     status = HTTPStatus.NOT_FOUND
 
@@ -75,6 +82,10 @@ class ConflictError(ProblemError):
 
 class TooLargeError(ProblemError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class MisdirectedError(ProblemError):
+    status = HTTPStatus.MISDIRECTED_REQUEST
 
 
 class UnprocessableError(ProblemError):
@@ -98,17 +109,29 @@ def problem_response(
     **members: Any,
 ) -> JSONResponse:
     """The problem document of this request."""
+    request_id = getattr(request.state, "request_id", None)
+    content = problem_document(status, code, detail, request_id=request_id, **members)
+    return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def problem_of(request: Request, error: ProblemError) -> JSONResponse:
+    """Answer a request with the problem that was raised."""
+    return problem_response(
+        request, error.status, error.code, error.detail, error.headers, **error.members
+    )
+
+
+def problem_document(status: int, code: str, detail: str, **members: Any) -> dict[str, Any]:
+    """Return a problem document as JSON types."""
     problem = Problem(
         type=f"/problems/{code}",
         title=HTTPStatus(status).phrase,
         status=status,
         code=code,
         detail=detail,
-        request_id=getattr(request.state, "request_id", None),
         **members,
     )
-    content = problem.model_dump(mode="json", exclude_none=True)
-    return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+    return problem.model_dump(mode="json", exclude_none=True)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -116,9 +139,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(
-            request, error.status, error.code, error.detail, error.headers, **error.members
-        )
+        return problem_of(request, error)
 
     @app.exception_handler(UserFault)
     async def on_user_fault(request: Request, error: UserFault) -> JSONResponse:

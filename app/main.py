@@ -1,4 +1,4 @@
-"""The HTTP front end: `uvicorn app.main:create_app --factory`."""
+"""The HTTP front end; `app.server` serves it."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CollectorRegistry
 
+from app.admission import Admission
 from app.artifacts.routes import router as artifacts
 from app.base_models.routes import router as base_models
 from app.blobs import Blobs
@@ -20,12 +21,14 @@ from app.errors import install_error_handlers
 from app.extensions import import_names
 from app.health.metrics import HttpMetrics, JobMetrics
 from app.health.routes import router as health
+from app.hosts import AllowedHosts
 from app.jobs.dispatch import dispatch_due_jobs
 from app.jobs.models import find_corpus_reader
 from app.jobs.routes import describe_submission
 from app.jobs.routes import router as jobs
 from app.middleware import RequestContext
 from app.openapi import install_openapi
+from app.reference import serve_reference
 from app.security import KeyRing, require_key
 from app.settings import Settings, get_settings
 
@@ -43,18 +46,38 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("fvt-service"),
         lifespan=_lifespan,
         separate_input_output_schemas=False,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.find_corpus_reader = find_corpus_reader
     app.state.keys = KeyRing(settings)
     app.state.registry = CollectorRegistry()
-    app.add_middleware(RequestContext, metrics=HttpMetrics(app.state.registry))
+    # The one added last is the outer one.
+    app.add_middleware(
+        Admission,
+        keys=app.state.keys,
+        hosts=_allowed_hosts(settings),
+        max_inside=settings.max_connections,
+    )
+    app.add_middleware(
+        RequestContext,
+        metrics=HttpMetrics(app.state.registry),
+        body_seconds=settings.request_seconds,
+    )
     install_error_handlers(app)
     install_openapi(app)
     for router in (corpora, jobs, artifacts, base_models):
         app.include_router(router, dependencies=[Depends(require_key)])
     app.include_router(health)
+    serve_reference(app)
     return app
+
+
+def _allowed_hosts(settings: Settings) -> AllowedHosts:
+    # With keys any name will do: no browser sends a key by itself.
+    unless_set = ["*"] if settings.auth == "on" else []
+    return AllowedHosts(settings.allowed_hosts or unless_set)
 
 
 @asynccontextmanager

@@ -1,65 +1,45 @@
-"""Around every request: its id, the limit of its body, its log line and its metrics."""
+"""Around every request: its id, its body, its log line, its metrics and its headers."""
 
 import logging
 import re
 import secrets
 import time
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.bodies import Body
 from app.errors import problem_response
 from app.health.metrics import HttpMetrics
+from app.security import SECURITY_HEADERS
 
 REQUEST_ID = "X-Request-Id"
-MAX_BODY_BYTES = 1 << 20
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = logging.getLogger(__name__)
 
 
-class BodyLimit:
-    """The largest body that a request may have; an upload route lifts it before it reads."""
-
-    def __init__(self, receive: Receive, content_length: int) -> None:
-        self.max_bytes = MAX_BODY_BYTES
-        self._receive = receive
-        self._content_length = content_length
-        self._received = 0
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._received += len(message.get("body", b""))
-        if max(self._content_length, self._received) > self.max_bytes:
-            raise HTTPException(
-                413, f"The body is larger than the {self.max_bytes} bytes that this call takes."
-            )
-        return message
-
-
-def lift_body_limit(request: Request, max_bytes: int) -> None:
-    """Let the body of this request be larger than a JSON document's."""
-    limit: BodyLimit = request.state.body_limit
-    limit.max_bytes = max_bytes
-
-
 class RequestContext:
-    """Gives each request an id, a body limit, a log line, and a 500 problem where it breaks."""
+    """Gives each request an id, a body with limits, a log line, and a 500 where it breaks.
 
-    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
+    `body_seconds` is how long a body may stop.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics, body_seconds: float) -> None:
         self.app = app
         self.metrics = metrics
+        self.body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         headers = Headers(scope=scope)
-        exchange = _Exchange(scope, send, _request_id(headers), self.metrics)
-        limit = BodyLimit(receive, _content_length(headers))
-        scope.setdefault("state", {}).update(request_id=exchange.request_id, body_limit=limit)
+        body = Body(receive, send, headers, self.body_seconds)
+        exchange = _Exchange(scope, body.send, _request_id(headers), self.metrics)
+        scope.setdefault("state", {}).update(request_id=exchange.request_id, body=body)
         try:
-            await self.app(scope, limit.receive, exchange.send)
+            await self.app(scope, body.receive, exchange.send)
         except Exception:
             log.exception("%s broke request_id=%s", exchange.line, exchange.request_id)
             if exchange.status:
@@ -86,7 +66,10 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self.request_id
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
         elif not message.get("more_body"):
             self.finish()
         await self._send(message)
@@ -109,8 +92,3 @@ def _broken(scope: Scope) -> ASGIApp:
 def _request_id(headers: Headers) -> str:
     given = headers.get(REQUEST_ID, "")
     return given if SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
-
-
-def _content_length(headers: Headers) -> int:
-    given = headers.get("content-length", "")
-    return int(given) if given.isascii() and given.isdecimal() else 0

@@ -60,7 +60,28 @@ class Settings(BaseSettings):
         "on", description="`off` serves anyone who reaches the port; `fvt up` does so on loopback."
     )
     api_keys: list[SecretStr] = Field(
-        default_factory=list, description="Accepted bearer keys, a JSON list of strings."
+        default_factory=list,
+        description="Accepted bearer keys, a JSON list of strings, each of 16 printable ASCII "
+        "characters or more: `openssl rand -hex 32` makes one.",
+    )
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="Names in `Host` that are answered to, a JSON list as "
+        '`["fvt.example.com", "*.example.org"]`, `["*"]` for any; loopback and the address of the '
+        "connection always are. When empty: with `FVT_AUTH=off` only those, else any.",
+    )
+
+    max_connections: int = Field(
+        1000,
+        ge=1,
+        description="Requests at once, event streams among them; above it the answer is 503. "
+        "Connections that have sent no whole request yet make way for new ones.",
+    )
+    request_seconds: float = Field(
+        20,
+        gt=0,
+        description="How long a client may take for the head of a request, and how long its body "
+        "may stop; after them a body must come at 1 KiB a second or more.",
     )
 
     download_redirect: Literal["auto", "on", "off"] = Field(

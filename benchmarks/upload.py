@@ -80,14 +80,14 @@ def generate(path: Path) -> Path:
 
 @contextmanager
 def serving(data: Path) -> Iterator[Server]:
-    """One uvicorn process; nothing listens to its doorbells, which uploads do not need."""
+    """One process of the API; nothing listens to its doorbells, which uploads do not need."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"]
+    command = [sys.executable, "-m", "app.server"]
     env = os.environ | {"FVT_AUTH": "off", "FVT_DATA_DIR": str(data)}
     env["FVT_BROKER_URL"] = "redis://127.0.0.1:1/0"
-    arguments = ["--port", str(port), "--log-level", "error"]
+    arguments = ["--port", str(port)]
     process = subprocess.Popen([*command, *arguments], env=env, stderr=subprocess.DEVNULL)  # noqa: S603
     try:
         url = f"http://127.0.0.1:{port}"

@@ -94,10 +94,10 @@ def _unsatisfiable(size: int) -> RangeNotSatisfiableError:
     )
 
 
-NOTHING_RUNS = "default-src 'none'; sandbox"
+NOTHING_RUNS = "default-src 'none'; sandbox; frame-ancestors 'self'"
 REPORT_RUNS = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-    "script-src 'unsafe-inline'; sandbox allow-scripts"
+    "script-src 'unsafe-inline'; sandbox allow-scripts; frame-ancestors 'self'"
 )
 # A download may take longer: the store looks at the clock only when a request begins.
 URL_LIFETIME = timedelta(minutes=15)
@@ -158,4 +158,5 @@ def _description(file: StoredFile) -> dict[str, str]:
         "content-security-policy": REPORT_RUNS if is_html else NOTHING_RUNS,
         "etag": f'"{file.sha256}"',
         "x-content-type-options": "nosniff",
+        "x-frame-options": "SAMEORIGIN",
     }

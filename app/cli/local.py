@@ -2,7 +2,7 @@
 
 import errno
 import fcntl
-import ipaddress
+import json
 import os
 import shutil
 import signal
@@ -21,6 +21,9 @@ import httpx
 
 import app
 from app.broker import QUEUE
+from app.hosts import is_loopback, spelled
+from app.keys import check_keys
+from app.settings import Settings
 
 PACKAGES = Path(app.__file__).resolve().parent.parent
 """Children run here, so that a user's own `app` or `worker` folder is not imported instead."""
@@ -114,14 +117,6 @@ def sign(descriptor: int, url: str) -> None:
     os.pwrite(descriptor, url.encode(), 0)
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def reserve(host: str, port: int) -> int:
     """Check that `port` is free, or find one where it is 0."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -178,10 +173,7 @@ def broker(socket: Path, data_dir: Path) -> list[str]:
 
 def api(host: str, port: int) -> list[str]:
     """The HTTP front end."""
-    server = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"]
-    # An open stream of events would hold up the end for as long as its job runs.
-    limits = ["--no-access-log", "--timeout-graceful-shutdown", "5"]
-    return [*server, "--host", host, "--port", str(port), *limits]
+    return [sys.executable, "-m", "app.server", "--host", host, "--port", str(port)]
 
 
 def worker() -> list[str]:
@@ -199,17 +191,23 @@ def settings(
     env = {**os.environ, "FVT_DATA_DIR": str(data_dir)}
     if served := models_dir or env.get("FVT_MODELS_DIR"):
         env["FVT_MODELS_DIR"] = str(Path(served).absolute())
-    if api_key:
-        return env | {"FVT_AUTH": "on", "FVT_API_KEYS": f'["{api_key}"]'}
-    if not _has_keys(env) and env.get("FVT_AUTH") != "off":
-        if not is_loopback(host):
-            raise LocalServiceError(KEYS_NEEDED.format(host=host))
-        env["FVT_AUTH"] = "off"
+    try:
+        given = Settings()
+        if api_key:
+            env |= {"FVT_AUTH": "on", "FVT_API_KEYS": json.dumps([api_key])}
+        elif given.auth == "on" and given.api_keys:
+            check_keys([key.get_secret_value() for key in given.api_keys])
+        elif given.auth == "on":
+            env["FVT_AUTH"] = "off"
+            if not is_loopback(host):
+                raise LocalServiceError(KEYS_NEEDED.format(host=host))
+    except ValueError as error:
+        # The API would say it too, at the end of its log.
+        raise LocalServiceError(str(error)) from error
+    # An address is answered to where it is listened on; a name must be given.
+    if not spelled(host) and (given.allowed_hosts or env.get("FVT_AUTH") == "off"):
+        env["FVT_ALLOWED_HOSTS"] = json.dumps([*given.allowed_hosts, host])
     return env
-
-
-def _has_keys(env: Mapping[str, str]) -> bool:
-    return env.get("FVT_API_KEYS", "").strip() not in {"", "[]"}
 
 
 READY_SECONDS = 120

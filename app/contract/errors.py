@@ -40,6 +40,48 @@ _CODES = (
         401, "invalid_key", "The key is not accepted.", "Check it with whoever runs the service."
     ),
     _request(
+        400,
+        "malformed_request",
+        "The request is not HTTP/1.1 as it is written, or its body cannot be read.",
+        "Use an HTTP library to write it.",
+    ),
+    _request(
+        400,
+        "invalid_host",
+        "`Host` is missing, given twice, or no name with or without a port.",
+        "Send one `Host`, as HTTP libraries do.",
+    ),
+    _request(
+        421,
+        "host_not_allowed",
+        "The service does not answer to the name in `Host`.",
+        "Use a name that it answers to, or have it allowed with `FVT_ALLOWED_HOSTS`.",
+    ),
+    _request(
+        403,
+        "cross_origin",
+        "A web page of another origin called a service that asks for no key.",
+        "Call it from a page of its own or from a program; a proxy must pass `Host` on.",
+    ),
+    _request(
+        408,
+        "request_timeout",
+        "The request stopped, or came too slowly.",
+        "Send it again, within `FVT_REQUEST_SECONDS` and at 1 KiB a second or more.",
+    ),
+    _request(
+        431,
+        "request_head_too_large",
+        "The request line and the headers are too large together.",
+        "Send fewer or shorter ones; 32 KiB is the limit.",
+    ),
+    _request(
+        503,
+        "too_many_connections",
+        "The service is at its limit of requests at once.",
+        "Wait as `Retry-After` says; `FVT_MAX_CONNECTIONS` is the limit.",
+    ),
+    _request(
         404, "route_not_found", "There is nothing at this path.", "See `/docs` for the calls."
     ),
     _request(405, "method_not_allowed", "The path does not take this method.", "See `/docs`."),

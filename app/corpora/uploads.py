@@ -14,9 +14,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from app.bodies import lift_body_limit
 from app.corpora.formats.layout import HEAD
 from app.errors import ProblemError, TooLargeError, UnprocessableError
-from app.middleware import lift_body_limit
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile

@@ -16,7 +16,7 @@ NOT_THE_SERVICE = ("app/client/", "app/cli/")
 PAIRS = ("HTTP_PROBLEMS", "WHY_NOT", "NOT_YET")
 """Constants that hold a code and what is said of it."""
 PASSED_ON = {"_refuse", "_refusal", "_finished", "_user_error", "_check_error", "_system_error"} | {
-    *("on_problem", "on_user_fault", "on_http")
+    *("problem_of", "on_user_fault", "on_http")
 }
 """Functions that raise or answer with a code that they were given, or chose from `PAIRS`."""
 

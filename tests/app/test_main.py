@@ -8,8 +8,9 @@ from app.main import create_app
 from app.settings import Settings
 from tests.support.serving import Service, serving
 
-KEY = "a key of öur own"
-OPEN = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
+KEY = "a-key-of-our-own-!~"
+ANOTHER = "another-key-of-ours"
+OPEN = ("/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json")
 CLOSED = ("/v1/corpora", "/v1/jobs", "/v1/base-models", "/v1/jobs/x/download", "/v1/corpora/x")
 
 
@@ -87,7 +88,7 @@ def test_it_does_not_start_with_auth_on_and_no_key(keys: list[str]) -> None:
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory, valkey: str) -> Iterator[Service]:
     """A service that asks for a key."""
-    keys = {"auth": "on", "api_keys": ["another", KEY]}
+    keys = {"auth": "on", "api_keys": [ANOTHER, KEY]}
     with serving(tmp_path_factory.mktemp("closed"), valkey, **keys) as running:
         yield running
 
@@ -106,7 +107,7 @@ def test_a_wrong_key_is_refused(closed: Service, given: str) -> None:
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("key", ["another", KEY])
+@pytest.mark.parametrize("key", [ANOTHER, KEY])
 def test_every_key_opens(closed: Service, key: str) -> None:
     headers = {b"Authorization": f"Bearer {key}".encode("latin-1")}
     assert closed.http.get("/v1/corpora", headers=headers).status_code == 200

@@ -19,7 +19,7 @@ def test_ctrl_c_ends_everything_in_good_order(tmp_path: Path) -> None:
         assert httpx.get(f"{up.url}/readyz").is_success
         assert httpx.get(f"{up.url}/v1/jobs").is_success
         assert up.named("valkey-server")
-        assert up.named("uvicorn")
+        assert up.named("app.server")
         assert up.named("celery")
 
         second = fvt("up", "--port", "0", "--data-dir", tmp_path / "data dir")

@@ -1,5 +1,6 @@
 """What a typing error in the container files would break, and nothing else would notice."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from app.broker import QUEUE
+from app.cli.local import api
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +36,13 @@ def test_the_worker_listens_to_the_queue_that_is_rung() -> None:
     assert command
     assert f'"-Q", "{QUEUE}"' in command[1]
     assert '"-P", "prefork", "-c", "1"' in command[1]
+
+
+def test_the_image_and_local_mode_start_the_server_with_its_limits() -> None:
+    command = re.search(r"CMD (\[\"python\".*\])\n", target("api").split("HEALTHCHECK")[1])
+    assert command
+    assert json.loads(command[1])[:3] == ["python", "-m", "app.server"]
+    assert api("::1", 80)[1:] == ["-m", "app.server", "--host", "::1", "--port", "80"]
 
 
 @pytest.mark.parametrize("service", OURS)

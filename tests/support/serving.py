@@ -20,6 +20,7 @@ from app.db import Database
 from app.jobs import transitions
 from app.jobs.transitions import Claim
 from app.main import create_app
+from app.server import ServerConfig
 from app.settings import Settings
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -87,8 +88,7 @@ def serving(folder: Path, broker_url: str, **settings: Any) -> Iterator[Service]
     )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(given), log_level="warning")
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(ServerConfig(create_app(given), given, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         url = "http://{}:{}".format(*listener.getsockname())

@@ -13,7 +13,7 @@ from tests.support.serving import Service
 ETAG = f'"{hashlib.sha256(ARCHIVE).hexdigest()}"'
 CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-    "script-src 'unsafe-inline'; sandbox allow-scripts"
+    "script-src 'unsafe-inline'; sandbox allow-scripts; frame-ancestors 'self'"
 )
 
 
