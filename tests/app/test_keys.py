@@ -1,5 +1,7 @@
 """Keys that are too short, unsendable or doubled end the start, with a sentence."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,8 +45,9 @@ def test_without_auth_keys_do_not_matter() -> None:
     assert create_app(Settings(auth="off", api_keys=["k"]))
 
 
-def test_fvt_up_says_it_before_it_starts_anything(tmp_path: object) -> None:
-    refused = fvt("up", "--port", "0", "--data-dir", str(tmp_path), FVT_API_KEYS='["short"]')
+@pytest.mark.slow
+def test_fvt_up_says_it_before_it_starts_anything(tmp_path: Path) -> None:
+    refused = fvt("up", "--port", "0", "--data-dir", tmp_path, FVT_API_KEYS='["short"]')
     assert refused.returncode == 1
     assert "key 1 of 1 has 5 characters" in refused.stderr
     assert "Traceback" not in refused.stderr
