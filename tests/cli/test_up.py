@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.cli.local import settings
 from tests.support.commands import fvt, running_up
 
 
@@ -51,6 +52,17 @@ def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
         refused = fvt("up", "--port", str(port), "--data-dir", tmp_path)
     assert refused.returncode == 1
     assert f"Port {port} of 127.0.0.1 is in use" in refused.stderr
+
+
+def test_a_name_that_is_listened_on_is_answered_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FVT_AUTH", "off")
+    assert settings("box.lan", tmp_path, None)["FVT_ALLOWED_HOSTS"] == '["box.lan"]'
+    assert "FVT_ALLOWED_HOSTS" not in settings("0.0.0.0", tmp_path, None)
+    monkeypatch.setenv("FVT_ALLOWED_HOSTS", '["fvt.example.com"]')
+    allowed = settings("box.lan", tmp_path, None)["FVT_ALLOWED_HOSTS"]
+    assert allowed == '["fvt.example.com", "box.lan"]'
 
 
 @pytest.mark.parametrize("keys", [{}, {"FVT_API_KEYS": "[]"}])

@@ -319,7 +319,7 @@ def test_an_aborted_upload_leaves_nothing(service: Service) -> None:
     before = stored(service)
     base = service.http.base_url
     with socket.create_connection((base.host, base.port or 80)) as connection:
-        head = "POST /v1/corpora HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+        head = "POST /v1/corpora HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n"
         connection.sendall(head.encode() + b"some text\n" * (2 * MIB))
         while not leftovers(service):
             time.sleep(0.01)
