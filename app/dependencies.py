@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from app.base_models.examination import Examiner
 from app.blobs import Blobs
 from app.broker import Dispatcher
 from app.db import Database
@@ -28,6 +29,10 @@ async def _dispatcher(request: Request) -> Dispatcher:
     return cast(Dispatcher, request.app.state.dispatcher)
 
 
+async def _examiner(request: Request) -> Examiner:
+    return cast(Examiner, request.app.state.examiner)
+
+
 # Finds an active job that reads a corpus, by the corpus's id: jobs know corpora, not the reverse.
 FindReader = Callable[[Session, str], str | None]
 
@@ -36,6 +41,7 @@ async def _find_reader(request: Request) -> FindReader:
     return cast(FindReader, request.app.state.find_corpus_reader)
 
 
+ExaminerDep = Annotated[Examiner, Depends(_examiner)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 BlobsDep = Annotated[Blobs, Depends(_blobs)]

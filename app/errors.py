@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: one base class, from which responses are derived."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -8,11 +9,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from app.contract.errors import UserFault, codes_said
+from app.waits import DatabaseAwayError, is_trouble
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+"""Most faults of a request that are told at once: a stranger can make as many as bytes."""
+DATABASE_RETRY_AFTER = "5"
+
+log = logging.getLogger(__name__)
+
 HTTP_PROBLEMS = {
     400: ("malformed_request", None),
     404: ("route_not_found", "There is nothing at this path; `/docs` lists the calls."),
@@ -145,6 +155,17 @@ def install_error_handlers(app: FastAPI) -> None:
     async def on_user_fault(request: Request, error: UserFault) -> JSONResponse:
         return problem_response(request, 422, error.code, error.message)
 
+    @app.exception_handler(DatabaseAwayError)
+    @app.exception_handler(PoolTimeoutError)
+    @app.exception_handler(DBAPIError)
+    async def on_database(request: Request, error: Exception) -> JSONResponse:
+        if not is_trouble(error):
+            raise error
+        log.warning("The database: %s", str(error).partition("\n")[0])
+        detail = "The database cannot serve this call now. Try again as `Retry-After` says."
+        headers = {"Retry-After": DATABASE_RETRY_AFTER}
+        return problem_response(request, 503, "database_unavailable", detail, headers)
+
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = field_errors(error.errors())
@@ -159,11 +180,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def field_errors(errors: Any) -> list[FieldError]:
-    """Pydantic's errors as pointers into the request and what is wrong there."""
+    """Pydantic's first errors as pointers into the request and what is wrong there."""
     return [
         FieldError(
             pointer="/" + "/".join(str(part) for part in error["loc"] if part != "body"),
             detail=error["msg"].removeprefix("Value error, "),
         )
-        for error in errors
+        for error in errors[:MAX_ERRORS]
     ]

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from app.admission import Admission
 from app.artifacts.routes import router as artifacts
+from app.base_models.examination import KeepingExaminer
 from app.base_models.routes import router as base_models
 from app.blobs import Blobs
 from app.broker import Dispatcher
@@ -31,6 +32,7 @@ from app.openapi import install_openapi
 from app.reference import serve_reference
 from app.security import KeyRing, require_key
 from app.settings import Settings, get_settings
+from app.subprocesses import Subprocesses
 
 DESCRIPTION = "Language model compression on demand: Fast Vocabulary Transfer as a service."
 
@@ -85,11 +87,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     _log_to_stderr()
     settings: Settings = app.state.settings
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    db = Database(settings.database_url)
+    db = Database(settings.database_url, wait=settings.database_seconds)
     await run_in_threadpool(db.migrate)
     dispatcher = Dispatcher(settings)
     jobs_metrics = JobMetrics(db)
     app.state.db, app.state.blobs, app.state.dispatcher = db, Blobs(settings.blobs_url), dispatcher
+    app.state.subprocesses = subprocesses = Subprocesses()
+    app.state.examiner = KeepingExaminer(subprocesses)
     app.state.registry.register(jobs_metrics)
     app.state.dispatching = asyncio.create_task(
         dispatch_due_jobs(db, dispatcher, settings.dispatch_seconds)
@@ -101,6 +105,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await app.state.dispatching
         app.state.registry.unregister(jobs_metrics)
+        subprocesses.close()
         db.close()
 
 

@@ -21,6 +21,12 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "", description="SQLAlchemy URL; SQLite in the data folder when empty.", examples=[""]
     )
+    database_seconds: float = Field(
+        5,
+        ge=1,
+        description="How long a call waits for a lock or an answer of the database before it is "
+        "answered with 503.",
+    )
     blobs_url: str = Field(
         "", description="`s3://`, `gs://`, `az://` or `file://` URL of uploads and results."
     )

@@ -1,5 +1,6 @@
 """The context of a job's stages: the job, its inputs, the files of earlier stages."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.base_models.catalog import LocatedModel, locate
 from app.blobs import Blobs
@@ -21,11 +23,14 @@ from app.jobs import transitions
 from app.jobs.models import Job
 from app.jobs.transitions import Claim
 from app.settings import Settings
+from app.waits import DatabaseAwayError
 from worker.compression import LoadedModel, Texts, load_model, training_texts
 from worker.compression.progress import part
 from worker.estimates import recovery_seconds, task_seconds
 from worker.progress import JobProgress
 from worker.workspace import Outputs, Workspace
+
+log = logging.getLogger(__name__)
 
 
 def device_of(settings: Settings) -> str:
@@ -85,7 +90,11 @@ class JobContext:
         """The progress of the whole job, as its user sees it."""
 
         def report(fraction: float, message: str, eta_seconds: float | None) -> None:
-            transitions.report_progress(self.db, self.claim, fraction, message, eta_seconds)
+            try:
+                transitions.report_progress(self.db, self.claim, fraction, message, eta_seconds)
+            except (SQLAlchemyError, DatabaseAwayError) as error:
+                # The next report tells as much; a stage need not wait for a database.
+                log.warning("progress of %s is not kept: %s", self.job.id, type(error).__name__)
 
         most, device = self.settings.max_recovery_minutes, device_of(self.settings)
         recovery = recovery_seconds(self.recipe, self.corpus, device, most)

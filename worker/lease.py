@@ -12,6 +12,7 @@ from app.db import Database
 from app.jobs import transitions
 from app.jobs.transitions import Claim, LeaseLostError
 from app.settings import Settings
+from app.waits import DatabaseAwayError
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Lease:
             except LeaseLostError as lost:
                 self._stop_with = lost
                 return
-            except SQLAlchemyError:
+            except (SQLAlchemyError, DatabaseAwayError):
                 # The lease outlives a short outage; after a long one the token no longer counts.
                 log.warning("heartbeat of %s failed", self._claim.job_id, exc_info=True)
                 continue

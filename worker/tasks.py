@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 def run_job(job_id: str) -> None:
     """Run a job if it waits; a message that comes late or twice does nothing."""
     settings = get_settings()
-    db = Database(settings.database_url)
+    # A worker bridges what is shorter than its lease: after that the job is another's anyway.
+    db = Database(
+        settings.database_url, wait=settings.database_seconds, patience=settings.lease_seconds
+    )
     if not transitions.waits(db, job_id):
         log.info("%s does not wait for a worker", job_id)
         return

@@ -3,7 +3,6 @@
 Read by the API (to list models, and to refuse early) and by the worker (to fetch one).
 """
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,13 +21,11 @@ from app.base_models.checks import (
     TOKENIZER,
     ModelFacts,
     TrainingFacts,
-    examine,
-    kind_of,
-    training_facts,
 )
-from app.base_models.files import is_folder, names_in, open_regular
+from app.base_models.examination import EXAMINER, Examiner
+from app.base_models.files import is_folder, names_in
 from app.base_models.hub import HubUnreachableError
-from app.base_models.weights import INDEX, WEIGHTS, weight_files
+from app.base_models.weights import INDEX, WEIGHTS
 from app.contract.errors import UserFault
 from app.contract.model_kinds import MODULES
 from app.settings import Settings
@@ -72,7 +69,10 @@ class LocatedModel:
 
 
 def check_submission(
-    base_model: str, settings: Settings, revision: str | None = None
+    base_model: str,
+    settings: Settings,
+    revision: str | None = None,
+    examiner: Examiner = EXAMINER,
 ) -> ModelFacts | None:
     """Refuse what can be refused without a download.
 
@@ -87,16 +87,18 @@ def check_submission(
             with _suggesting(base_model, settings):
                 hub.look_up(base_model, revision, settings.hub_seconds)
         return None
-    facts = examine(folder.path, settings.max_model_bytes)
+    facts = examiner.facts(folder.path, settings.max_model_bytes)
     if revision:
-        _commit(folder, revision)
+        _commit(folder, revision, examiner)
     return facts
 
 
-def how_trained(base_model: str, settings: Settings) -> TrainingFacts | None:
+def how_trained(
+    base_model: str, settings: Settings, examiner: Examiner = EXAMINER
+) -> TrainingFacts | None:
     """Tell how a model can be trained; None if only a download would show it."""
     folder = _find(base_model, settings)
-    return training_facts(folder.path) if folder else None
+    return examiner.training(folder.path) if folder else None
 
 
 def locate(base_model: str, revision: str | None, settings: Settings) -> LocatedModel:
@@ -108,18 +110,20 @@ def locate(base_model: str, revision: str | None, settings: Settings) -> Located
     if folder is None:
         with _suggesting(base_model, settings):
             path, commit = hub.fetch(base_model, revision, settings.max_model_bytes)
-        examine(path, settings.max_model_bytes)
+        EXAMINER.facts(path, settings.max_model_bytes)
         return LocatedModel(base_model, "hub", path, commit)
-    examine(folder.path, settings.max_model_bytes)
+    EXAMINER.facts(folder.path, settings.max_model_bytes)
     return LocatedModel(base_model, folder.source, folder.path, _commit(folder, revision))
 
 
-def survey_models(settings: Settings) -> Iterator[tuple[ModelFolder, ModelFacts | UserFault]]:
+def survey_models(
+    settings: Settings, examiner: Examiner = EXAMINER
+) -> Iterator[tuple[ModelFolder, ModelFacts | UserFault]]:
     """Yield the models on this machine, the packaged one last, or why one cannot be compressed."""
     for base_model in _ids_here(settings):
         if folder := _local_folder(base_model, settings):
             try:
-                yield folder, examine(folder.path, settings.max_model_bytes)
+                yield folder, examiner.facts(folder.path, settings.max_model_bytes)
             except UserFault as fault:
                 yield folder, fault
 
@@ -257,13 +261,9 @@ def _local_ids(models_dir: Path) -> Iterator[str]:
                 yield base_model
 
 
-def _commit(folder: ModelFolder, revision: str | None) -> str:
+def _commit(folder: ModelFolder, revision: str | None, examiner: Examiner = EXAMINER) -> str:
     """Return the hash of the folder's files: a model on this machine has no other commit."""
-    digest, path = hashlib.sha256(), folder.path / kind_of(folder.path).transformer
-    for file in (*weight_files(path), path / TOKENIZER):
-        with open_regular(file) as (opened, _):
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    commit = digest.hexdigest()
+    commit = examiner.digest(folder.path)
     if revision not in {None, DEFAULT_REVISION, commit}:
         raise UserFault(
             "revision_not_found",

@@ -6,19 +6,21 @@ from app.base_models.catalog import ModelFolder, survey_models
 from app.base_models.checks import ModelFacts
 from app.contract.base_models import BaseModelProblem, BaseModelView
 from app.contract.errors import UserFault
-from app.dependencies import SettingsDep
+from app.dependencies import ExaminerDep, SettingsDep
 from app.pagination import Page
+from app.threads import CHECKS
 
 router = APIRouter(prefix="/v1/base-models", tags=["base models"])
 
 
 @router.get("", operation_id="list_base_models", summary="List base models")
-def list_base_models(settings: SettingsDep) -> Page[BaseModelView]:
+async def list_base_models(settings: SettingsDep, examiner: ExaminerDep) -> Page[BaseModelView]:
     """List those on this machine, on one page; where the hub is allowed, its models work too.
 
     A folder that holds no model that can be compressed is listed with the reason.
     """
-    return Page(data=[_row(*found) for found in survey_models(settings)], has_more=False)
+    found = await CHECKS.run(lambda: list(survey_models(settings, examiner)))
+    return Page(data=[_row(*each) for each in found], has_more=False)
 
 
 def _row(folder: ModelFolder, found: ModelFacts | UserFault) -> BaseModelView:

@@ -116,6 +116,13 @@ _CODES = (
         "The database, the broker or the file storage does not answer.",
         "Wait as `Retry-After` says; `failed` names what is down.",
     ),
+    _request(
+        503,
+        "database_unavailable",
+        "The database is locked, gone or silent for longer than a call waits "
+        "(`FVT_DATABASE_SECONDS`).",
+        "Send the call again as `Retry-After` says; an `Idempotency-Key` makes that safe.",
+    ),
     # Uploads and corpora.
     _request(400, "upload_aborted", "The upload stopped before its end.", "Send it again."),
     _request(
@@ -168,6 +175,12 @@ _CODES = (
         "zstd_window_too_long",
         "The zstd file needs more memory to be read than is given to one upload.",
         "Compress it again without `--long`, or with `--long=27`.",
+    ),
+    _request(
+        422,
+        "corpus_needs_memory",
+        "A row or a page of the corpus needs more memory to be read than is given to one upload.",
+        "Cut long rows, write Parquet in smaller row groups, or send plain text.",
     ),
     _request(
         422,

@@ -3,17 +3,19 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
+from app.blobs import Blobs
 from app.contract.corpora import CorpusView
 from app.corpora import service
 from app.corpora.formats.layout import FORMAT_MEDIA_TYPES
 from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOptions
 from app.db import Database
-from app.dependencies import BlobsDep, DatabaseDep, FindReaderDep, SettingsDep
+from app.dependencies import BlobsDep, DatabaseDep, FindReader, FindReaderDep, SettingsDep
 from app.openapi import problems
 from app.pagination import Page, PageDep
+from app.threads import run_writing
+from app.waits import retried
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
 
@@ -66,7 +68,7 @@ async def create(  # noqa: PLR0913, PLR0917
     says how it was read and shows the first documents.
     """
     async with service.received_corpus(request, blobs, settings, options=options) as received:
-        await run_in_threadpool(_save, db, received.row)
+        await run_writing(db, _save, db, received.row)
     response.headers["Location"] = f"/v1/corpora/{received.row.id}"
     return received.row
 
@@ -99,15 +101,20 @@ def get(db: DatabaseDep, corpus_id: CorpusId) -> Corpus:
     status_code=204,
     responses=problems(404, 409),
 )
-def delete(
+async def delete(
     db: DatabaseDep, blobs: BlobsDep, find_reader: FindReaderDep, corpus_id: CorpusId
 ) -> None:
     """Delete it, unless a job that is not over reads it; results of jobs stay."""
+    await run_writing(db, _delete, db, blobs, find_reader, corpus_id)
+
+
+def _delete(db: Database, blobs: Blobs, find_reader: FindReader, corpus_id: str) -> None:
     with db.write() as session:
         corpus = service.delete(session, corpus_id, find_reader)
     blobs.delete_all(corpus.blob_prefix)
 
 
+@retried
 def _save(db: Database, corpus: Corpus) -> None:
     with db.write() as session:
         session.add(corpus)

@@ -1,7 +1,7 @@
 """Take in corpora, find, list and delete them."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from anyio import CancelScope
@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from app.blobs import Blobs
-from app.corpora.documents import Inspection, Layout, checked, inspect, preview_of_text
+from app.corpora.documents import Inspection, Layout, checked, preview_of_text
 from app.corpora.formats.compression import Limits
 from app.corpora.formats.layout import Hints, detect_layout
 from app.corpora.formats.text import TextCounter
+from app.corpora.inspection import inspect_upload
 from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOptions
 from app.corpora.uploads import FormShape, Upload, receive_upload
@@ -24,6 +25,9 @@ from app.errors import ConflictError, NotFoundError, UnprocessableError, field_e
 from app.ids import is_id, new_id
 from app.pagination import PageQuery, fetch_page
 from app.settings import Settings
+from app.subprocesses import Subprocesses
+from app.threads import DETECTIONS, INSPECTIONS
+from app.waits import CommitUnknownError
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ async def received_corpus(  # noqa: PLR0913
 ) -> AsyncIterator[ReceivedCorpus]:
     """Take in an upload, checked and counted; its file is deleted if the block raises.
 
+    It stays where a commit's end is unknown: whoever frees files without a row finds it.
+
     A form may give `name`, `format` and `text_field`, which go before `options`, and
     `other_fields`. Raises `UserFault` and `ProblemError`.
     """
@@ -64,13 +70,18 @@ async def received_corpus(  # noqa: PLR0913
         options = _options(options or CorpusOptions(), upload.fields)
         hints = Hints(options.format, options.text_field, upload.filename, upload.media_type)
         whole = upload.size == len(upload.head)
-        layout = await run_in_threadpool(detect_layout, upload.head, whole, hints)
+        layout = await DETECTIONS.run(detect_layout, upload.head, whole, hints)
         if layout == Layout("text"):
-            held = await run_in_threadpool(_counted, counter, upload, limits)
+            held = await DETECTIONS.run(_counted, counter, upload, limits)
         else:
-            held = await run_in_threadpool(_inspected, blobs, row, layout, limits)
+            subprocesses: Subprocesses = request.app.state.subprocesses
+            place = blobs, row.blob_key, upload.size
+            held = await INSPECTIONS.run(inspect_upload, subprocesses, *place, layout, limits)
         _fill(row, options.name, upload, held)
         yield ReceivedCorpus(row, {k: v for k, v in upload.fields.items() if k in other_fields})
+    except CommitUnknownError:
+        # Its row may be there, and without its file it would be half a corpus.
+        raise
     except BaseException:
         with CancelScope(shield=True):
             await run_in_threadpool(blobs.delete_all, row.blob_prefix)
@@ -113,11 +124,6 @@ def _options(options: CorpusOptions, fields: dict[str, str]) -> CorpusOptions:
         errors = field_errors(error.errors())
         detail = "; ".join(f"{e.pointer}: {e.detail}" for e in errors)
         raise UnprocessableError("invalid_request", detail, errors=errors) from error
-
-
-def _inspected(blobs: Blobs, row: Corpus, layout: Layout, limits: Limits) -> Inspection:
-    with closing(blobs.reader(row.blob_key)) as file:
-        return inspect(file, layout, limits)
 
 
 def _counted(counter: TextCounter, upload: Upload, limits: Limits) -> Inspection:

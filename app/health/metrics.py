@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Scope
 
 from app.contract.states import Status
 from app.db import Database
 from app.jobs.models import Job
+from app.waits import DatabaseAwayError
 
 SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -46,9 +48,13 @@ class JobMetrics:
         self._db = db
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        with self._db.read() as session:
-            rows = session.execute(select(Job.status, func.count()).group_by(Job.status))
-            counts = {status: count for status, count in rows}  # noqa: C416
+        try:
+            with self._db.read() as session:
+                rows = session.execute(select(Job.status, func.count()).group_by(Job.status))
+                counts = {status: count for status, count in rows}  # noqa: C416
+        except (SQLAlchemyError, DatabaseAwayError):
+            # Requests are counted all the same, and they tell of the outage.
+            return
         gauge = GaugeMetricFamily("fvt_jobs", "Jobs in the database.", labels=("status",))
         for status in Status:
             gauge.add_metric((status,), counts.get(status, 0))

@@ -18,6 +18,7 @@ from app.jobs.schemas import JobForm, JobQuery, JobRequest, event_view, job_view
 from app.jobs.submission import IntakeDep
 from app.openapi import problems
 from app.pagination import Page, PageDep
+from app.threads import run_writing
 
 
 def inlined(model: type[BaseModel]) -> dict[str, Any]:
@@ -256,12 +257,12 @@ def get_job(job_id: str, response: Response, db: DatabaseDep) -> JobView:
         202: {"model": JobView, "description": "The job, whose worker has been asked to stop"},
     },
 )
-def cancel_job(job_id: str, response: Response, db: DatabaseDep) -> JobView:
+async def cancel_job(job_id: str, response: Response, db: DatabaseDep) -> JobView:
     """End a queued job at once; a running one ends when its worker next looks, within seconds.
 
     Cancelling again changes nothing.
     """
-    job = service.cancel(db, job_id)
+    job = await run_writing(db, service.cancel, db, job_id)
     if job.status == Status.CANCELLING:
         response.status_code = 202
         response.headers["retry-after"] = LOOK_AGAIN_SECONDS
@@ -275,9 +276,9 @@ def cancel_job(job_id: str, response: Response, db: DatabaseDep) -> JobView:
     status_code=204,
     responses=problems(404, 409),
 )
-def delete_job(job_id: str, db: DatabaseDep, blobs: BlobsDep) -> None:
+async def delete_job(job_id: str, db: DatabaseDep, blobs: BlobsDep) -> None:
     """Delete a job that has ended, with its events and its result. Its corpus stays."""
-    service.delete(db, blobs, job_id)
+    await run_writing(db, service.delete, db, blobs, job_id)
 
 
 @router.get(

@@ -18,9 +18,10 @@ from app.ids import is_id
 from app.jobs import transitions
 from app.jobs.models import IdempotencyKey, Job
 from app.jobs.schemas import JobFields, JobQuery
-from app.jobs.validation import check_base_model, check_has_text, hold_corpus, hold_task_data
+from app.jobs.validation import check_has_text, hold_corpus, hold_task_data
 from app.pagination import fetch_page
 from app.settings import Settings
+from app.waits import retried
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ def keep_key(session: Session, key: Key | None, job: Job) -> None:
         session.flush()
 
 
+def find_earlier(db: Database, key: Key | None) -> Job | None:
+    """The job that this very submission made before, looked up by itself."""
+    with db.read() as session:
+        return find_job(session, key)
+
+
 def submit(
     db: Database,
     settings: Settings,
@@ -68,14 +75,10 @@ def submit(
     corpus: Corpus | str,
     key: Key | None,
 ) -> tuple[Job, bool]:
-    """Queue a job on a new corpus, or on the one of this id.
+    """Queue a job, whose base model was checked, on a new corpus or on the one of this id.
 
     Returns the job and whether the same submission had made it before.
     """
-    with db.read() as session:
-        if earlier := find_job(session, key):
-            return earlier, True
-    check_base_model(fields, settings)
     try:
         return _insert(db, settings, fields, corpus, key)
     except IntegrityError:
@@ -85,6 +88,7 @@ def submit(
         return _insert(db, settings, fields, corpus, key)
 
 
+@retried
 def _insert(
     db: Database, settings: Settings, fields: JobFields, corpus: Corpus | str, key: Key | None
 ) -> tuple[Job, bool]:
@@ -133,6 +137,7 @@ def list_jobs(db: Database, query: JobQuery) -> tuple[Sequence[Job], bool]:
         return fetch_page(session, statement, Job.id, query)
 
 
+@retried
 def cancel(db: Database, job_id: str) -> Job:
     """Cancel a job, or ask its worker to stop; again, it changes nothing."""
     with db.write() as session:

@@ -14,29 +14,37 @@ from app.contract.recipe import TASKS
 from app.corpora.models import Corpus
 from app.corpora.service import received_corpus
 from app.corpora.uploads import is_multipart
-from app.dependencies import BlobsDep, DatabaseDep, DispatcherDep, SettingsDep
-from app.errors import FieldError, ProblemError, UnprocessableError
+from app.dependencies import BlobsDep, DatabaseDep, DispatcherDep, ExaminerDep, SettingsDep
+from app.errors import MAX_ERRORS, FieldError, ProblemError, UnprocessableError
 from app.jobs import service
 from app.jobs.dispatch import dispatch_job
 from app.jobs.models import Job
 from app.jobs.schemas import JobFields, JobRequest
 from app.jobs.service import Key, make_key
+from app.jobs.validation import check_base_model
+from app.threads import CHECKS, run_writing
 
 Fault = Mapping[str, Any]
 
+MAX_SHOWN = 200
 TASK = ("recipe", "evaluation", "task")
 NO_SUCH_TASK = {"union_tag_not_found", "union_tag_invalid"}
 
 
 def pointer_to(fault: Fault) -> str:
     """The JSON pointer of a fault's place."""
-    path = [part for part in fault["loc"] if part != "[key]"]
+    path = [_cut(part) for part in fault["loc"] if part != "[key]"]
     if tuple(path[: len(TASK)]) == TASK:
         # Under a task pydantic names its type first, which is no field.
         del path[len(TASK) : len(TASK) + 1]
     if fault["type"] in NO_SUCH_TASK:
         path.append("type")
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _cut(part: str | int) -> str | int:
+    """Cut a name short that a client may have made as long as a body may be."""
+    return f"{part[:MAX_SHOWN]}…" if isinstance(part, str) and len(part) > MAX_SHOWN else part
 
 
 def said_of(fault: Fault, model: type[BaseModel]) -> str:
@@ -97,6 +105,11 @@ def _unavailable(path: tuple[str, ...], what: str) -> FieldError:
     return FieldError(pointer="/" + "/".join(path), detail=f"not available in this version: {what}")
 
 
+MAX_VALUES = 20_000
+"""More keys and values than any submission has: 10,000 tokens to keep are the longest list."""
+IN_THE_LOOP_BYTES = 1 << 14
+"""A body up to this size is read where it arrives: sooner than in a thread, and in a moment."""
+
 FORM_FIELDS = ("base_model", "revision", "recipe", "name", "metadata")
 JSON_FIELDS = {"recipe", "metadata"}
 
@@ -131,16 +144,30 @@ def _parsed(name: str, text: str) -> Any:
 
 def _validated(model: type[Fields], document: dict[str, Any]) -> Fields:
     """The submission; what is null is left to its default."""
+    check_extent(document)
     given = {name: value for name, value in document.items() if value is not None}
     errors = take_planned(given)
     try:
         fields = model.model_validate(given, strict=True)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
+        faults = error.errors(include_url=False)[:MAX_ERRORS]
         errors += [FieldError(pointer=pointer_to(f), detail=said_of(f, model)) for f in faults]
     if errors:
         raise _refusal(errors)
     return fields
+
+
+def check_extent(document: dict[str, Any]) -> None:
+    """Refuse a document of very many values, each of which might be told to be wrong."""
+    left, parts = MAX_VALUES, [document]
+    while parts:
+        part: Any = parts.pop()
+        if isinstance(part, (dict, list)):
+            left -= len(part)
+            if left < 0:
+                detail = f"The submission holds more than {MAX_VALUES:,} values; none needs as many"
+                raise _refusal([FieldError(pointer="/", detail=detail)])
+            parts += part.values() if isinstance(part, dict) else part
 
 
 def _refusal(errors: list[FieldError]) -> UnprocessableError:
@@ -170,6 +197,7 @@ class Intake:
     blobs: BlobsDep
     dispatcher: DispatcherDep
     settings: SettingsDep
+    examiner: ExaminerDep
 
     async def take(self, request: Request, key: str | None) -> tuple[Job, bool]:
         """Queue the job that a request describes, unless it was made before: it and whether."""
@@ -182,7 +210,9 @@ class Intake:
                 "Send the job as `Content-Type: application/json`, or as multipart/form-data "
                 "together with its corpus.",
             )
-        fields = read_json(await request.body())
+        body = await request.body()
+        is_small = len(body) <= IN_THE_LOOP_BYTES
+        fields = read_json(body) if is_small else await CHECKS.run(read_json, body)
         return await self._submit(fields, fields.corpus_id, make_key(key, fields, {}))
 
     def dispatch(self, job_id: str) -> None:
@@ -196,7 +226,7 @@ class Intake:
         try:
             async with upload as received:
                 row = received.row
-                fields = read_form(received.fields)
+                fields = await CHECKS.run(read_form, received.fields)
                 kept = {"sha256": row.sha256, "format": row.format, "text_field": row.text_field}
                 return _unless_replayed(
                     *await self._submit(fields, row, make_key(key, fields, kept))
@@ -207,7 +237,12 @@ class Intake:
     async def _submit(
         self, fields: JobFields, corpus: Corpus | str, key: Key | None
     ) -> tuple[Job, bool]:
-        return await run_in_threadpool(service.submit, self.db, self.settings, fields, corpus, key)
+        if key and (earlier := await run_in_threadpool(service.find_earlier, self.db, key)):
+            return earlier, True
+        await CHECKS.run(check_base_model, fields, self.settings, self.examiner)
+        return await run_writing(
+            self.db, service.submit, self.db, self.settings, fields, corpus, key
+        )
 
 
 def _unless_replayed(job: Job, replayed: bool) -> tuple[Job, bool]:

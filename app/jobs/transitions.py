@@ -27,6 +27,7 @@ from app.contract.events import (
 from app.contract.states import TRANSITIONS, Status
 from app.db import Database, now
 from app.jobs.models import WAITING, Job, JobEvent, StageCheckpoint
+from app.waits import retried
 
 DISPATCH_AGAIN_FIRST = timedelta(seconds=30)
 DISPATCH_AGAIN_LAST = timedelta(minutes=5)
@@ -68,6 +69,7 @@ def submit(session: Session, job: Job) -> None:
     add_event(session, job.id, JobQueued())
 
 
+@retried
 def waits(db: Database, job_id: str) -> bool:
     """Tell whether a job seems to wait for a worker; only a claim finds out for sure."""
     with db.read() as session:
@@ -75,6 +77,7 @@ def waits(db: Database, job_id: str) -> bool:
         return job is not None and job.status == Status.QUEUED
 
 
+@retried
 def claim(db: Database, job_id: str, worker: str, lease: timedelta) -> Claim | None:
     """Take a queued job; None where it is no longer queued."""
     with db.write() as session:
@@ -97,12 +100,14 @@ def claim(db: Database, job_id: str, worker: str, lease: timedelta) -> Claim | N
         return taken
 
 
+@retried
 def renew(db: Database, claim: Claim, lease: timedelta) -> Status:
     """Prolong the lease; returns the status, so that a worker sees that it is to stop."""
     with db.write() as session:
         return Status(_fenced(session, claim, due_at=now() + lease).status)
 
 
+@retried
 def start_stage(db: Database, claim: Claim, stage: str, fraction: float) -> None:
     """Say that a stage begins, at this fraction of the whole job."""
     with db.write() as session:
@@ -125,6 +130,7 @@ def partial_name(stage: str) -> str:
     return f"{stage}.partial"
 
 
+@retried
 def keep_partial(db: Database, claim: Claim, stage: str, outputs: Mapping[str, Any]) -> None:
     """Keep what a stage has so far: a later attempt begins the stage with these files."""
     with db.write() as session:
@@ -134,6 +140,7 @@ def keep_partial(db: Database, claim: Claim, stage: str, outputs: Mapping[str, A
         session.merge(part)
 
 
+@retried
 def tell(db: Database, claim: Claim, event: EventData) -> None:
     """Add an event that changes nothing of the job."""
     with db.write() as session:
@@ -141,6 +148,7 @@ def tell(db: Database, claim: Claim, event: EventData) -> None:
         add_event(session, claim.job_id, event)
 
 
+@retried
 def finish_stage(
     db: Database, claim: Claim, stage: str, seconds: float, outputs: Mapping[str, Any]
 ) -> None:
@@ -157,13 +165,15 @@ def finish_stage(
         add_event(session, claim.job_id, finished)
 
 
+@retried
 def succeed(db: Database, claim: Claim, result: dict[str, Any], artifact: dict[str, Any]) -> Status:
     """End a job well; a cancellation that came first wins. Returns the status it ended in."""
     values = {"result": result, "artifact": artifact, "fraction": 1.0, "message": "done"}
     return _end_claimed(db, claim, Status.SUCCEEDED, **values)
 
 
-def fail(db: Database, claim: Claim, error: JobError, **kept: dict[str, Any]) -> Status:
+@retried
+def fail(db: Database, /, claim: Claim, error: JobError, **kept: dict[str, Any]) -> Status:
     """End a job that cannot succeed as it is; a cancellation that came first wins.
 
     A job that did its work and did not reach what was asked keeps its `result` and `artifact`.
@@ -171,11 +181,13 @@ def fail(db: Database, claim: Claim, error: JobError, **kept: dict[str, Any]) ->
     return _end_claimed(db, claim, Status.FAILED, error=error.model_dump(), **kept)
 
 
+@retried
 def cancelled(db: Database, claim: Claim) -> Status:
     """Acknowledge a cancellation: the worker has stopped."""
     return _end_claimed(db, claim, Status.CANCELLED)
 
 
+@retried
 def hand_back(db: Database, claim: Claim, error: JobError, delay: timedelta) -> Status:
     """Queue a job again after a fault of ours; after its last attempt it fails instead."""
     with db.write() as session:
@@ -204,6 +216,7 @@ def due(db: Database, limit: int = 100) -> list[str]:
         return list(session.scalars(query))
 
 
+@retried
 def expire(db: Database, job_id: str) -> bool:
     """Queue a job again whose worker let the lease end; returns whether a worker must be told."""
     with db.write() as session:
@@ -213,6 +226,7 @@ def expire(db: Database, job_id: str) -> bool:
         return job is not None and job.status == Status.QUEUED
 
 
+@retried
 def mark_dispatched(db: Database, job_id: str) -> None:
     """Note that a worker was told of a queued job; to be told again until one claims it."""
     with db.write() as session:

@@ -4,6 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.base_models import catalog
 from app.base_models.checks import ModelFacts, TrainingFacts
+from app.base_models.examination import EXAMINER, Examiner
 from app.contract.architectures import ARCHITECTURES
 from app.contract.names import RUNTIMES
 from app.contract.recipe import (
@@ -51,7 +52,7 @@ def _refuse(code: str, pointer: str, detail: str) -> None:
     raise UnprocessableError(code, detail, errors=[FieldError(pointer=pointer, detail=detail)])
 
 
-def check_base_model(fields: JobFields, settings: Settings) -> None:
+def check_base_model(fields: JobFields, settings: Settings, examiner: Examiner = EXAMINER) -> None:
     """Refuse what cannot work.
 
     Raises `UnprocessableError` or `UserFault`, and `ServiceUnavailableError` if the hub is away.
@@ -59,7 +60,7 @@ def check_base_model(fields: JobFields, settings: Settings) -> None:
     _check_gate(fields.recipe)
     check_minutes(fields.recipe.recovery, settings)
     try:
-        facts = catalog.check_submission(fields.base_model, settings, fields.revision)
+        facts = catalog.check_submission(fields.base_model, settings, fields.revision, examiner)
     except catalog.HubUnreachableError as error:
         retry_after = {"Retry-After": HUB_RETRY_AFTER}
         raise ServiceUnavailableError("hub_unreachable", str(error), headers=retry_after) from error
@@ -68,7 +69,7 @@ def check_base_model(fields: JobFields, settings: Settings) -> None:
     _check_export(fields, encoder_decoder=facts.encoder_decoder)
     _check_sizes(fields, facts.vocab_size)
     _check_task(fields, facts)
-    if trained := catalog.how_trained(fields.base_model, settings):
+    if trained := catalog.how_trained(fields.base_model, settings, examiner):
         check_recovery(fields.base_model, trained, fields.recipe.recovery)
 
 

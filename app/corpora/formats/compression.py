@@ -141,6 +141,8 @@ def _read_zstd(source: CountingFile) -> Iterator[bytes]:
         with pa.CompressedInputStream(pa.PythonFile(source, "r"), "zstd") as stream:
             while block := stream.read(BLOCK):
                 yield block
+    except MemoryError:
+        raise
     except (OSError, pa.ArrowException) as error:
         if source.failure:
             raise source.failure from error

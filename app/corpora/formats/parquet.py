@@ -109,7 +109,7 @@ def _refusing(source: CountingFile) -> Iterator[None]:
     """Tell faults of the file, by whatever exception Arrow reports them, from the storage's."""
     try:
         yield
-    except UserFault:
+    except (UserFault, MemoryError):
         raise
     except Exception as error:
         if source.failure:
