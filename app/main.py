@@ -24,6 +24,7 @@ from app.health.metrics import HttpMetrics, JobMetrics
 from app.health.routes import router as health
 from app.hosts import AllowedHosts
 from app.jobs.dispatch import dispatch_due_jobs
+from app.jobs.event_hub import EventHub
 from app.jobs.models import find_corpus_reader
 from app.jobs.routes import describe_submission
 from app.jobs.routes import router as jobs
@@ -95,15 +96,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.subprocesses = subprocesses = Subprocesses()
     app.state.examiner = KeepingExaminer(subprocesses)
     app.state.registry.register(jobs_metrics)
+    app.state.submitted = submitted = asyncio.Event()
     app.state.dispatching = asyncio.create_task(
-        dispatch_due_jobs(db, dispatcher, settings.dispatch_seconds)
+        dispatch_due_jobs(db, dispatcher, settings.dispatch_seconds, submitted)
     )
+    app.state.events = EventHub(db)
+    watching = asyncio.create_task(app.state.events.run())
     try:
         yield
     finally:
-        app.state.dispatching.cancel()
-        with suppress(asyncio.CancelledError):
-            await app.state.dispatching
+        for task in (app.state.dispatching, watching):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         app.state.registry.unregister(jobs_metrics)
         subprocesses.close()
         db.close()

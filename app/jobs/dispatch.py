@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from threading import BoundedSemaphore
+from contextlib import suppress
 
 from app.broker import Dispatcher
 from app.db import Database
@@ -10,30 +10,22 @@ from app.jobs import transitions
 
 log = logging.getLogger(__name__)
 
-DISPATCHING = BoundedSemaphore(4)
-"""A broker that hangs holds up this many threads, not all that answer requests."""
+GATHERING_SECONDS = 0.02
+"""Jobs that are submitted within it are told of in one round."""
 
 
-def dispatch_job(db: Database, dispatcher: Dispatcher, job_id: str) -> None:
-    """Tell the workers of a new job; where that fails, `ring_due_jobs` does it later."""
-    if not DISPATCHING.acquire(blocking=False):
-        return
-    try:
-        dispatcher.send(job_id)
-        transitions.mark_dispatched(db, job_id)
-    except Exception as error:
-        log.info("%s waits for the next round of messages: %s", job_id, error)
-    finally:
-        DISPATCHING.release()
-
-
-async def dispatch_due_jobs(db: Database, dispatcher: Dispatcher, every_seconds: float) -> None:
+async def dispatch_due_jobs(
+    db: Database, dispatcher: Dispatcher, every_seconds: float, submitted: asyncio.Event
+) -> None:
     """Requeue jobs that a worker dropped and send messages for all that wait, for ever.
 
-    A database or a broker that is away is waited for, and logged once.
+    A round comes every so many seconds, and soon after `submitted` is set: a request only sets it,
+    so that no broker delays one. A database or a broker that is away is waited for, and logged
+    once.
     """
     away = False
     while True:
+        submitted.clear()
         try:
             await asyncio.to_thread(dispatch_round, db, dispatcher)
         except Exception:
@@ -44,7 +36,10 @@ async def dispatch_due_jobs(db: Database, dispatcher: Dispatcher, every_seconds:
             if away:
                 log.warning("The workers can be told of waiting jobs again")
             away = False
-        await asyncio.sleep(every_seconds)
+        await asyncio.sleep(every_seconds if away else GATHERING_SECONDS)
+        if not away:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(submitted.wait(), every_seconds)
 
 
 def dispatch_round(db: Database, dispatcher: Dispatcher) -> None:

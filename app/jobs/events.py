@@ -1,13 +1,11 @@
-"""The events of a job: a page of them, or each as it happens."""
+"""The events of jobs, read from the job store."""
 
-import asyncio
 import re
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Mapping, Sequence, Set
 
-from fastapi.concurrency import run_in_threadpool
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from sqlalchemy import select
+import orjson
+from fastapi.sse import format_sse_event
+from sqlalchemy import JSON, BigInteger, bindparam, cast, func, select
 
 from app.contract.states import ACTIVE
 from app.db import Database
@@ -17,9 +15,11 @@ from app.jobs.schemas import event_view
 from app.jobs.service import get_job
 
 ID = re.compile(r"event_([0-9]{1,18})")
-POLL_SECONDS = 0.5
-KEEPALIVE_SECONDS = 15
 BATCH = 500
+BATCH_OF_ALL = 5000
+
+News = tuple[Sequence[JobEvent], Set[str]]
+"""Events, oldest first, and the ids of the jobs after whose events nothing follows."""
 
 
 def sequence_of(event_id: str | None) -> int:
@@ -60,22 +60,37 @@ def read_news(db: Database, job_id: str, after: int) -> tuple[Sequence[JobEvent]
     return events, job.status not in ACTIVE and not more
 
 
-async def stream_events(db: Database, job_id: str, after: int) -> AsyncIterator[bytes]:
-    """Server-sent events until the one that ends the job."""
-    spoke = time.monotonic()
-    ended = False
-    while not ended:
-        events, ended = await run_in_threadpool(read_news, db, job_id, after)
-        for event in events:
-            yield _encode(event)
-            after, spoke = event.sequence, time.monotonic()
-        if time.monotonic() - spoke > KEEPALIVE_SECONDS:
-            yield KEEPALIVE_COMMENT
-            spoke = time.monotonic()
-        if not events and not ended:
-            await asyncio.sleep(POLL_SECONDS)
+def read_all_news(db: Database, cursors: Mapping[str, int]) -> News:
+    """The next events of each of some jobs after the number given for it, and which jobs ended.
+
+    Reads at most `BATCH_OF_ALL` events: a job of which more may follow has not ended yet.
+    """
+    # One parameter for all jobs, so that the statement stays the same.
+    watched = func.json_each(bindparam("watched"))
+    if db.engine.dialect.name == "postgresql":
+        watched = func.json_each_text(cast(bindparam("watched"), JSON))
+    jobs = watched.table_valued("key", "value").alias("watched")
+    is_active = select(Job.id).where(Job.id == jobs.c.key, Job.status.in_(ACTIVE))
+    active = select(jobs.c.key).where(is_active.exists())
+    news = (
+        select(JobEvent)
+        .join(jobs, JobEvent.job_id == jobs.c.key)
+        .where(JobEvent.sequence > cast(jobs.c.value, BigInteger))
+        .order_by(JobEvent.sequence)
+        .limit(BATCH_OF_ALL)
+    )
+    given = (
+        dict(cursors) if db.engine.dialect.name == "postgresql" else orjson.dumps(cursors).decode()
+    )
+    with db.read() as session:
+        # The states first: the event that ends a job is written with the state that ends it.
+        going_on = set(session.scalars(active, {"watched": given}))
+        events = session.scalars(news, {"watched": given}).all()
+    ended = set() if len(events) == BATCH_OF_ALL else cursors.keys() - going_on
+    return events, ended
 
 
-def _encode(event: JobEvent) -> bytes:
+def encode(event: JobEvent) -> bytes:
+    """Write an event as the stream sends it."""
     view = event_view(event)
     return format_sse_event(event=view.type, id=view.id, data_str=view.model_dump_json())

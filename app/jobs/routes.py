@@ -1,10 +1,12 @@
 """Jobs over HTTP."""
 
+import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, Field
 
@@ -13,7 +15,8 @@ from app.contract.states import ACTIVE, Status
 from app.dependencies import BlobsDep, DatabaseDep
 from app.errors import ProblemError
 from app.jobs import service
-from app.jobs.events import read_events, read_news, sequence_of, stream_events
+from app.jobs.event_hub import NOTHING_FOLLOWS, EventHub
+from app.jobs.events import read_events, sequence_of
 from app.jobs.schemas import JobForm, JobQuery, JobRequest, event_view, job_view
 from app.jobs.submission import IntakeDep
 from app.openapi import problems
@@ -205,7 +208,6 @@ class EventHeaders(BaseModel):
 async def submit_job(
     request: Request,
     response: Response,
-    afterwards: BackgroundTasks,
     intake: IntakeDep,
     idempotency_key: IdempotencyKey = None,
 ) -> JobView:
@@ -216,8 +218,9 @@ async def submit_job(
     if replayed:
         response.headers["idempotent-replayed"] = "true"
     else:
-        # Behind the answer, which a broker that is away must not delay.
-        afterwards.add_task(intake.dispatch, job.id)
+        # Someone else sends the message: a broker that is away must not delay the answer.
+        submitted: asyncio.Event = request.app.state.submitted
+        submitted.set()
     return job_view(job)
 
 
@@ -288,8 +291,9 @@ async def delete_job(job_id: str, db: DatabaseDep, blobs: BlobsDep) -> None:
     response_model=Page[EventView],
     responses={**problems(400, 404, 406, 422), **EVENTS},
 )
-def list_job_events(
+async def list_job_events(  # noqa: PLR0913, PLR0917
     job_id: str,
+    request: Request,
     headers: Annotated[EventHeaders, Header()],
     response: Response,
     db: DatabaseDep,
@@ -299,17 +303,19 @@ def list_job_events(
 
     The stream ends with the job. Asked to go on after that, it answers 204.
     """
-    service.read_job(db, job_id)
     form = choose_media_type(headers.accept, ("application/json", EVENT_STREAM))
     if form == EVENT_STREAM:
-        return _stream(job_id, db, sequence_of(headers.last_event_id or page.after))
+        hub: EventHub = request.app.state.events
+        return await _stream(job_id, hub, sequence_of(headers.last_event_id or page.after))
     response.headers["vary"] = "accept"
-    events, more = read_events(db, job_id, sequence_of(page.after), page.limit)
+    after = sequence_of(page.after)
+    events, more = await run_in_threadpool(read_events, db, job_id, after, page.limit)
     return Page(data=[event_view(event) for event in events], has_more=more)
 
 
-def _stream(job_id: str, db: DatabaseDep, after: int) -> Response:
-    if after and read_news(db, job_id, after) == ([], True):
+async def _stream(job_id: str, hub: EventHub, after: int) -> Response:
+    news = await hub.open(job_id, after)
+    if after and news == NOTHING_FOLLOWS:
         return Response(status_code=204)  # which tells a browser's EventSource not to come back
     headers = {"cache-control": "no-cache", "vary": "accept", "x-accel-buffering": "no"}
-    return EventSourceResponse(stream_events(db, job_id, after), headers=headers)
+    return EventSourceResponse(hub.stream(job_id, after, news), headers=headers)

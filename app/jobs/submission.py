@@ -14,10 +14,9 @@ from app.contract.recipe import TASKS
 from app.corpora.models import Corpus
 from app.corpora.service import received_corpus
 from app.corpora.uploads import is_multipart
-from app.dependencies import BlobsDep, DatabaseDep, DispatcherDep, ExaminerDep, SettingsDep
+from app.dependencies import BlobsDep, DatabaseDep, ExaminerDep, SettingsDep
 from app.errors import MAX_ERRORS, FieldError, ProblemError, UnprocessableError
 from app.jobs import service
-from app.jobs.dispatch import dispatch_job
 from app.jobs.models import Job
 from app.jobs.schemas import JobFields, JobRequest
 from app.jobs.service import Key, make_key
@@ -195,7 +194,6 @@ class Intake:
 
     db: DatabaseDep
     blobs: BlobsDep
-    dispatcher: DispatcherDep
     settings: SettingsDep
     examiner: ExaminerDep
 
@@ -214,10 +212,6 @@ class Intake:
         is_small = len(body) <= IN_THE_LOOP_BYTES
         fields = read_json(body) if is_small else await CHECKS.run(read_json, body)
         return await self._submit(fields, fields.corpus_id, make_key(key, fields, {}))
-
-    def dispatch(self, job_id: str) -> None:
-        """Tell the workers of a job; fails without a word, since it is told again."""
-        dispatch_job(self.db, self.dispatcher, job_id)
 
     async def _take_form(self, request: Request, key: str | None) -> tuple[Job, bool]:
         upload = received_corpus(

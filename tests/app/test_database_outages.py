@@ -155,5 +155,3 @@ def test_metrics_are_served_without_the_database(sqlite: Service) -> None:
     answer = sqlite.http.get("/metrics")
     assert answer.status_code == 200
     assert "fvt_http_requests_total" in answer.text
-
-

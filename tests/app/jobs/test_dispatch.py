@@ -16,7 +16,7 @@ from app.broker import Dispatcher
 from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
-from app.jobs.dispatch import DISPATCHING, dispatch_due_jobs, dispatch_job, dispatch_round
+from app.jobs.dispatch import dispatch_due_jobs, dispatch_round
 from app.jobs.models import Job
 from app.settings import Settings
 from tests.support.job_store import ENDED, add_job, cancel, read
@@ -80,7 +80,7 @@ def test_a_cancelled_job_ends_without_a_broker(
 
 @contextmanager
 def dispatching(db: Database, dispatcher: Dispatcher) -> Iterator[asyncio.Task[None]]:
-    task = asyncio.create_task(dispatch_due_jobs(db, dispatcher, ROUND))
+    task = asyncio.create_task(dispatch_due_jobs(db, dispatcher, ROUND, asyncio.Event()))
     yield task
     task.cancel()
 
@@ -128,10 +128,19 @@ def test_an_outage_of_the_database(
     asyncio.run(asyncio.wait_for(live(), 10))
 
 
-def test_a_new_job_is_rung_for_and_noted(store: Database, dispatcher: CountingDispatcher) -> None:
-    job_id = add_job(store)
-    dispatch_job(store, dispatcher, job_id)
-    assert dispatcher.rung == [job_id]
+def test_a_submission_starts_a_round(store: Database, dispatcher: CountingDispatcher) -> None:
+    async def live() -> None:
+        submitted = asyncio.Event()
+        task = asyncio.create_task(dispatch_due_jobs(store, dispatcher, 3600, submitted))
+        await asyncio.sleep(ROUND * 5)
+        for number in range(3):
+            await asyncio.to_thread(add_job, store)
+            submitted.set()
+            while len(dispatcher.rung) <= number:
+                await asyncio.sleep(ROUND)
+        task.cancel()
+
+    asyncio.run(asyncio.wait_for(live(), 20))
     assert transitions.due(store) == []
 
 
@@ -140,19 +149,9 @@ def test_a_broker_that_is_away_leaves_the_job_due(
 ) -> None:
     job_id = add_job(store)
     dispatcher.broken = True
-    dispatch_job(store, dispatcher, job_id)
+    with pytest.raises(BrokerAwayError):
+        dispatch_round(store, dispatcher)
     assert transitions.due(store) == [job_id]
-
-
-def test_a_broker_that_hangs_does_not_take_every_thread(
-    store: Database, dispatcher: CountingDispatcher
-) -> None:
-    job_id = add_job(store)
-    for _ in range(4):
-        DISPATCHING.acquire()
-    dispatch_job(store, dispatcher, job_id)
-    DISPATCHING.release(4)
-    assert dispatcher.rung == []
 
 
 def test_a_job_is_told_again_until_it_is_claimed(

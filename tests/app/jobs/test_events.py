@@ -2,14 +2,18 @@
 
 import threading
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
 import pytest
 
 from app.db import Database
-from app.jobs import events, transitions
+from app.jobs import event_hub, events, transitions
+from app.jobs.events import read_news
 from tests.support.serving import Service
+from tests.support.workers import wait_until
 
 STREAM = {"accept": "text/event-stream"}
 
@@ -97,40 +101,84 @@ def test_a_stream_goes_on_where_it_broke_off(service: Service) -> None:
 
 
 def test_a_quiet_stream_is_kept_alive(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "KEEPALIVE_SECONDS", 0.1)
-    monkeypatch.setattr(events, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(event_hub, "KEEPALIVE_SECONDS", 0.1)
     path = f"/v1/jobs/{service.submit()['id']}/events"
     with service.http.stream("GET", path, headers=STREAM) as stream:
         chunks = stream.iter_text()
         assert any(chunk.startswith(": ping") for chunk, _ in zip(chunks, range(5), strict=False))
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, int]]:
+    """The rounds of the reader of all streams, with where each job's stand."""
+    monkeypatch.setattr(event_hub, "POLL_SECONDS", 0.02)
+    rounds: list[Mapping[str, int]] = []
+    read = events.read_all_news
+
+    def counting(db: Database, cursors: Mapping[str, int]) -> Any:
+        rounds.append(cursors)
+        return read(db, cursors)
+
+    monkeypatch.setattr(event_hub, "read_all_news", counting)
+    return rounds
+
+
 def test_a_client_that_goes_away_stops_the_reading(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, reads: list[Mapping[str, int]]
 ) -> None:
-    monkeypatch.setattr(events, "POLL_SECONDS", 0.02)
-    reads: list[int] = []
-    read = events.read_news
-
-    def counting(db: Database, job_id: str, after: int) -> Any:
-        reads.append(after)
-        return read(db, job_id, after)
-
-    monkeypatch.setattr(events, "read_news", counting)
     path = f"/v1/jobs/{service.submit()['id']}/events"
     with service.http.stream("GET", path, headers=STREAM) as stream:
-        next(stream.iter_text())
+        chunks = stream.iter_text()
+        next(chunks)
+        wait_until(lambda: bool(reads), 20)
     time.sleep(0.3)
     seen = len(reads)
-    assert seen
     time.sleep(0.3)
     assert len(reads) == seen
+
+
+def test_one_query_a_round_serves_all_streams(
+    service: Service, reads: list[Mapping[str, int]]
+) -> None:
+    jobs = [service.submit()["id"] for _ in range(8)]
+    with ThreadPoolExecutor(24) as pool:
+        streams = [
+            pool.submit(service.http.get, f"/v1/jobs/{job_id}/events", headers=STREAM)
+            for job_id in jobs * 3
+        ]
+        wait_until(lambda: any(len(cursors) == 8 for cursors in reads), 20)
+        for job_id in jobs:
+            service.succeed(job_id, {}, b"archive")
+        told = [parse(stream.result().text) for stream in streams]
+    for stream_told in told:
+        assert [event["event"] for event in stream_told] == [
+            "job.queued",
+            "job.started",
+            "job.succeeded",
+        ]
+
+
+def test_a_slow_client_misses_nothing(
+    service: Service, reads: list[Mapping[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_hub, "MAX_WAITING", 2)
+    job_id = service.submit()["id"]
+    with ThreadPoolExecutor(1) as pool:
+        stream = pool.submit(service.http.get, f"/v1/jobs/{job_id}/events", headers=STREAM)
+        wait_until(lambda: bool(reads), 20)
+        claim = service.claim(job_id)
+        for number in range(40):
+            transitions.report_progress(service.db, claim, number / 40, "on", None)
+        transitions.fail(service.db, claim, transitions.WORKER_LOST)
+        told = parse(stream.result().text)
+    listed = service.http.get(f"/v1/jobs/{job_id}/events", params={"limit": 100}).json()["data"]
+    assert [event["data"] for event in told] == listed
 
 
 def test_a_stream_of_a_deleted_job_ends(service: Service) -> None:
     job_id = service.submit()["id"]
     service.http.post(f"/v1/jobs/{job_id}/cancel")
     service.http.delete(f"/v1/jobs/{job_id}")
-    assert events.read_news(service.db, job_id, 0) == ([], True)
+    assert read_news(service.db, job_id, 0) == ([], True)
     answer = service.http.get(f"/v1/jobs/{job_id}/events", headers=STREAM)
     assert answer.json()["code"] == "job_not_found"
