@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from obstore import AsyncWritableFile
 
 CHUNK = 1 << 20
+SENT_CHUNK = 1 << 17
+"""A slow client holds two of these: one that is being sent, and one that was read."""
 WRITE_BUFFER = 8 << 20
 WRITES_AT_ONCE = 2
 
@@ -59,9 +61,9 @@ class Blobs:
             yield bytes(obstore.get_range(self.store, key, start=offset, end=stop))
 
     async def stream_async(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes in [start, end), in chunks of at most 1 MiB."""
-        for offset in range(start, end, CHUNK):
-            stop = min(offset + CHUNK, end)
+        """The bytes in [start, end), in chunks that many clients at once may hold."""
+        for offset in range(start, end, SENT_CHUNK):
+            stop = min(offset + SENT_CHUNK, end)
             yield bytes(await obstore.get_range_async(self.store, key, start=offset, end=stop))
 
     async def signed_url(self, key: str, expires_in: timedelta) -> str | None:
