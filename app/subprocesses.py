@@ -26,7 +26,7 @@ PROCESSES = 2
 KEPT_BYTES = 256 << 20
 """A process that holds more than this after a call is ended, which gives its memory back."""
 LOOK_SECONDS = 0.5
-NICENESS = 5
+NICENESS = 2
 LENGTH = struct.Struct("<Q")
 
 P = ParamSpec("P")
@@ -70,7 +70,7 @@ class Subprocesses:
                 self._end(child)
             self._free.put(kept)
         if kind == "fault":
-            raise UserFault(*value)
+            raise value
         if kind == "memory":
             raise OutOfMemoryError
         if kind == "error":
@@ -174,7 +174,7 @@ def _outcome(max_bytes: int, call: Callable[..., Any], args: Any, kwargs: Any) -
         resource.setrlimit(resource.RLIMIT_DATA, (max_bytes, resource.RLIM_INFINITY))
         return "value", call(*args, **kwargs)
     except UserFault as fault:
-        return "fault", (fault.code, fault.message)
+        return "fault", fault
     except MemoryError:
         return "memory", None
     except Exception as error:

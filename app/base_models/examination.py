@@ -5,6 +5,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -93,7 +94,7 @@ class KeepingExaminer(Examiner):
                 kept.signature = signature
             answer = kept.answer
         if isinstance(answer, UserFault):
-            raise UserFault(answer.code, answer.message)
+            raise copy(answer)
         return cast(T, answer)
 
     def _place(self, key: tuple[object, ...]) -> _Kept:

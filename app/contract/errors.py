@@ -1,7 +1,7 @@
 """Keep every error code once, and say why a job can fail: through its user, or through us."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -531,6 +531,10 @@ class UserFault(Exception):  # noqa: N818
         super().__init__(message)
         self.code = code
         self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be copied, and pass from process to process."""
+        return type(self), (self.code, self.message)
 
 
 class JobError(BaseModel):
