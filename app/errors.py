@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.contract.errors import UserFault, codes_said
 from app.waits import DatabaseAwayError, is_trouble
@@ -176,7 +177,23 @@ def install_error_handlers(app: FastAPI) -> None:
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         status = error.status_code
         code, detail = HTTP_PROBLEMS.get(status, (HTTPStatus(status).name.lower(), error.detail))
-        return problem_response(request, status, code, detail or error.detail, error.headers)
+        headers = dict(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The framework names the methods of one route only, where several share the path.
+            headers["Allow"] = ", ".join(allowed_methods(request))
+        return problem_response(request, status, code, detail or error.detail, headers)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return the methods that the path of a request takes, in alphabetical order."""
+    return [
+        method
+        for method in sorted(HTTPMethod)
+        if any(
+            route.matches({**request.scope, "method": str(method)})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
 
 
 def field_errors(errors: Any) -> list[FieldError]:

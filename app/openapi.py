@@ -1,5 +1,6 @@
 """The OpenAPI document: FastAPI's, with every error as the problem document that it is."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +24,17 @@ NOT_OURS = ("HTTPValidationError", "ValidationError")
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses=` of a route that may answer with problems of these statuses."""
     return {status: {"description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def links(parameter: str, operation_ids: Iterable[str]) -> dict[str, Any]:
+    """Return the links of a response to calls that take the `id` of its body as a parameter."""
+    return {
+        operation_id: {
+            "operationId": operation_id,
+            "parameters": {parameter: "$response.body#/id"},
+        }
+        for operation_id in operation_ids
+    }
 
 
 def install_openapi(app: FastAPI) -> None:

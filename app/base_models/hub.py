@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, ModelInfo, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (  # type: ignore[attr-defined]
     HTTPError,
     OfflineModeIsEnabled,
@@ -69,9 +69,7 @@ def fetch(base_model: str, revision: str | None, max_bytes: int) -> tuple[Path, 
     Raises `UserFault` and `HubUnreachableError`.
     """
     with _explaining(base_model, revision):
-        info = HfApi().model_info(
-            base_model, revision=revision, timeout=TIMEOUT_SECONDS, files_metadata=True
-        )
+        info = _describe(base_model, revision, TIMEOUT_SECONDS, sizes=True)
         files = info.siblings or []
         names = {file.rfilename for file in files}
         commit = str(info.sha)
@@ -96,13 +94,30 @@ def fetch(base_model: str, revision: str | None, max_bytes: int) -> tuple[Path, 
         return Path(snapshot_download(base_model, revision=commit, allow_patterns=wanted)), commit
 
 
+def _describe(base_model: str, revision: str | None, seconds: float, *, sizes: bool) -> ModelInfo:
+    """Ask the hub what a model is; raises `HubUnreachableError` where the answer makes no sense."""
+    try:
+        info = HfApi().model_info(
+            base_model, revision=revision, timeout=seconds, files_metadata=sizes
+        )
+        names = [file.rfilename for file in info.siblings or []]
+        "".join(names)  # raises TypeError where one is no text
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        # What is not huggingface.co may answer: a proxy, a page to log in.
+        raise HubUnreachableError(
+            f"{base_model!r} is not on this machine, and what answers as the Hugging Face hub does "
+            f"not describe it: {_brief(error)}. {ADVICE}"
+        ) from error
+    return info
+
+
 def look_up(base_model: str, revision: str | None, seconds: float) -> None:
     """Ask the hub for a model's names of files, in so many seconds; refuses what they rule out.
 
     Raises `UserFault` and `HubUnreachableError`.
     """
     with _explaining(base_model, revision):
-        info = HfApi().model_info(base_model, revision=revision, timeout=seconds)
+        info = _describe(base_model, revision, seconds, sizes=False)
     check_files({file.rfilename for file in info.siblings or []})
 
 

@@ -112,6 +112,7 @@ def _read_header(path: Path) -> list[StoredTensor]:
 
 
 def _tensors_in(header: dict[str, Any], file: str, data_bytes: int) -> Iterator[StoredTensor]:
+    places = list[tuple[int, int]]()
     for name, described in header.items():
         if name == "__metadata__":
             continue
@@ -120,7 +121,13 @@ def _tensors_in(header: dict[str, Any], file: str, data_bytes: int) -> Iterator[
             raise invalid_model(f"{file} is not a safetensors file: {name[:200]!r} is malformed")
         if described["data_offsets"][1] > data_bytes:
             raise invalid_model(f"{file} is cut off before its last tensor")
+        places.append(tuple(described["data_offsets"]))
         yield tensor
+    # The library takes no file with bytes that are of no tensor, or of two.
+    places.sort()
+    ends = [0, *(end for _, end in places)]
+    if [start for start, _ in places] != ends[:-1] or ends[-1] != data_bytes:
+        raise invalid_model(f"{file} has bytes that are of no tensor, or of several")
 
 
 def _tensor(name: str, described: Any) -> StoredTensor | None:

@@ -117,7 +117,8 @@ def decide_kind(read: ReadJson) -> ModelKind:
 def _sentence_transformers_kind(modules: Sequence[Module], read: ReadJson) -> ModelKind:
     use = _object(read(SENTENCE_TRANSFORMERS), SENTENCE_TRANSFORMERS)
     model_type = use.get("model_type") or "SentenceTransformer"
-    if model_type not in {"SentenceTransformer", "CrossEncoder"}:
+    # A tuple, since the value may be one that no set can look up, such as a list.
+    if model_type not in ("SentenceTransformer", "CrossEncoder"):
         why = _OTHER_USES.get(str(model_type), f"a {str(model_type)[:80]} of sentence-transformers")
         raise _unsupported(f"It is {why}")
     first, *rest = modules or [Module("Transformer", "")]

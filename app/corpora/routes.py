@@ -6,13 +6,14 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.blobs import Blobs
 from app.contract.corpora import CorpusView
+from app.contract.jobs import MODEL
 from app.corpora import service
 from app.corpora.formats.layout import FORMAT_MEDIA_TYPES
 from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOptions
 from app.db import Database
 from app.dependencies import BlobsDep, DatabaseDep, FindReader, FindReaderDep, SettingsDep
-from app.openapi import problems
+from app.openapi import links, problems
 from app.pagination import Page, PageDep
 from app.threads import run_writing
 from app.waits import retried
@@ -42,6 +43,18 @@ UPLOAD_BODY: dict[str, Any] = {
     }
 }
 
+CREATED: dict[int | str, dict[str, Any]] = {
+    201: {
+        "links": {
+            **links("corpus_id", ("get_corpus", "delete_corpus")),
+            "submit_job": {
+                "operationId": "submit_job",
+                "requestBody": {"base_model": MODEL, "corpus_id": "$response.body#/id"},
+            },
+        }
+    }
+}
+
 
 @router.post(
     "",
@@ -49,7 +62,7 @@ UPLOAD_BODY: dict[str, Any] = {
     summary="Upload a corpus",
     status_code=201,
     response_model=CorpusView,
-    responses=problems(400, 413, 422),
+    responses={**problems(400, 413, 422), **CREATED},
     openapi_extra=UPLOAD_BODY,
 )
 async def create(  # noqa: PLR0913, PLR0917

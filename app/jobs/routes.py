@@ -19,7 +19,7 @@ from app.jobs.event_hub import NOTHING_FOLLOWS, EventHub
 from app.jobs.events import read_events, sequence_of
 from app.jobs.schemas import JobForm, JobQuery, JobRequest, event_view, job_view
 from app.jobs.submission import IntakeDep
-from app.openapi import problems
+from app.openapi import links, problems
 from app.pagination import Page, PageDep
 from app.threads import run_writing
 
@@ -115,7 +115,14 @@ SUBMITTED: dict[int | str, dict[str, Any]] = {
                 "description": "`true` where this submission had made the job before",
                 "schema": {"type": "string"},
             },
-        }
+        },
+        "links": links(
+            "job_id",
+            (
+                *("get_job", "cancel_job", "delete_job", "list_job_events"),
+                *("list_artifacts", "get_report", "download_result", "describe_result"),
+            ),
+        ),
     }
 }
 STREAM = """event: stage.started

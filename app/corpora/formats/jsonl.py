@@ -25,6 +25,7 @@ Kinds = tuple[type, ...]
 
 ROWS_LOOKED_AT = 1000
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4300
+LINE_END = re.compile(rb"[\r\n]")
 SPACE = re.compile(r"[\s\ufeff]*")
 SURROGATES = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
@@ -136,15 +137,16 @@ def _peek(blocks: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
     start = b""
     for block in blocks:
         seen.append(block)
+        looked_at = len(start)
         start = (start + transcoder.feed(block)).lstrip()
-        if re.search(rb"[\r\n]", start) or len(start) > MAX_LINE_BYTES or start[:1] == b"[":
+        if LINE_END.search(start, looked_at) or len(start) > MAX_LINE_BYTES or start[:1] == b"[":
             break
     else:
         start = (start + transcoder.finish()).lstrip()
     again = chain(seen, blocks)
     if start.startswith(b"["):
         return True, again
-    line = re.split(rb"[\r\n]", start, maxsplit=1)
+    line = LINE_END.split(start, maxsplit=1)
     if len(line) < 2 or not start.startswith(b"{"):
         return False, again
     try:

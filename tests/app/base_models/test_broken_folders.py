@@ -1,9 +1,7 @@
 """One broken folder among many: the others are listed, it is listed with its reason."""
 
-import json
 import os
 import resource
-import socket
 import struct
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from app.base_models.checks import ModelFacts
 from app.contract.errors import UserFault
 from app.main import create_app
 from app.settings import Settings
+from tests.support.broken_files import HEADERS, INDEXES, KINDS, deep, header_of, long_number, pipe
 from tests.support.model_folders import write_json
 from tests.support.sound_model import make_sound
 
@@ -31,65 +30,6 @@ def models(settings: Settings, tmp_path: Path) -> Settings:
     make_sound(folder / "org" / "z")
     make_sound(folder / "m")
     return settings.model_copy(update={"models_dir": folder})
-
-
-def pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def a_socket(path: Path) -> None:
-    path.unlink()
-    here = Path.cwd()
-    os.chdir(path.parent)  # the path of a socket may have 107 bytes
-    try:
-        with socket.socket(socket.AF_UNIX) as bound:
-            bound.bind(path.name)
-    finally:
-        os.chdir(here)
-
-
-def a_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def a_loop(path: Path) -> None:
-    path.unlink()
-    path.symlink_to(path.name)
-
-
-def dangling(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("gone")
-
-
-def a_device(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("/dev/zero")
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def a_list(path: Path) -> None:
-    path.write_text("[1, 2]")
-
-
-def not_utf8(path: Path) -> None:
-    path.write_bytes(b"\xff\xfe{}")
-
-
-def deep(path: Path) -> None:
-    path.write_text('{"a":' * 900 + "1" + "}" * 900)
-
-
-def long_number(path: Path) -> None:
-    path.write_text('{"a": ' + "9" * 5000 + "}")
-
-
-KINDS = (pipe, a_socket, a_folder, a_loop, dangling, a_device, empty, a_list, not_utf8)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,43 +59,7 @@ def test_deep_json_breaks_nothing(models: Settings, name: str) -> None:
     assert {"a", "m", "org/z"} <= {folder.id for folder, _ in survey_models(models)}
 
 
-def header_of(path: Path, header: object) -> None:
-    encoded = header if isinstance(header, bytes) else json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + bytes(64))
-
-
-def tensor(**parts: object) -> dict[str, object]:
-    return {"w": {"dtype": "F32", "shape": [4, 1], "data_offsets": [0, 16], **parts}}
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        b"not json",
-        [1],
-        {"w": 5},
-        {"w": None},
-        tensor(shape=["4", "1"]),
-        tensor(shape="41"),
-        tensor(shape=[-4, -1]),
-        tensor(shape=[4.0, 1]),
-        tensor(shape=[True, 4]),
-        tensor(shape=[10**30, 1]),
-        tensor(shape=[1 << 40, 1 << 40]),
-        tensor(shape=[1] * 100_000),
-        tensor(shape=None),
-        tensor(dtype="F99"),
-        tensor(dtype=["F32"]),
-        tensor(dtype=None),
-        tensor(data_offsets=[16, 0]),
-        tensor(data_offsets=[0]),
-        tensor(data_offsets=["0", "16"]),
-        tensor(data_offsets=[0, 1 << 62]),
-        tensor(data_offsets=[-16, 0]),
-        tensor(data_offsets={"0": 0, "1": 16}),
-        {"__metadata__": 5},
-    ],
-)
+@pytest.mark.parametrize("header", HEADERS)
 def test_headers_of_every_kind(models: Settings, header: object) -> None:
     assert models.models_dir
     header_of(models.models_dir / "m" / WEIGHTS, header)
@@ -185,18 +89,7 @@ def test_what_is_huge_is_not_read(models: Settings) -> None:
     assert isinstance(found["huge-tokenizer_config.json"], UserFault)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        [],
-        {"weight_map": [1]},
-        {"weight_map": {"w": 5}},
-        {"weight_map": {}},
-        {"weight_map": {"w": "/etc/passwd"}},
-        {"weight_map": {"w": "a\0b"}},
-        {"weight_map": {"w": "x" * 5000}},
-    ],
-)
+@pytest.mark.parametrize("content", INDEXES)
 def test_indexes_of_every_kind(models: Settings, content: object) -> None:
     assert models.models_dir
     (models.models_dir / "m" / WEIGHTS).unlink()
