@@ -22,7 +22,9 @@ def zstd(data: bytes, **options: int) -> bytes:
 
 
 def with_dictionary() -> bytes:
-    samples = [b"a sample number %d of a text" % number for number in range(2000)]
+    samples: list[bytes | bytearray | memoryview[int]] = [
+        b"a sample number %d of a text" % number for number in range(2000)
+    ]
     dictionary = zstandard.train_dictionary(2048, samples)
     return zstandard.ZstdCompressor(dict_data=dictionary).compress(TEXT)
 

@@ -72,7 +72,7 @@ NO_JSON: dict[str, Data] = {
     "a form": b"base_model=org/sound",
     "a NUL behind": JOB + b"\0",
 }
-TYPES = {
+TYPES: dict[str, str | bytes] = {
     "none": "",
     "text": "text/plain",
     "a form of names": "application/x-www-form-urlencoded",

@@ -82,6 +82,13 @@ CURSORS = (
     *("0", "x", "event_", "event_-1", "event_1.5", "event_abc", "event_" + "9" * 19, "event_1%00"),
     *("{job}", "event_%D9%A1", "%ff", "'%20OR%201=1"),
 )
+BAD_KEYS: dict[str, str | bytes] = {
+    "an empty one": "",
+    "256 characters": "k" * 256,
+    "not of ASCII": "schlüssel",
+    "a tab": "a\tb",
+    "0xff": b"a\xff",
+}
 CASES: list[Case] = [
     *(
         call("DELETE", f"/v1/jobs/{{{state}}}", refused("job_active"))
@@ -198,16 +205,7 @@ CASES: list[Case] = [
     get(
         "a stream of an ended job", "/v1/jobs/{job}/events", Works(200), accept="text/event-stream"
     ),
-    *(
-        keyed(name, key, refused("invalid_request"))
-        for name, key in {
-            "an empty one": "",
-            "256 characters": "k" * 256,
-            "not of ASCII": "schlüssel",
-            "a tab": "a\tb",
-            "0xff": b"a\xff",
-        }.items()
-    ),
+    *(keyed(name, key, refused("invalid_request")) for name, key in BAD_KEYS.items()),
     keyed("255 characters", "k" * 255, Works(202)),
     keyed("SQL", "'; DROP TABLE jobs; --", Works(202)),
     keyed("sent again", "again", Works(202, headers={"idempotent-replayed": "true"}), {}),
