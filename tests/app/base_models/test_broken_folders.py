@@ -126,7 +126,7 @@ def test_what_may_not_be_read_is_listed_so(models: Settings) -> None:
 def test_the_answer_says_which_are_usable_and_why_not(models: Settings) -> None:
     assert models.models_dir
     pipe(models.models_dir / "m" / "config.json")
-    with TestClient(create_app(models)) as client:
+    with TestClient(create_app(models), base_url="http://localhost") as client:
         answer = client.get("/v1/base-models")
     assert answer.status_code == 200
     rows = {row["id"]: row for row in answer.json()["data"]}
