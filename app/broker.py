@@ -31,6 +31,9 @@ def make_celery(settings: Settings) -> Celery:
         worker_soft_shutdown_timeout=30,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
+        # A worker outlasts any outage, and a broker that refuses writes since its disk is full.
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
         broker_transport_options={
             "visibility_timeout": visibility_timeout,
             "socket_timeout": CONNECT_SECONDS * 5,
