@@ -2,13 +2,24 @@
 
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import closing
-from datetime import timedelta
+from contextlib import closing, suppress
+from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import obstore
-from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
+
+from app.disk import free_bytes
+from app.partial_files import (
+    OpenUploads,
+    changed_at,
+    remove_empty_folders,
+    remove_if_empty,
+    remove_staged,
+    staged_files,
+)
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -25,8 +36,23 @@ class Blobs:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        local = url.startswith("file:")
-        self.store: ObjectStore = from_url(url, mkdir=True) if local else from_url(url)
+        # With `automatic_cleanup` a folder goes with the last file in it.
+        local = {"mkdir": True, "automatic_cleanup": True} if url.startswith("file:") else {}
+        self.store: ObjectStore = from_url(url, **local)  # type: ignore[call-overload]
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that is the storage; None for an object store."""
+        return self.store.prefix if isinstance(self.store, LocalStore) else None
+
+    @property
+    def free_bytes(self) -> int | None:
+        """The bytes that may still be written; None where there is no such limit."""
+        return free_bytes(self.folder) if self.folder else None
+
+    @cached_property
+    def _open_uploads(self) -> OpenUploads | None:
+        return OpenUploads(self.store) if isinstance(self.store, S3Store) else None
 
     def writer(self, key: str) -> "AsyncWritableFile":
         """A file that exists, whole, once it is closed; abandoned unclosed it never does."""
@@ -87,11 +113,55 @@ class Blobs:
         pages = obstore.list(self.store, prefix=prefix)
         return [entry["path"] for page in pages for entry in page]
 
+    def children(self, prefix: str) -> list[str]:
+        """Return the names right below `prefix/` that have something below them."""
+        found = obstore.list_with_delimiter(self.store, prefix)
+        return [path.rpartition("/")[2] for path in found["common_prefixes"]]
+
+    def changed_at(self, prefix: str) -> datetime | None:
+        """Return when something below `prefix/` last changed; None where nothing is there."""
+        pages = obstore.list(self.store, prefix=prefix)
+        times = [entry["last_modified"] for page in pages for entry in page]
+        if self.folder:
+            times += filter(None, map(changed_at, staged_files(self.folder / prefix)))
+        return max(times, default=None)
+
     def delete_all(self, prefix: str) -> None:
         """Delete everything below `prefix/`; nothing there is no error."""
         self.delete(self.keys(prefix))
+        if self.folder:
+            # What the listing hides: files of writers that were killed, and empty folders.
+            shutil.rmtree(self.folder / prefix, ignore_errors=True)
+            for parent in (self.folder / prefix).parents:
+                if parent == self.folder or not remove_if_empty(parent):
+                    break
+
+    def discard_upload(self, prefix: str) -> None:
+        """Delete what an upload left below `prefix/`, also where it ended halfway."""
+        self.delete_all(prefix)
+        if self._open_uploads:
+            self._open_uploads.abort(f"{prefix}/")
+
+    def delete_partial(self, before: datetime) -> int:
+        """Free the files that were begun and never became whole, and have not grown since.
+
+        Returns how many.
+        """
+        if self._open_uploads:
+            return self._open_uploads.abort("", before)
+        if self.folder is None:
+            return 0
+        removed = remove_staged(self.folder, before)
+        remove_empty_folders(self.folder)
+        return removed
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete what lies under these keys."""
-        if keys:
+        """Delete what lies under these keys; what another process deleted first is no error."""
+        if not keys:
+            return
+        try:
             obstore.delete(self.store, keys)
+        except FileNotFoundError:
+            for key in keys:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self.store, key)

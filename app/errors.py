@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.contract.errors import UserFault, codes_said
+from app.disk import is_full
 from app.waits import DatabaseAwayError, is_trouble
 
 MEDIA_TYPE = "application/problem+json"
@@ -107,8 +108,16 @@ class RangeNotSatisfiableError(ProblemError):
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
+class GoneError(ProblemError):
+    status = HTTPStatus.GONE
+
+
 class ServiceUnavailableError(ProblemError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class InsufficientStorageError(ProblemError):
+    status = HTTPStatus.INSUFFICIENT_STORAGE
 
 
 def problem_response(
@@ -160,7 +169,7 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(PoolTimeoutError)
     @app.exception_handler(DBAPIError)
     async def on_database(request: Request, error: Exception) -> JSONResponse:
-        if not is_trouble(error):
+        if is_full(error) or not is_trouble(error):
             raise error
         log.warning("The database: %s", str(error).partition("\n")[0])
         detail = "The database cannot serve this call now. Try again as `Retry-After` says."

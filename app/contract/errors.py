@@ -123,6 +123,12 @@ _CODES = (
         "(`FVT_DATABASE_SECONDS`).",
         "Send the call again as `Retry-After` says; an `Idempotency-Key` makes that safe.",
     ),
+    _request(
+        507,
+        "insufficient_storage",
+        "A disk of the service has no room for this; `needed_bytes` and `free_bytes` say how much.",
+        "Delete corpora and jobs that are not needed, or have the disk made larger.",
+    ),
     # Uploads and corpora.
     _request(400, "upload_aborted", "The upload stopped before its end.", "Send it again."),
     _request(
@@ -473,6 +479,11 @@ _CODES = (
         "Use a smaller corpus, or have it raised.",
     ),
     _system(
+        "disk_full",
+        "A disk of the worker or of the files was full amid the job.",
+        "Delete what is not needed, or have the disk made larger; then submit it again.",
+    ),
+    _system(
         "worker_lost",
         "The worker stopped in the middle of the job, at every attempt.",
         "Submit it again; the model or the corpus may be too large for the worker.",
@@ -490,6 +501,12 @@ _CODES = (
     _request(409, "job_not_finished", "The job has no result yet.", "Wait until it has succeeded."),
     _request(409, "job_failed", "The job failed and left no result.", "Read its `error`."),
     _request(409, "job_cancelled", "The job was cancelled and left no result.", "Submit it again."),
+    _request(
+        410,
+        "artifact_expired",
+        "The result was kept as long as it is here (`FVT_KEEP_ARTIFACTS_DAYS`).",
+        "Submit the job again.",
+    ),
     _request(
         404,
         "artifact_not_found",

@@ -71,7 +71,10 @@ class JobView(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     artifact: ArtifactView | None = Field(
-        description="The result, once it succeeded, or where it failed its gate"
+        description="The result, once it succeeded, or where it failed its gate; until it expires"
+    )
+    artifact_expired_at: datetime | None = Field(
+        None, description="Since when the result is no longer kept"
     )
 
     @property
