@@ -18,6 +18,7 @@ from celery.signals import celeryd_init, worker_ready
 from app.broker import make_celery
 from app.extensions import import_names
 from app.settings import Settings, get_settings
+from worker.leftovers import Sweeper
 
 POOL_SECONDS = 0.2
 """How often the parent process looks whether a process of the pool has ended."""
@@ -91,3 +92,11 @@ def replace_ended_processes_soon(sender: Any, **_: Any) -> None:
     Celery's next look is up to five seconds later.
     """
     sender.hub.call_repeatedly(POOL_SECONDS, sender.pool.maintain_pool)
+
+
+@worker_ready.connect
+def sweep_workspaces(sender: Any, **_: Any) -> None:
+    """Remove what workers that were killed left on this machine, now and again and again."""
+    sweeper = Sweeper(get_settings())
+    sweeper()
+    sender.hub.call_repeatedly(get_settings().reap_seconds, sweeper)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.base_models.catalog import HubUnreachableError
 from app.blobs import Blobs
@@ -13,21 +14,26 @@ from app.contract.errors import JobError, UserFault
 from app.contract.results import PackagedResult
 from app.contract.states import TERMINAL, Status
 from app.contract.text import storable
-from app.db import Database
+from app.db import Database, now
+from app.disk import is_full
 from app.extensions import import_engine
 from app.jobs import transitions
 from app.jobs.models import StageCheckpoint
 from app.jobs.transitions import Claim, LeaseLostError
+from app.maintenance.files import free_ended_job
 from app.settings import Settings
 from worker.compression import ArtifactCheckFailedError, CompressionError
 from worker.compression.models.faults import is_panic
 from worker.context import JobContext, load_context
+from worker.disk import DiskFullError
 from worker.lease import CancelledError, Lease
 from worker.stages import STAGES, Stage, shares
 
 log = logging.getLogger(__name__)
 
 RETRY_DELAY = timedelta(seconds=10)
+FULL_TRIES, FULL_WAIT_SECONDS = 20, 2.0
+"""How often the end of a job is written down again where the database's disk is full too."""
 TIME_LIMIT = JobError(
     type="system",
     code="time_limit",
@@ -92,6 +98,7 @@ def run_to_an_end(claim: Claim, settings: Settings, db: Database, blobs: Blobs) 
         return
     if status in TERMINAL:
         context.workspace.clear()
+        free_ended_job(db, blobs, claim.job_id, expired_before=now())
     else:
         context.workspace.leave()
 
@@ -113,7 +120,28 @@ def run_stages(context: JobContext) -> Status:
         # A panic of the tokenizers library is no `Exception`; interrupts end the process.
         if not isinstance(error, Exception) and not is_panic(error):
             raise
+        if context.disk_is_full(error):
+            return end_for_lack_of_room(context, error)
         return end_badly(db, claim, error)
+
+
+def end_for_lack_of_room(context: JobContext, error: BaseException) -> Status:
+    """Fail a job that filled a disk, at once: another attempt would fill it again.
+
+    This attempt's files go first: the database may be on the same disk.
+    """
+    log.error("%s found a disk full", context.claim.job_id, exc_info=error)
+    context.workspace.leave()
+    lacks = error if isinstance(error, DiskFullError) else DiskFullError()
+    for _ in range(FULL_TRIES):
+        try:
+            return transitions.fail(context.db, context.claim, lacks.job_error)
+        except SQLAlchemyError as still:
+            if not is_full(still):
+                raise
+            log.warning("the end of %s cannot be written down yet", context.claim.job_id)
+            time.sleep(FULL_WAIT_SECONDS)
+    return transitions.fail(context.db, context.claim, lacks.job_error)
 
 
 def run_stage(context: JobContext, lease: Lease, stage: Stage) -> None:
