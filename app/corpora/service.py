@@ -189,7 +189,7 @@ def list_page(session: Session, page: PageQuery) -> tuple[Sequence[Corpus], bool
 def delete(session: Session, corpus_id: str, find_reader: FindReader) -> Corpus:
     """Delete the row of a corpus that no active job reads; then its file is the caller's to free.
 
-    Rows go before files everywhere (docs/decisions/0013): a row never names a file that is gone.
+    Rows go before files everywhere (docs/decisions/0014): a row never names a file that is gone.
     """
     corpus = find(session, corpus_id, lock=True)
     if job_id := find_reader(session, corpus_id):

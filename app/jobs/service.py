@@ -169,7 +169,7 @@ def cancel(db: Database, job_id: str) -> Job:
 def delete(db: Database, blobs: Blobs, job_id: str) -> None:
     """Delete an ended job with its events, checkpoints and keys, then free its files.
 
-    Rows go before files everywhere (docs/decisions/0013): what a kill leaves, the reaper finds.
+    Rows go before files everywhere (docs/decisions/0014): what a kill leaves, the reaper finds.
     """
     with db.write() as session:
         job = get_job(session, job_id)
