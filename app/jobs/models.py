@@ -61,7 +61,12 @@ class Job(Base):
 
     @property
     def blob_prefix(self) -> str:
-        return f"jobs/{self.id}"
+        return self.prefix_of(self.id)
+
+    @staticmethod
+    def prefix_of(job_id: str) -> str:
+        """Return what the keys of all files of a job begin with."""
+        return f"jobs/{job_id}"
 
 
 def reads(corpus_id: str) -> ColumnElement[bool]:
