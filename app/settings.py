@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1 << 30
+SHUTDOWN_SECONDS = 20.0
 
 
 class Settings(BaseSettings):
@@ -161,9 +162,28 @@ class Settings(BaseSettings):
         description="Most minutes that a model of one size is recovered for: presets end there, "
         "and a recipe that asks for more is refused.",
     )
-    max_attempts: int = Field(3, ge=1, description="Claims of one job before it fails for good.")
+    max_attempts: int = Field(
+        3,
+        ge=1,
+        description="Claims of one job before it fails for good; one that a worker handed back "
+        "because it was stopped does not count.",
+    )
     job_time_limit_seconds: int = Field(
-        6 * 3600, gt=60, description="Limit of one attempt; it is asked to stop a minute earlier."
+        6 * 3600,
+        gt=0,
+        description="Longest run of one attempt; then its processes are ended and the job fails.",
+    )
+    job_memory_bytes: int | None = Field(
+        None,
+        gt=0,
+        description="Memory that the processes of one job may hold together, GPUs aside; then they "
+        "are ended and the job fails. Empty: 90 % of what the machine or the container has.",
+    )
+    shutdown_seconds: float = Field(
+        SHUTDOWN_SECONDS,
+        ge=0,
+        description="How long a worker that is told to stop waits for a job to save how far it is, "
+        "before it hands the job back: less than whoever stops it waits for the worker.",
     )
     dispatch_seconds: float = Field(
         2,
@@ -175,7 +195,13 @@ class Settings(BaseSettings):
         description="How often the API looks for jobs whose message must be sent (again).",
     )
 
-    @field_validator("keep_corpora_days", "keep_artifacts_days", "keep_jobs_days", mode="before")
+    @field_validator(
+        "keep_corpora_days",
+        "keep_artifacts_days",
+        "keep_jobs_days",
+        "job_memory_bytes",
+        mode="before",
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -422,8 +422,8 @@ _CODES = (
     ),
     _user(
         "out_of_memory",
-        "A batch does not fit in the worker's memory.",
-        "Give what the message names: a smaller batch or shorter texts.",
+        "The job, or a batch of it, does not fit in the worker's memory (`FVT_JOB_MEMORY_BYTES`).",
+        "Give what the message names: a smaller batch, shorter texts or a smaller model.",
     ),
     _user(
         "export_unsupported",
@@ -474,6 +474,11 @@ _CODES = (
         "Choose another base model, or leave out what is unusual in the corpus.",
     ),
     _system(
+        "library_crashed",
+        "A library crashed on the model or on a text, and took its process along.",
+        "Choose another base model, or leave out what is unusual in the corpus.",
+    ),
+    _system(
         "time_limit",
         "The job ran into the time limit (`FVT_JOB_TIME_LIMIT_SECONDS`).",
         "Use a smaller corpus, or have it raised.",
@@ -487,6 +492,11 @@ _CODES = (
         "worker_lost",
         "The worker stopped in the middle of the job, at every attempt.",
         "Submit it again; the model or the corpus may be too large for the worker.",
+    ),
+    _system(
+        "worker_stopped",
+        "The worker was told to stop; the job goes on where it was, on the next one.",
+        "Nothing: it is no end of a job, and counts as no attempt.",
     ),
     _system(
         "internal_error",
