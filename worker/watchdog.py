@@ -2,7 +2,7 @@
 
 A stage may be stuck in native code, hold the interpreter's lock or crash: nothing in its own
 process can be relied on. The process of the pool that took the message up stays small, holds the
-lease and looks on; docs/decisions/0013-a-watchdog-outside-the-stage.md says why.
+lease and looks on; docs/decisions/0015-a-watchdog-outside-the-stage.md says why.
 """
 
 import logging
