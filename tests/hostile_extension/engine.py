@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 from tests.hostile_extension.acts import ACTS, said
-from worker import runner
+
+check: Any = import_module("worker.stages.check")
+runner: Any = import_module("worker.runner")
 
 where, act = said()
 if where == "child":
-    import_module("worker.stages.check").SELF_CHECK = "tests.hostile_extension.child"
+    check.SELF_CHECK = "tests.hostile_extension.child"
 elif where:
     runner.STAGES = tuple(
         replace(stage, run=lambda *_: ACTS[act]()) if stage.name == where else stage

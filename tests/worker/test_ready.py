@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import psutil
@@ -137,6 +138,11 @@ def seconds_to_first_stage(db: Database, job_id: str) -> float:
     return (began["stage.started"] - began["job.started"]).total_seconds()
 
 
+def is_at_work(db: Database, job_id: str, pool_process: psutil.Process) -> bool:
+    """Tell whether an attempt runs, or has ended already."""
+    return bool(pool_process.children()) or read(db, job_id).status in TERMINAL
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_one_worker_runs_jobs_in_a_row(settings: Settings, db: Database, blobs: Blobs) -> None:
@@ -148,9 +154,7 @@ def test_one_worker_runs_jobs_in_a_row(settings: Settings, db: Database, blobs: 
         ran = set[int]()
         jobs = [submit(db, corpus.id, "acme/tiny-bert", recipe) for recipe in recipes]
         for job in jobs:
-            wait_until(
-                lambda job=job: bool(first.children()) or read(db, job.id).status in TERMINAL
-            )
+            wait_until(partial(is_at_work, db, job.id, first))
             ran |= {process.pid for process in first.children()}
             done = wait_for_end(settings, db, job.id)
             assert (done.status, done.attempt) == (Status.SUCCEEDED, 1), done.error
