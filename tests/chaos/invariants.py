@@ -113,13 +113,18 @@ def files_left(stack: Stack, db: Database, jobs: Mapping[str, Job]) -> list[str]
     """
     data = stack.settings.data_dir
     wanted = {data / "blobs" / key for key in expected_keys(db, jobs)}
-    left = []
-    for root in (data / "blobs", data / "workspaces", stack.scratch):
-        for folder, names, files in os.walk(root):
-            left += [path for name in files if (path := Path(folder, name)) not in wanted]
-            if not names and not files and Path(folder) != root:
-                left.append(Path(folder))
-    return [str(path.relative_to(stack.folder)) for path in sorted(left)]
+    found = [path for name in ("blobs", "workspaces") for path in leaves(data / name)]
+    # A killed worker of Celery's leaves an empty folder here, `pymp-…`, which is not ours to mend.
+    found += [path for path in leaves(stack.scratch) if not path.is_dir()]
+    return [str(path.relative_to(stack.folder)) for path in sorted(found) if path not in wanted]
+
+
+def leaves(root: Path) -> Iterator[Path]:
+    """Every file below a folder, and every folder below it with nothing in it."""
+    for folder, names, files in os.walk(root):
+        yield from (Path(folder, name) for name in files)
+        if not names and not files and Path(folder) != root:
+            yield Path(folder)
 
 
 def kinds_of(paths: list[str], jobs: Mapping[str, Job], ledger: Ledger) -> Counter[str]:

@@ -1,5 +1,6 @@
 """The clients of a run: each submits a job, and cancels it, or deletes and submits it again."""
 
+import json
 import random
 import time
 from collections import Counter
@@ -186,8 +187,6 @@ class Client:
 
 def own_corpus(body: dict[str, Any], number: int) -> dict[str, Any]:
     """A submission as a form that brings a corpus of its own."""
-    import json  # noqa: PLC0415
-
     data = {"base_model": body["base_model"]}
     data |= {name: json.dumps(body[name]) for name in ("recipe", "metadata")}
     return {"data": data, "files": {"corpus": ("corpus.txt", corpus_text(number))}}

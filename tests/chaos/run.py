@@ -62,6 +62,7 @@ class Progress:
 
     waiting: SimpleQueue[Plan] = field(default_factory=SimpleQueue)
     deadline: float = float("inf")
+    done: SimpleQueue[Plan] = field(default_factory=SimpleQueue)
     gone: list[Client] = field(default_factory=list)
     """The clients that are done: a list takes one from each thread."""
 
@@ -90,7 +91,8 @@ def run(
         with ThreadPoolExecutor(CLIENTS) as pool:
             for _ in range(CLIENTS):
                 pool.submit(work_off, stack, ledger, corpus_id, progress)
-            while not progress.waiting.empty():
+            enough = max(jobs - CLIENTS, jobs * 2 // 3)
+            while progress.done.qsize() < enough:
                 faults.tick()
                 time.sleep(TICK_SECONDS)
             faults.heal()
@@ -122,6 +124,7 @@ def work_off(stack: Stack, ledger: Ledger, corpus_id: str, progress: Progress) -
                 client.carry_out(plan)
             except (TimeoutError, AssertionError) as error:
                 ledger.blame(f"plan {plan.number} ({plan.kind}): {error}")
+            progress.done.put(plan)
     except Empty:
         pass
     finally:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,21 @@ from tests.support.tiny_models import make_base_model
 from tests.support.workers import wait_until
 
 LEASE_SECONDS = 4.0
-HEARTBEAT_SECONDS = 0.5
-MAX_ATTEMPTS = 5
 REAPING = {"reap_seconds": "5", "abandoned_seconds": "30"}
 """Settings of what frees files that belong to nothing, made quick."""
+QUICK = {
+    "hub": "false",
+    "auth": "off",
+    "device": "cpu",
+    "extensions": '["tests.chaos.extension"]',
+    "lease_seconds": str(LEASE_SECONDS),
+    "heartbeat_seconds": "0.5",
+    "checkpoint_seconds": "0.1",
+    "dispatch_seconds": "0.5",
+    "max_attempts": "5",
+    **REAPING,
+}
+"""Settings with which what takes minutes otherwise takes seconds."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -124,21 +135,10 @@ def _stack(folder: Path, kind: str, workers: int, apis: int) -> Stack:
         "database_url": database.url,
         "broker_url": f"redis+socket://{socket}",
         "models_dir": str(folder / "models"),
-        "hub": "false",
-        "auth": "off",
-        "device": "cpu",
-        "extensions": '["tests.chaos.extension"]',
-        "lease_seconds": str(LEASE_SECONDS),
-        "heartbeat_seconds": str(HEARTBEAT_SECONDS),
-        "checkpoint_seconds": "0.1",
-        "dispatch_seconds": "0.5",
-        "max_attempts": str(MAX_ATTEMPTS),
-        **REAPING,
+        **QUICK,
     }
-    env = environment(**{f"FVT_{name.upper()}": value for name, value in settings.items()})
-    env |= {MARK: folder.name, "FVT_CHAOS_POINTS": str(folder / "points")}
-    # Tiny models gain nothing by threads, and a busy machine has none to spare.
-    env |= {"TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1"}
+    env = marked_environment(settings, folder)
+    env["TMPDIR"] = str(folder / "tmp")
 
     def service(name: str, command: Sequence[str]) -> Service:
         return Service(name, command, env, folder / "logs" / f"{name}.log", cwd=ROOT)
@@ -157,6 +157,14 @@ def _stack(folder: Path, kind: str, workers: int, apis: int) -> Stack:
         points=folder / "points",
         scratch=folder / "tmp",
     )
+
+
+def marked_environment(settings: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The environment of a run's processes: its settings, and the mark by which they are found."""
+    env = environment(**{f"FVT_{name.upper()}": value for name, value in settings.items()})
+    env |= {MARK: folder.name, "FVT_CHAOS_POINTS": str(folder / "points")}
+    # Tiny models gain nothing by threads, and a busy machine has none to spare.
+    return env | {"OMP_NUM_THREADS": "1"}
 
 
 def is_ready(url: str) -> bool:

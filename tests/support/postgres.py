@@ -25,16 +25,13 @@ def binaries() -> Path | None:
 
 
 class Cluster:
-    """A server on a Unix socket in `folder`; as root it runs as the user `postgres`.
+    """A server on a Unix socket in `folder`; as root it runs as the user `postgres`."""
 
-    `options` are added to those of `postgres`, and come after ours.
-    """
-
-    def __init__(self, folder: Path, bin_folder: Path, options: str = "") -> None:
+    def __init__(self, folder: Path, bin_folder: Path) -> None:
         self.folder = folder
         self.url = f"postgresql+psycopg://fvt@/postgres?host={folder}"
         self._bin = bin_folder
-        self._options = f"{SETTINGS} -c unix_socket_directories={folder} {options}"
+        self._options = f"{SETTINGS} -c unix_socket_directories={folder}"
         self._user = "postgres" if os.geteuid() == 0 else None
 
     def create(self) -> None:
@@ -47,6 +44,18 @@ class Cluster:
         """Start the server; it answers afterwards."""
         log = f"--log={self.folder / 'log'}"
         self._run("pg_ctl", "start", "--wait", "--silent", log, f"--options={self._options}")
+
+    def trust(self, addresses: str) -> None:
+        """Let in whoever comes from a range of addresses; before the start."""
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {addresses} trust\n")
+
+    def command(self, host: str) -> list[str]:
+        """The server as one command that stays, on an address too."""
+        as_user = ["setpriv", f"--reuid={self._user}", f"--regid={self._user}", "--clear-groups"]
+        options = f"{self._options} -c listen_addresses={host}".split()
+        server = [str(self._bin / "postgres"), "-D", str(self.folder / "data"), *options]
+        return [*(as_user if self._user else ()), *server]
 
     def stop(self) -> None:
         """End the server at once; nothing where it does not run."""
