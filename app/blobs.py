@@ -1,12 +1,13 @@
 """Files of any size under keys, on S3, GCS, Azure or a local folder."""
 
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import obstore
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
@@ -29,16 +30,34 @@ SENT_CHUNK = 1 << 17
 """A slow client holds two of these: one that is being sent, and one that was read."""
 WRITE_BUFFER = 8 << 20
 WRITES_AT_ONCE = 2
+BRIEF = {
+    "client_options": {"connect_timeout": "5s", "timeout": "20s"},
+    "retry_config": {"retry_timeout": timedelta(seconds=10)},
+}
+"""The patience of an answer: each request to the store, and how long one is begun again."""
+
+_AWAY = re.compile(r"Generic (S3|GCS|MicrosoftAzure) error")
+
+
+def is_store_away(error: Exception) -> bool:
+    """Tell whether an object store did not answer, or not as one does: `obstore` has no class."""
+    return bool(_AWAY.match(str(error)))
 
 
 class Blobs:
-    """A thin room around `obstore`: keys are made by us, never by a client."""
+    """A thin room around `obstore`: keys are made by us, never by a client.
 
-    def __init__(self, url: str) -> None:
+    With `is_answering` an object store that is away is waited for as long as somebody waits for an
+    answer; else for minutes.
+    """
+
+    def __init__(self, url: str, *, is_answering: bool = False) -> None:
         self.url = url
-        # With `automatic_cleanup` a folder goes with the last file in it.
-        local = {"mkdir": True, "automatic_cleanup": True} if url.startswith("file:") else {}
-        self.store: ObjectStore = from_url(url, **local)  # type: ignore[call-overload]
+        how: dict[str, Any] = dict(BRIEF) if is_answering else {}
+        if url.startswith("file:"):
+            # With `automatic_cleanup` a folder goes with the last file in it.
+            how = {"mkdir": True, "automatic_cleanup": True}
+        self.store: ObjectStore = from_url(url, **how)
 
     @property
     def folder(self) -> Path | None:

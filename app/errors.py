@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from obstore.exceptions import BaseError
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.blobs import is_store_away
 from app.contract.errors import UserFault, codes_said
 from app.disk import is_full
 from app.waits import DatabaseAwayError, is_trouble
@@ -21,10 +23,7 @@ from app.waits import DatabaseAwayError, is_trouble
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
 """Most faults of a request that are told at once: a stranger can make as many as bytes."""
-DATABASE_RETRY_AFTER = "5"
-
-log = logging.getLogger(__name__)
-
+DATABASE_RETRY_AFTER = STORAGE_RETRY_AFTER = "5"
 HTTP_PROBLEMS = {
     400: ("malformed_request", None),
     404: ("route_not_found", "There is nothing at this path; `/docs` lists the calls."),
@@ -33,6 +32,8 @@ HTTP_PROBLEMS = {
     413: ("request_too_large", None),
     431: ("request_head_too_large", None),
 }
+
+log = logging.getLogger(__name__)
 
 
 class FieldError(BaseModel):
@@ -181,6 +182,16 @@ def install_error_handlers(app: FastAPI) -> None:
         errors = field_errors(error.errors())
         detail = "; ".join(f"{e.pointer}: {e.detail}" for e in errors)
         return problem_response(request, 422, "invalid_request", detail, errors=errors)
+
+    @app.exception_handler(BaseError)
+    @app.exception_handler(OSError)
+    async def on_storage(request: Request, error: Exception) -> JSONResponse:
+        if not is_store_away(error):
+            raise error
+        log.warning("The object store: %s", str(error).partition("\n")[0])
+        detail = "The object store does not answer now. Try again as `Retry-After` says."
+        headers = {"Retry-After": STORAGE_RETRY_AFTER}
+        return problem_response(request, 503, "storage_unavailable", detail, headers)
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:

@@ -93,7 +93,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(db.migrate)
     dispatcher = Dispatcher(settings)
     jobs_metrics = JobMetrics(db)
-    app.state.db, app.state.blobs, app.state.dispatcher = db, Blobs(settings.blobs_url), dispatcher
+    blobs = Blobs(settings.blobs_url, is_answering=True)
+    app.state.db, app.state.blobs, app.state.dispatcher = db, blobs, dispatcher
     app.state.subprocesses = subprocesses = Subprocesses()
     app.state.examiner = KeepingExaminer(subprocesses)
     app.state.registry.register(jobs_metrics)
@@ -103,7 +104,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     app.state.events = EventHub(db)
     watching = asyncio.create_task(app.state.events.run())
-    reaper = Reaper(db, app.state.blobs, settings)
+    reaper = Reaper(db, blobs, settings)
     reaping = asyncio.create_task(reap_for_ever(reaper, settings.reap_seconds))
     try:
         yield

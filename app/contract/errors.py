@@ -112,6 +112,12 @@ _CODES = (
     ),
     _request(
         503,
+        "storage_unavailable",
+        "The object store of the files is away, or silent for longer than a call waits.",
+        "Send the call again as `Retry-After` says; an `Idempotency-Key` makes that safe.",
+    ),
+    _request(
+        503,
         "not_ready",
         "The database, the broker or the file storage does not answer.",
         "Wait as `Retry-After` says; `failed` names what is down.",

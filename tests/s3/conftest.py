@@ -10,12 +10,19 @@ SERVERS = {"moto": s3_server, "seaweedfs": seaweed_server}
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def store(
+def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ObjectStore]:
-    """Each server in turn, with an empty bucket."""
+    """Each server in turn."""
     folder = tmp_path_factory.mktemp("s3")
-    with SERVERS[request.param](folder) as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
+    with SERVERS[request.param](folder) as made, pytest.MonkeyPatch.context() as patch:
+        for name, value in made.environment.items():
             patch.setenv(name, value)
-        yield server
+        yield made
+
+
+@pytest.fixture
+def store(server: ObjectStore) -> Iterator[ObjectStore]:
+    """A server with an empty bucket, whatever the test before left."""
+    yield server
+    server.clear()

@@ -55,6 +55,17 @@ class ObjectStore:
         pages = self.client().get_paginator("list_multipart_uploads").paginate(Bucket=BUCKET)
         return [upload["Key"] for page in pages for upload in page.get("Uploads", ())]
 
+    def clear(self) -> None:
+        """Empty the bucket, and abort what is being sent to it."""
+        client = self.client()
+        for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=BUCKET):
+            for upload in page.get("Uploads", ()):
+                named = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+                client.abort_multipart_upload(Bucket=BUCKET, **named)
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+            for found in page.get("Contents", ()):
+                client.delete_object(Bucket=BUCKET, Key=found["Key"])
+
 
 def environment_of(endpoint: str) -> dict[str, str]:
     """Say where a server is, and whose requests it takes."""
