@@ -24,17 +24,25 @@ from app.partial_files import (
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
+    from obstore.store import RetryConfig
 
 CHUNK = 1 << 20
 SENT_CHUNK = 1 << 17
 """A slow client holds two of these: one that is being sent, and one that was read."""
 WRITE_BUFFER = 8 << 20
 WRITES_AT_ONCE = 2
-BRIEF = {
-    "client_options": {"connect_timeout": "5s", "timeout": "20s"},
-    "retry_config": {"retry_timeout": timedelta(seconds=10)},
+# A request takes 30 s at most by itself. Options of the client, which could say less, would take
+# the place of those of the environment, `AWS_ALLOW_HTTP` among them.
+BRIEF: "RetryConfig" = {
+    "max_retries": 5,
+    "retry_timeout": timedelta(seconds=10),
+    "backoff": {
+        "init_backoff": timedelta(seconds=0.1),
+        "max_backoff": timedelta(seconds=2),
+        "base": 2,
+    },
 }
-"""The patience of an answer: each request to the store, and how long one is begun again."""
+"""How long a request to the store is begun again while somebody waits for an answer."""
 
 _AWAY = re.compile(r"Generic (S3|GCS|MicrosoftAzure) error")
 
@@ -53,7 +61,7 @@ class Blobs:
 
     def __init__(self, url: str, *, is_answering: bool = False) -> None:
         self.url = url
-        how: dict[str, Any] = dict(BRIEF) if is_answering else {}
+        how: dict[str, Any] = {"retry_config": BRIEF if is_answering else None}
         if url.startswith("file:"):
             # With `automatic_cleanup` a folder goes with the last file in it.
             how = {"mkdir": True, "automatic_cleanup": True}

@@ -157,6 +157,7 @@ def problem_document(status: int, code: str, detail: str, **members: Any) -> dic
 
 def install_error_handlers(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
+    install_outage_handlers(app)
 
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
@@ -165,6 +166,26 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(UserFault)
     async def on_user_fault(request: Request, error: UserFault) -> JSONResponse:
         return problem_response(request, 422, error.code, error.message)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = field_errors(error.errors())
+        detail = "; ".join(f"{e.pointer}: {e.detail}" for e in errors)
+        return problem_response(request, 422, "invalid_request", detail, errors=errors)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        status = error.status_code
+        code, detail = HTTP_PROBLEMS.get(status, (HTTPStatus(status).name.lower(), error.detail))
+        headers = dict(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The framework names the methods of one route only, where several share the path.
+            headers["Allow"] = ", ".join(allowed_methods(request))
+        return problem_response(request, status, code, detail or error.detail, headers)
+
+
+def install_outage_handlers(app: FastAPI) -> None:
+    """Answer with a 503 problem where the database or the object store is away."""
 
     @app.exception_handler(DatabaseAwayError)
     @app.exception_handler(PoolTimeoutError)
@@ -177,12 +198,6 @@ def install_error_handlers(app: FastAPI) -> None:
         headers = {"Retry-After": DATABASE_RETRY_AFTER}
         return problem_response(request, 503, "database_unavailable", detail, headers)
 
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = field_errors(error.errors())
-        detail = "; ".join(f"{e.pointer}: {e.detail}" for e in errors)
-        return problem_response(request, 422, "invalid_request", detail, errors=errors)
-
     @app.exception_handler(BaseError)
     @app.exception_handler(OSError)
     async def on_storage(request: Request, error: Exception) -> JSONResponse:
@@ -192,16 +207,6 @@ def install_error_handlers(app: FastAPI) -> None:
         detail = "The object store does not answer now. Try again as `Retry-After` says."
         headers = {"Retry-After": STORAGE_RETRY_AFTER}
         return problem_response(request, 503, "storage_unavailable", detail, headers)
-
-    @app.exception_handler(HTTPException)
-    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        status = error.status_code
-        code, detail = HTTP_PROBLEMS.get(status, (HTTPStatus(status).name.lower(), error.detail))
-        headers = dict(error.headers or {})
-        if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            # The framework names the methods of one route only, where several share the path.
-            headers["Allow"] = ", ".join(allowed_methods(request))
-        return problem_response(request, status, code, detail or error.detail, headers)
 
 
 def allowed_methods(request: Request) -> list[str]:

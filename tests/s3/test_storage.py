@@ -178,7 +178,7 @@ def test_a_store_that_is_away_is_said_to_be(
             assert ready.status_code == 503
             assert "storage" in ready.json()["detail"]
             answer = service.http.post(
-                "/v1/corpora", files={"file": ("corpus.txt", LINE)}, timeout=60
+                "/v1/corpora", files={"file": ("corpus.txt", LINE)}, timeout=90
             )
             relay.state = State.WHOLE
             assert answer.status_code == 503, answer.text
