@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from app.cli.up import end_on_sigterm
 from tests.chaos.databases import DATABASES
 from tests.chaos.run import run
 from tests.chaos.table import details, tables
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="file to write the tables to")
     parser.add_argument("--logs", type=Path, help="folder to keep the logs in")
     given = parser.parse_args()
+    end_on_sigterm()
     outcomes = {}
     for database in given.database or DATABASES:
         outcomes[database] = outcome = run(

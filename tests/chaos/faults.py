@@ -18,6 +18,7 @@ from tests.chaos.stack import LEASE_SECONDS, Stack
 
 TICK_SECONDS = 0.1
 AGAIN_SECONDS = 0.5
+AHEAD, PER_JOB = 5, 1.1
 
 Heal = Callable[[], bool | None]
 """Undo a fault; False where it is too early for that, to be called again."""
@@ -26,6 +27,7 @@ Heal = Callable[[], bool | None]
 class Faults:
     """Break something of a stack about every `mean_seconds`, and mend it later.
 
+    On a slow machine less often, so that jobs get on: `PER_JOB` a job that is done, and `AHEAD`.
     `kinds` counts what was done. A service that ended without being told to is counted there too,
     and started again.
     """
@@ -42,6 +44,7 @@ class Faults:
         self._busy: set[str] = set()
         self._seen: set[str] = set()
         self._hit_workers = 0
+        self._broken = 0
         self._choices: dict[Callable[[], None], int] = {
             self._kill_worker: 8,
             self._kill_worker_and_child: 5,
@@ -59,7 +62,7 @@ class Faults:
         if "killed" in stack.database.faults:
             self._choices[self._kill_database] = 8
 
-    def tick(self) -> None:
+    def tick(self, jobs_done: int) -> None:
         """Do what is due now."""
         now = time.monotonic()
         while self._heals and self._heals[0][0] <= now:
@@ -68,7 +71,8 @@ class Faults:
                 self._later(heal, AGAIN_SECONDS)
         self._note_hits()
         self._restart_what_ended()
-        if now >= self._next:
+        if now >= self._next and self._broken < AHEAD + PER_JOB * jobs_done:
+            self._broken += 1
             choices, weights = zip(*self._choices.items(), strict=True)
             self._rng.choices(choices, weights)[0]()
             self._next = now + self._rng.expovariate(1 / self._mean)
@@ -82,7 +86,7 @@ class Faults:
     def watch(self) -> None:
         """Break nothing more, but thaw and restart whom the points of jobs hit."""
         self._next = float("inf")
-        self.tick()
+        self.tick(0)
 
     def _later(self, heal: Heal, seconds: float) -> None:
         heapq.heappush(self._heals, (time.monotonic() + seconds, next(self._order), heal))

@@ -93,7 +93,7 @@ def run(
                 pool.submit(work_off, stack, ledger, corpus_id, progress)
             enough = max(jobs - CLIENTS, jobs * 2 // 3)
             while progress.done.qsize() < enough:
-                faults.tick()
+                faults.tick(progress.done.qsize())
                 time.sleep(TICK_SECONDS)
             faults.heal()
             progress.deadline = time.monotonic() + end_seconds
