@@ -22,6 +22,8 @@ from tests.support.s3 import ObjectStore, environment_of
 from tests.support.serving import serving
 from tests.support.workers import wait_until
 
+pytestmark = pytest.mark.slow
+
 LINE = b"a line of a corpus that is long enough to be counted\n"
 LARGE = LINE * (5 * WRITE_BUFFER // 2 // len(LINE))
 """A corpus of three parts."""
@@ -91,7 +93,6 @@ def test_listings_and_deletions_of_many_pages(store: ObjectStore) -> None:
     blobs.delete_all("many-others")
 
 
-@pytest.mark.slow
 def test_a_killed_apis_upload_is_freed_by_the_next_one(
     tmp_path: Path, valkey: str, store: ObjectStore
 ) -> None:
@@ -138,7 +139,6 @@ def through(relay_port: int, patch: pytest.MonkeyPatch) -> None:
         patch.setenv(name, value)
 
 
-@pytest.mark.slow
 def test_a_store_behind_a_slow_line_and_one_that_breaks(
     tmp_path: Path, valkey: str, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +160,6 @@ def test_a_store_behind_a_slow_line_and_one_that_breaks(
         assert store.open_uploads() == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("state", [State.SILENT, State.BROKEN])
 def test_a_store_that_is_away_is_said_to_be(
     tmp_path: Path, valkey: str, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, state: State
