@@ -15,11 +15,14 @@ from app.contract.states import TERMINAL, Status
 from app.corpora.models import Corpus
 from app.db import Database
 from app.jobs.models import Job, JobEvent
-from tests.chaos.jobs import REFUSAL, Kind, Ledger
+from tests.chaos.jobs import REFUSAL, Kind, Ledger, label
 from tests.chaos.stack import Stack
 from tests.support.finished_jobs import check_artifact
 
 ENDS = {f"job.{status}" for status in TERMINAL}
+
+HANDED_BACK = "job.retrying worker_stopped"
+"""Of a worker that is told to stop: such an attempt does not count."""
 
 
 def jobs_of(db: Database) -> dict[str, Job]:
@@ -44,17 +47,17 @@ def double_jobs(db: Database, jobs: Mapping[str, Job], ledger: Ledger) -> Iterat
     for job_id in jobs.keys() & ledger.deleted.keys():
         yield f"{job_id} was deleted and is there"
     with db.read() as session:
-        rows = session.execute(select(JobEvent.job_id, JobEvent.type).order_by(JobEvent.sequence))
         events: dict[str, list[str]] = dict(ledger.deleted)
-        for job_id, type_ in rows:
-            events.setdefault(job_id, []).append(type_)
+        for event in session.scalars(select(JobEvent).order_by(JobEvent.sequence)):
+            events.setdefault(event.job_id, []).append(label(event.type, event.data))
     for job_id, types in events.items():
         if (job := jobs.get(job_id)) and job.status not in TERMINAL:
             continue
         ends = [type_ for type_ in types if type_ in ENDS]
         if len(ends) != 1 or types[-1] != ends[0]:
             yield f"{job_id} ended as {ends}, its last event is {types[-1]}"
-        if job and (f"job.{job.status}" not in ends or types.count("job.started") != job.attempt):
+        attempts = types.count("job.started") - types.count(HANDED_BACK)
+        if job and (f"job.{job.status}" not in ends or attempts != job.attempt):
             yield f"{job_id} is {job.status} after {job.attempt} attempts, but its events: {types}"
 
 

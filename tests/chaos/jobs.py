@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
@@ -150,7 +150,7 @@ class Client:
         """Delete a job that has ended; a repeated one may find it gone."""
         path = f"/v1/jobs/{job_id}"
         page = self.until(lambda: self.ask("GET", f"{path}/events", params={"limit": 100}), {200})
-        types = [event["type"] for event in page.json()["data"]]
+        types = [label(event["type"], event["data"]) for event in page.json()["data"]]
         self.until(lambda: self.ask("DELETE", path), {204, 404})
         with self._ledger.lock:
             self._ledger.deleted[job_id] = types
@@ -183,6 +183,11 @@ class Client:
         if answer.status_code >= 500:
             self._ledger.count(f"{answer.status_code} {method}")
         return answer
+
+
+def label(type_: str, data: Mapping[str, Any]) -> str:
+    """The type of an event; of one that tells of a retry, with why."""
+    return f"{type_} {data['error']['code']}" if type_ == "job.retrying" else type_
 
 
 def own_corpus(body: dict[str, Any], number: int) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
@@ -20,8 +22,17 @@ from worker.workspace import Workspace
 HITS: dict[str, Callable[[], None]] = {
     Hit.CHILD_KILLED: lambda: os.kill(os.getpid(), signal.SIGKILL),
     Hit.CHILD_FROZEN: lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    Hit.WORKER_KILLED: lambda: os.kill(os.getppid(), signal.SIGKILL),
+    Hit.WORKER_KILLED: lambda: worker().kill(),
 }
+
+
+def worker() -> psutil.Process:
+    """The worker's own process: all below it are forks, and look like it."""
+    here = psutil.Process()
+    while (above := here.parent()) and above.cmdline() == here.cmdline():
+        here = above
+    return here
+
 
 job_here: dict[str, Any] = {}
 """The job that this process runs, once it has begun a stage: a process runs no other."""
