@@ -22,7 +22,7 @@ RECIPE: dict[str, Any] = {
     "recovery": {"max_steps": 8, "batch_size": 2, "max_length": 16},
     "evaluation": {"latency": False},
 }
-REFUSED = {"min_quality": 0.9, "metric": "macro_f1"}
+REFUSED = {"min_quality": 0.9, "metric": "masked_lm_bits_per_character"}
 REFUSAL = "gate_metric_not_measured"
 """A gate on what is not measured on this model: the job fails at its start, by its user's fault."""
 
