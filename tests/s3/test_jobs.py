@@ -54,10 +54,10 @@ def test_a_job_runs_on_s3_and_its_result_comes_both_ways(
             kill(first)
         with worker_process(settings):
             done = wait_for_end(settings, db, job_id)
+            # The worker cleans up once the end is written down.
+            wait_until(lambda: blobs.keys(f"jobs/{job_id}/stages") == [], 60)
         assert (done.status, done.attempt) == (Status.SUCCEEDED, 2), done.error
         check_artifact(done, blobs)
-        # The worker cleans up once the end is written down.
-        wait_until(lambda: blobs.keys(f"jobs/{job_id}/stages") == [], 60)
         for _, url in (redirecting, sending):
             check_download(f"{url}/v1/jobs/{job_id}", is_redirected=url == redirecting[1])
         deleted = httpx.delete(f"{sending[1]}/v1/jobs/{job_id}", trust_env=False)
