@@ -8,12 +8,21 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from tests.support.serving import Service, serving
 from tests.support.tiny_models import make_base_model
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+PATIENCE = 30_000
+"""Milliseconds for what is done at once by a machine that does nothing else."""
 WINDOWS = {1280: 800, 390: 844}
 
 Colours = Literal["light", "dark"]
@@ -43,6 +52,8 @@ def chromium() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    # CI has few cores for a browser, a service and a worker.
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         # Containers run as root, where Chromium has no sandbox.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -64,10 +75,10 @@ def visit(chromium: Browser) -> Iterator[Visitor]:
             color_scheme=colours,
             reduced_motion="reduce",
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         visited = Visit(context.new_page(), str(service.http.base_url))
-        context.on("request", visited.requests.append)
+        context.on("request", lambda request: visited.requests.append(request))  # noqa: PLW0108
         visited.page.on("console", lambda said: visited.complaints.append(said.text))
         visited.page.on(
             "pageerror", lambda error: visited.complaints.append(f"error of the page: {error}")

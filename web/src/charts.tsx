@@ -106,8 +106,8 @@ function plotOptions(element: HTMLElement, series: Series[], drawing: Drawing): 
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const axis = (label: string, format?: (value: number) => string): uPlot.Axis => ({
     space: 60,
-    label,
-    labelSize: 20,
+    label: label || undefined,
+    labelSize: label ? 20 : 0,
     labelFont: `12px ${style.fontFamily}`,
     font: `12px ${style.fontFamily}`,
     stroke: colour("--soft"),
@@ -121,7 +121,7 @@ function plotOptions(element: HTMLElement, series: Series[], drawing: Drawing): 
     legend: { show: false },
     cursor: { show: false },
     scales: { x: { time: false, range: padded }, y: { range: padded } },
-    axes: [{ ...axis(drawing.xLabel, drawing.formatX), size: 30, labelSize: 18 }, { ...axis(drawing.yLabel, drawing.formatY), size: 52 }],
+    axes: [{ ...axis(drawing.xLabel, drawing.formatX), size: 30 }, { ...axis(drawing.yLabel, drawing.formatY), size: 52 }],
     series: [
       {},
       ...series.map((each, index): uPlot.Series => {

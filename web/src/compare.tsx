@@ -80,7 +80,7 @@ function Comparison({ sides: [a, b], facts }: { sides: [Side, Side]; facts: Fact
       {!sameBase && <p class="note warn">The two have different base models: each share is of its own base.</p>}
       {!sameCorpus && <p class="note warn">The two were made for different texts, and measured on them: their figures do not compare directly.</p>}
       <p>{[a, b].map((side, index) => <span key={side.job.id}>{index > 0 && " and "}<a href={`#/jobs/${side.job.id}`}>{names[index]}</a></span>)}</p>
-      <section class="card" aria-label="Figures">
+      <section class="card compared" aria-label="Figures">
         <Figures caption="What differs is in bold" head={["", ...names]} rows={lines.map(([label, of]) => {
           const [left, right] = [of(a), of(b)];
           return { key: label, cells: [label, left, right], class: left === right ? undefined : "chosen" };

@@ -15,7 +15,7 @@ export function short(value: number): string {
 }
 
 export function percent(share: number, digits = 1): string {
-  return `${fixed(share * 100, digits)} %`;
+  return `${fixed(share * 100, digits)}\u00a0%`;
 }
 
 export function bytes(value: number): string {
@@ -25,11 +25,11 @@ export function bytes(value: number): string {
     value /= 1000;
     unit += 1;
   }
-  return `${unit === 0 || value >= 100 ? whole.format(value) : fixed(value, 1)} ${units[unit]}`;
+  return `${unit === 0 || value >= 100 ? whole.format(value) : fixed(value, 1)}\u00a0${units[unit]}`;
 }
 
 export function millions(value: number): string {
-  return value >= 1e6 ? `${fixed(value / 1e6, 1)} M` : value >= 1e3 ? `${fixed(value / 1e3, 1)} k` : count(value);
+  return value >= 1e6 ? `${fixed(value / 1e6, 1)}\u00a0M` : value >= 1e3 ? `${fixed(value / 1e3, 1)}\u00a0k` : count(value);
 }
 
 export function duration(seconds: number, tenths = false): string {
@@ -60,7 +60,7 @@ export function plural(value: number, one: string, many = `${one}s`): string {
 
 /** "25 %" of a fraction, "8,000 tokens" of a number of tokens. */
 export function sizeLabel(size: number): string {
-  return size <= 1 ? `${short(size * 100)} %` : `${count(size)} tokens`;
+  return size <= 1 ? `${short(size * 100)}\u00a0%` : `${count(size)} tokens`;
 }
 
 export function recipeSizes(recipe: Record<string, unknown>): number[] {

@@ -35,7 +35,7 @@ export function JobPage({ jobId }: { jobId: string }) {
       </div>
       <State live={live} job={job} />
       {job.artifact && <Result job={job} losses={live.losses} />}
-      {!job.artifact && live.losses.size > 0 && <LossChart losses={live.losses} />}
+      {!job.artifact && live.losses.size > 0 && <section class="card" aria-label="Training"><LossChart losses={live.losses} /></section>}
       <div class="pair">
         <Stages live={live} job={job} />
         <details class="card">

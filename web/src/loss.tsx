@@ -19,7 +19,7 @@ export function LossChart({ losses, small = false }: LossChartProps) {
     return [...lines, { label: `${name ? `${name}, ` : ""}held-out texts`, colour: index, dashed: true, points: heldOut.map((point) => ({ x: point.step, y: point.held_out! })) } as Series];
   });
   return (
-    <Chart title={small ? "Loss" : "Loss by step of the training"} series={series} xLabel="step" yLabel="loss" height={small ? 120 : 240}>
+    <Chart title={small ? "Loss" : "Loss by step of the training"} series={series} xLabel={small ? "" : "step"} yLabel={small ? "" : "loss"} height={small ? 96 : 240}>
       {!small && (
         <Figures
           caption="Loss"

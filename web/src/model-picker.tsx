@@ -58,7 +58,7 @@ export function ModelPicker({ value, onChange, errors }: ModelPickerProps) {
   const onKey = (event: KeyboardEvent) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      if (!open) setOpen(true);
+      setOpen(true);
       move(active + (event.key === "ArrowDown" ? 1 : -1));
     } else if (event.key === "Enter") {
       const model = open ? shown[active] : undefined;
@@ -82,7 +82,6 @@ export function ModelPicker({ value, onChange, errors }: ModelPickerProps) {
           aria-invalid={errors.length > 0 ? "true" : undefined}
           aria-describedby={`${id}-errors ${id}-hint`}
           placeholder={facts.hub ? "Search, or type an id of the hub: org/name" : "Search the models of this installation"}
-          onFocus={() => setOpen(true)}
           onClick={() => setOpen(true)}
           onInput={(event) => { setText(event.currentTarget.value); setOpen(true); setActive(-1); }}
           onKeyDown={onKey}

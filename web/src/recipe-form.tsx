@@ -36,7 +36,7 @@ export function SizeField({ choices, onChange, errors, model }: RecipeFormProps)
         ))}
         <div class="other">
           <label for={`${id}-other`} class="soft small">Other</label>
-          <input id={`${id}-other`} type="text" size={12} placeholder="15%, 8000" value={choices.otherSizes} spellcheck={false} autocomplete="off"
+          <input id={`${id}-other`} type="text" size={10} placeholder="15%, 8000" value={choices.otherSizes} spellcheck={false} autocomplete="off"
             aria-invalid={errors.sizes?.length ? "true" : undefined} aria-describedby={`${id}-errors`}
             onInput={(event) => onChange({ ...choices, otherSizes: event.currentTarget.value })} />
         </div>

@@ -15,10 +15,12 @@ interface ReportViewProps {
   losses: Map<number, LossPoint[]>;
 }
 
-export function ReportView({ report, losses }: ReportViewProps) {
+export function ReportView({ report, losses: told }: ReportViewProps) {
   const facts = useFacts();
   const { base, compressed, tokens, recovery } = report;
   const sweep = report.sweep ?? [];
+  // The events tell of all sizes; the report, which may come from elsewhere, of its own.
+  const losses = told.size > 0 || !recovery?.loss?.length ? told : new Map([[compressed.vocab_size, recovery.loss]]);
   const warnings = [...cutShort(report), ...worse(report, facts), ...(recovery?.warning ? [recovery.warning] : []), ...(report.warnings ?? [])];
   return (
     <>

@@ -141,10 +141,10 @@ interface TableProps {
 export function Figures({ caption, head, rows }: TableProps) {
   const id = useId();
   return (
-    <div class="scroll" role="region" aria-labelledby={id} tabIndex={0}>
+    <div class="scroll" role="group" aria-labelledby={id} tabIndex={0}>
       <table>
         <caption id={id}>{caption}</caption>
-        <thead><tr>{head.map((cell) => <th key={cell} scope="col">{cell}</th>)}</tr></thead>
+        <thead><tr>{head.map((cell) => (cell ? <th key={cell} scope="col">{cell}</th> : <td key={cell} />))}</tr></thead>
         <tbody>
           {rows.map((row) => (
             <tr key={row.key} class={row.class}>
