@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.page.cable import cable_to
 from tests.page.conftest import Colours, Visit, Visitor
 from tests.support.serving import Service, serving
 from tests.support.tiny_models import texts
@@ -121,21 +122,23 @@ def test_the_stream_goes_on_behind_the_last_event_after_a_broken_connection(
     job = service.submit(base_model="tiny-bert", corpus_id=upload(service), recipe=recipe)
     visited: Visit = visit(service)
     page = visited.page
-    give_key(page)
-    page.goto(f"{visited.url}/#/jobs/{job['id']}")
-    step = page.get_by_text(re.compile(r"step \d+ of"))
-    expect(step).to_be_visible(timeout=MINUTES)
-    page.context.set_offline(True)
-    expect(page.get_by_text("The connection is lost.")).to_be_visible(timeout=60_000)
-    then = step.inner_text()
-    page.context.set_offline(False)
-    expect(page.get_by_text("The connection is lost.")).to_be_hidden(timeout=60_000)
-    expect(step).not_to_have_text(then, timeout=60_000)
-    streams = [r for r in visited.requests if r.url.endswith("/events")]
-    assert "last-event-id" not in streams[0].headers
-    assert re.fullmatch(r"event_\d+", streams[-1].headers["last-event-id"])
-    service.http.post(f"/v1/jobs/{job['id']}/cancel")
-    expect(page.locator(".state .pill")).to_have_text("cancelled", timeout=MINUTES)
+    port = service.http.base_url.port
+    assert port
+    with cable_to(port) as cable:
+        page.goto(f"{cable.url}/#/jobs/{job['id']}")
+        give_key(page)
+        step = page.get_by_text(re.compile(r"step \d+ of"))
+        expect(step).to_be_visible(timeout=MINUTES)
+        cable.pull()
+        expect(page.get_by_text("The connection is lost.")).to_be_visible(timeout=60_000)
+        then = step.inner_text()
+        cable.mend()
+        expect(page.get_by_text("The connection is lost.")).to_be_hidden(timeout=60_000)
+        expect(step).not_to_have_text(then, timeout=60_000)
+        streams = [r for r in visited.requests if r.url.endswith("/events")]
+        assert re.fullmatch(r"event_\d+", streams[-1].headers["last-event-id"])
+        service.http.post(f"/v1/jobs/{job['id']}/cancel")
+        expect(page.locator(".state .pill")).to_have_text("cancelled", timeout=MINUTES)
 
 
 def give_key(page: Page) -> None:

@@ -146,20 +146,25 @@ function padded(_: uPlot, low: number, high: number): [number, number] {
   return [low - room < 0 && low >= 0 ? Math.min(0, low) : low - room, high + room];
 }
 
-/** Write the names of points beside them, inside of the plot. */
+/** Write the names of points beside them, inside of the plot, and none over another. */
 function drawNames(plot: uPlot, series: Series[], ink: string, family: string): void {
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.font = `${12 * devicePixelRatio}px ${family}`;
   ctx.fillStyle = ink;
+  const written: { left: number; right: number; y: number }[] = [];
   for (const point of series.flatMap((each) => each.points)) {
     if (!point.name) continue;
     const x = plot.valToPos(point.x, "x", true);
     const y = plot.valToPos(point.y, "y", true);
     const toTheLeft = x + ctx.measureText(point.name).width + 12 > bbox.left + bbox.width;
     const below = y - bbox.top < 24 * devicePixelRatio;
-    ctx.textAlign = toTheLeft ? "right" : "left";
-    ctx.fillText(point.name, x + (toTheLeft ? -8 : 8) * devicePixelRatio, y + (below ? 18 : -8) * devicePixelRatio);
+    const width = ctx.measureText(point.name).width;
+    const left = x + (toTheLeft ? -8 * devicePixelRatio - width : 8 * devicePixelRatio);
+    const box = { left, right: left + width, y: y + (below ? 18 : -8) * devicePixelRatio };
+    if (written.some((other) => box.left < other.right && other.left < box.right && Math.abs(box.y - other.y) < 13 * devicePixelRatio)) continue;
+    ctx.fillText(point.name, box.left, box.y);
+    written.push(box);
   }
   ctx.restore();
 }

@@ -102,7 +102,7 @@ export function CorpusPicker({ corpus, onChange, onFile, errors }: CorpusPickerP
       </div>
       <p id={`${id}-hint`} class="soft small hint">Text with one document a line, JSON lines, JSON, CSV, TSV or Parquet; plain, gzip or zstd. No labels are needed.</p>
       {earlier.length > 0 && fraction === null && (
-        <div class="inline">
+        <div class="inline earlier">
           <label for={`${id}-earlier`} class="soft small">Uploaded before</label>
           <select id={`${id}-earlier`} value={corpus?.id ?? ""} onChange={(event) => { const found = earlier.find((each) => each.id === event.currentTarget.value); setFile(null); setProblem(null); onFile(null, AS_FOUND); onChange(found ?? null); }}>
             <option value="">none</option>

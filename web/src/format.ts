@@ -58,6 +58,13 @@ export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
+/** The tokens of a share of a vocabulary, as the service rounds: a half goes to the even number. */
+export function tokensOf(share: number, vocabulary: number): number {
+  const exact = share * vocabulary;
+  const rounded = Math.round(exact);
+  return rounded - exact === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
+}
+
 /** "25 %" of a fraction, "8,000 tokens" of a number of tokens. */
 export function sizeLabel(size: number): string {
   return size <= 1 ? `${short(size * 100)}\u00a0%` : `${count(size)} tokens`;

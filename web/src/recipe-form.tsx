@@ -2,7 +2,7 @@
 import { useId } from "preact/hooks";
 import type { BaseModel } from "./api";
 import { useFacts } from "./facts";
-import { count } from "./format";
+import { count, tokensOf } from "./format";
 import { type Choices, type FieldErrorMap, NO_TRAINING } from "./recipe";
 import { FieldErrors } from "./ui";
 
@@ -31,7 +31,7 @@ export function SizeField({ choices, onChange, errors, model }: RecipeFormProps)
         {COMMON_SIZES.map((size) => (
           <label key={size} class="chip">
             <input type="checkbox" checked={choices.sizes.includes(size)} onChange={() => toggle(size)} />
-            <span>{size * 100} %{model?.vocab_size && <small>{count(Math.round(model.vocab_size * size))} tokens</small>}</span>
+            <span>{size * 100} %{model?.vocab_size && <small>{count(tokensOf(size, model.vocab_size))} tokens</small>}</span>
           </label>
         ))}
         <div class="other">

@@ -43,7 +43,7 @@ export function Sweep({ report }: { report: Report }) {
       </div>
       <Chart title={`${metricLabel(facts, metric)}: share of the base's that is kept. Points are named by their tokens.`} series={series.filter((each) => each.points.length > 0)} xLabel="size of the file" yLabel="% kept" formatX={bytes} height={280} />
       <Figures
-        caption="Each size that was made; the one at the root of the result in bold"
+        caption="Each size that was made; in bold the one chosen"
         head={["Tokens", "Weights", "Tokens a text", "Kept", ...(report.gate ? ["Gate"] : []), ...runtimes.map((each) => `${runtimeLabel(facts, each)}`)]}
         rows={rows.map((row) => ({
           key: row.path,
