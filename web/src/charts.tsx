@@ -152,6 +152,8 @@ function drawNames(plot: uPlot, series: Series[], ink: string, family: string): 
   ctx.save();
   ctx.font = `${12 * devicePixelRatio}px ${family}`;
   ctx.fillStyle = ink;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   const written: { left: number; right: number; y: number }[] = [];
   for (const point of series.flatMap((each) => each.points)) {
     if (!point.name) continue;
