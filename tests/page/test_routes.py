@@ -14,7 +14,7 @@ from tests.support.serving import Service, serving
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("page")
     broker = f"redis+socket://{folder / 'none'}"
-    with serving(folder / "data", broker, auth="on", api_keys=["a-key"]) as running:
+    with serving(folder / "data", broker, auth="on", api_keys=["a-key-of-this-test"]) as running:
         yield running
 
 
