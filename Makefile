@@ -8,10 +8,10 @@ EXTRAS := worker,local,dev
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml client/pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[$(EXTRAS)]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable './client[cli]' --editable '.[$(EXTRAS)]'
 	touch $@
 
 hooks: setup
@@ -54,7 +54,8 @@ contracts: setup
 docs-check: setup
 	$(BIN)/python -m app.docs --check
 
-# Writes docs/openapi.json, settings.md and errors.md from the code; CI fails where they differ.
+# Writes docs/openapi.json, settings.md, errors.md and the client's exceptions from the code; CI
+# fails where they differ.
 openapi settings errors: setup
 	$(BIN)/python -m app.docs
 
@@ -62,8 +63,8 @@ openapi settings errors: setup
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check 'torch==2.13.0'
-	.venv-lock/bin/pip install --quiet --disable-pip-version-check '.[$(EXTRAS)]'
-	.venv-lock/bin/pip freeze --exclude fvt-service | sed 's/+cpu$$//' > requirements.lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check './client[cli]' '.[$(EXTRAS)]'
+	.venv-lock/bin/pip freeze --exclude fvt-service --exclude fvt-client | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 
 clean:

@@ -24,6 +24,7 @@ from app.broker import QUEUE
 from app.hosts import is_loopback, spelled
 from app.keys import check_keys
 from app.settings import SHUTDOWN_SECONDS, Settings
+from fvt_client.errors import FvtError
 
 PACKAGES = Path(app.__file__).resolve().parent.parent
 """Children run here, so that a user's own `app` or `worker` folder is not imported instead."""
@@ -88,7 +89,7 @@ class Child:
             return b"".join(file.readlines()[-TAIL_LINES:]).decode(errors="replace")
 
 
-class LocalServiceError(Exception):
+class LocalServiceError(FvtError):
     """The local service cannot start or did not stay up; the message says what to do."""
 
 

@@ -75,7 +75,7 @@ def test_compress_leaves_the_model_and_nothing_else(tmp_path: Path) -> None:
 def test_a_failed_job_says_why_and_leaves_nothing(corpus: Path, tmp_path: Path) -> None:
     target = tmp_path / "results" / "small"
     failed = fvt(*options(corpus, target), "--vocab-size", "20000")
-    assert failed.returncode == 1
+    assert failed.returncode == 3
     assert "upload more text. [corpus_too_small]" in failed.stderr
     assert list(target.parent.iterdir()) == []
 

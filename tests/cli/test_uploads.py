@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from app.client import FvtClient, UploadError
-from app.client.transfers import open_corpus
+from fvt_client.errors import UploadError
+from fvt_client.transfers import open_corpus
 
 
 def files(folder: Path, contents: dict[str, bytes]) -> list[Path]:

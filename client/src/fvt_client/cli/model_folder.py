@@ -1,20 +1,11 @@
-"""Take a folder of this machine as the base model of a service that is started for it.
-
-No service reads a path that a client names. So the folder is shown to the local service as a model
-of its own models folder, under a name that is the id of a model.
-"""
+"""Tell a folder of this machine from the id of a model, and give it such an id."""
 
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
-DEPTH = 2
-"""Folders of a sentence-transformers model hold files of its modules; deeper ones none."""
 SIGNS = ("config.json", "modules.json")
 LONGEST_NAME = 96
 
@@ -25,6 +16,12 @@ class ModelFolder:
 
     id: str
     path: Path
+
+    def state(self) -> list[list[object]]:
+        """Return the names, sizes and times of its files: others where the model was changed."""
+        files = sorted(path for path in self.path.rglob("*") if path.is_file())
+        stats = [(path, path.stat()) for path in files]
+        return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
 
 def model_folder(model: str, url: str | None) -> ModelFolder | None:
@@ -70,23 +67,3 @@ def safe_name(name: str) -> str:
     plain = re.sub(r"[.]{2,}", ".", plain)[:LONGEST_NAME].strip("-.")
     plain = re.sub(r"(\.git|\.ipynb)+$", "", plain).strip("-.")
     return plain or "model"
-
-
-@contextmanager
-def served(model: ModelFolder, data_dir: Path) -> Iterator[Path]:
-    """Make a models folder that shows the model's files by links while the block runs."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="models-", dir=data_dir) as made:
-        models_dir = Path(made)
-        _link_files(model.path, models_dir / model.id, DEPTH)
-        yield models_dir
-
-
-def _link_files(source: Path, target: Path, depth: int) -> None:
-    """Link each file of a folder; a pipe or another thing that is no file is left out."""
-    target.mkdir()
-    for path in source.iterdir():
-        if path.is_file():
-            (target / path.name).symlink_to(path.resolve())
-        elif depth > 1 and path.is_dir() and not path.name.startswith("."):
-            _link_files(path, target / path.name, depth - 1)
