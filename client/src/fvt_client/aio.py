@@ -339,7 +339,8 @@ class AsyncClient:
                 await response.aread()
                 return response
             fetch.sink.open(response)
-            async for chunk in response.aiter_raw(transfers.CHUNK):
+            # As it comes: what a larger chunk has gathered is lost with the connection.
+            async for chunk in response.aiter_raw():
                 fetch.sink.write(chunk)
         finally:
             fetch.sink.close()

@@ -327,7 +327,8 @@ class Client:
                 response.read()
                 return response
             fetch.sink.open(response)
-            for chunk in response.iter_raw(transfers.CHUNK):
+            # As it comes: what a larger chunk has gathered is lost with the connection.
+            for chunk in response.iter_raw():
                 fetch.sink.write(chunk)
         finally:
             fetch.sink.close()
