@@ -235,6 +235,7 @@ def test_an_estimate(corpus: Path) -> None:
     assert told(as_json) == document
 
 
+@pytest.mark.slow
 def test_doctor_says_what_is_wrong(url: str, tmp_path: Path, valkey: str) -> None:
     good = fvt(url, "doctor", "--json", FVT_BROKER_URL=valkey)
     states = {check["name"]: check["state"] for check in told(good)}

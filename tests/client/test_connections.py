@@ -140,7 +140,7 @@ def test_a_full_disk_is_said_so_and_the_download_goes_on(
     partial = tmp_path / f".{finished}.tar.gz.partial"
     partial.symlink_to("/dev/full")
     with Client(str(service.http.base_url)) as client:
-        with pytest.raises(DownloadError, match="is full. Make room there"):
+        with pytest.raises(DownloadError, match=r"is full\. Make room there"):
             client.download(finished, tmp_path / "out")
         partial.unlink()
         assert client.download(finished, tmp_path / "out").is_dir()
