@@ -235,6 +235,37 @@ def test_an_estimate(corpus: Path) -> None:
     assert told(as_json) == document
 
 
+def test_a_refusal_of_the_beginning_alone_does_not_end_a_job(tmp_path: Path) -> None:
+    large, small = tmp_path / "large.csv", tmp_path / "small.csv"
+    large.write_text("text\n" + "a text of the domain\n" * 100_000)
+    small.write_text("text\n")
+    cut = Answer(422, '{"code": "invalid_csv", "detail": "Cut off."}')
+    for corpus, requests in ((large, 2), (small, 1)):
+        # Behind the estimate comes the look whether the corpus is there.
+        with scripted(cut) as server:
+            refused = compressing(server.url, corpus, "--detach")
+        assert refused.exit_code == 1
+        assert len(server.requests) == requests
+        assert len(server.bodies[0]) < 1_100_000
+    assert server.requests == [("POST", "/v1/estimate")]
+
+
+def test_an_estimate_leaves_out_what_is_not_sent_yet(tmp_path: Path, corpus: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("{}\n")
+    recipe = tmp_path / "recipe.json"
+    task = {"type": "sentence_pairs", "pairs": str(rows)}
+    gate = {"min_quality": 0.9, "metric": "spearman"}
+    recipe.write_text(json.dumps({"evaluation": {"task": task}, "gate": gate}))
+    with scripted(Answer(422)) as server:
+        fvt(server.url, "estimate", "--model", MODEL, "--corpus", corpus, "--recipe", recipe)
+    [body] = server.bodies
+    assert b"rows.jsonl" not in body
+    assert b"spearman" not in body
+    assert b"min_quality" in body
+    assert b"naproxen" in body
+
+
 @pytest.mark.slow
 def test_doctor_says_what_is_wrong(url: str, tmp_path: Path, valkey: str) -> None:
     good = fvt(url, "doctor", "--json", FVT_BROKER_URL=valkey)

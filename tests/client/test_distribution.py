@@ -114,7 +114,7 @@ def test_a_wheel_holds_the_contract_and_not_a_link_to_it(wheel: Path) -> None:
     assert {f"fvt_client/contract/{name}" for name in here} <= names
 
 
-@pytest.mark.parametrize("executable", interpreters())
+@pytest.mark.parametrize("executable", list(interpreters()))
 def test_a_clean_environment_has_few_packages(wheel: Path, tmp_path: Path, executable: str) -> None:
     inside = installed(wheel, tmp_path / "clean", executable)
     listed = python(inside, *PIP, "list", "--format", "freeze").split()

@@ -23,6 +23,7 @@ class Scripted:
     url: str
     answers: list[Answer]
     requests: list[tuple[str, str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     def next(self) -> Answer:
         """Take the next answer."""
@@ -35,7 +36,7 @@ def scripted(*answers: Answer) -> Iterator[Scripted]:
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
+            script.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
             script.requests.append((self.command, self.path))
             answer = script.next()
             self.send_response(answer.status)

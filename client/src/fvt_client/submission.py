@@ -20,6 +20,10 @@ from .steps import Retries, Steps, every_page, request
 from .transfers import Corpus, OnBytes, upload
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+CUT_OFF = frozenset(
+    {"broken_gzip", "broken_zstd", "invalid_csv", "invalid_jsonl", "invalid_parquet", "not_utf8"}
+)
+"""What a whole corpus may seem to be where only its beginning was sent."""
 BEGINNING = 1 << 20
 """Bytes of a corpus that an estimate is made from."""
 MOST_TRIES = 100
@@ -179,7 +183,11 @@ def _without_files(recipe: dict[str, Any]) -> dict[str, Any]:
         isinstance(task.get(part), str) and Path(task[part]).is_file() for part in _parts(task)
     ):
         return recipe
-    return {**recipe, "evaluation": {k: v for k, v in evaluation.items() if k != "task"}}
+    left = {**recipe, "evaluation": {k: v for k, v in evaluation.items() if k != "task"}}
+    if isinstance(gate := recipe.get("gate"), dict):
+        # It may be about a metric of the task.
+        left["gate"] = {k: v for k, v in gate.items() if k != "metric"}
+    return left
 
 
 def find_job(prefix: str, retries: Retries) -> Steps[JobView]:

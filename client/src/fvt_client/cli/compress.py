@@ -7,8 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from .. import submission
-from ..contract.estimate import Estimate
-from ..errors import DownloadError, IncompatibleServiceError, UploadError
+from ..errors import (
+    DownloadError,
+    IncompatibleServiceError,
+    ProblemError,
+    ServerError,
+    UploadError,
+)
 from ..transfers import check_joinable, check_target
 from . import recipes
 from .local import needed
@@ -157,7 +162,7 @@ def _consult(
     corpus: list[Path],
     recipe: dict[str, Any],
     text_field: str | None,
-) -> Estimate | None:
+) -> None:
     """Have the service look at model, recipe and the corpus's beginning, before all is sent."""
     try:
         estimate = session.client.estimate(
@@ -170,12 +175,17 @@ def _consult(
     except IncompatibleServiceError:
         # One that has no estimates says what is wrong when it has the corpus.
         recipes.check_recipe(recipe, service_knows_more=recipes.has_extensions())
-        return None
+        return
+    except ProblemError as error:
+        is_cut = sum(path.stat().st_size for path in corpus) > submission.BEGINNING
+        if isinstance(error, ServerError) or (is_cut and error.code in submission.CUT_OFF):
+            say("There is no estimate for this corpus.")
+            return
+        raise
     for line in describe_estimate(estimate):
         say(line)
     for warning in estimate.warnings:
         say(f"Note: {warning.message}")
-    return estimate
 
 
 def _sent(

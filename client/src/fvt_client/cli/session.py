@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import typer
 
 from .. import submission
@@ -82,7 +83,12 @@ def local_session(data_dir: Path, model: ModelFolder | None = None) -> Iterator[
     """Run a service on `data_dir` while the block runs, with a folder as one of its models."""
     installation = needed()
     say("Starting a service on this machine")
-    with installation.start(data_dir, model) as local, Client(local.url, local.api_key) as client:
+    # With a transport of its own a client asks no proxy, which would not find this machine.
+    transport = httpx.HTTPTransport()
+    with (
+        installation.start(data_dir, model) as local,
+        Client(local.url, local.api_key, transport=transport) as client,
+    ):
         yield Session(client, local, model.state() if model else [])
 
 
@@ -98,8 +104,18 @@ def scratch_session(target: Path, model: ModelFolder | None = None) -> Iterator[
     try:
         with local_session(data_dir, model) as session:
             yield session
-    except (typer.Exit, ProblemError):
-        shutil.rmtree(data_dir, ignore_errors=True)
+    except typer.Exit as end:
+        if end.exit_code == ExitCode.GATE_NOT_MET:
+            say(
+                f"The result is kept: `fvt up --data-dir {data_dir}`, then `fvt jobs` and "
+                "`fvt download JOB --out FOLDER`."
+            )
+        else:
+            shutil.rmtree(data_dir, ignore_errors=True)
+        raise
+    except ProblemError as error:
+        if (error.status or 500) < 500:
+            shutil.rmtree(data_dir, ignore_errors=True)
         raise
     except BaseException:
         if data_dir.exists():
