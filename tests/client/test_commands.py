@@ -1,6 +1,7 @@
 """The commands of `fvt` at a real service."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.jobs import transitions
 from fvt_client.cli.main import cli
 from fvt_client.verify import sha256_of
 from tests.client.conftest import WEIGHTS, packed
+from tests.support.commands import start
 from tests.support.cutter import cutting
 from tests.support.reports import full_report
 from tests.support.scripted import Answer, scripted
@@ -84,6 +86,27 @@ def test_logs_and_cancel_and_delete(service: Service, url: str) -> None:
     assert "was cancelled" in watched.stderr
     assert told(fvt(url, "delete", job_id, "--json")) == {"id": job_id, "deleted": True}
     assert fvt(url, "show", job_id).exit_code == 1
+
+
+@pytest.mark.parametrize("command", ["watch", "compress"])
+def test_ctrl_c_leaves_a_job_of_a_running_service(
+    service: Service, url: str, corpus: Path, command: str
+) -> None:
+    if command == "watch":
+        args = ["watch", str(service.submit()["id"])]
+    else:
+        out = str(corpus.with_name("out"))
+        args = ["compress", "--model", MODEL, "--corpus", str(corpus), "--out", out]
+    process = start(*args, FVT_URL=url)
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("queued"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    job_id = said.split(" goes on without this command")[0].split()[-1]
+    assert f"`fvt watch {job_id}`" in said
+    assert service.http.get(f"/v1/jobs/{job_id}").json()["status"] == "queued"
 
 
 def test_the_report(url: str, reported: str, tmp_path: Path) -> None:
