@@ -14,6 +14,9 @@ from app.cli import up
 from fvt_client.cli import local
 from fvt_client.cli.model_folder import ModelFolder
 
+# Each Ctrl-C takes one: the worker that is started by the next command claims the job anew.
+MAX_ATTEMPTS = 20
+
 
 class Installation:
     """The service distribution, as `fvt_client.cli.local` wants it."""
@@ -33,7 +36,13 @@ class Installation:
             data_dir = data_dir.absolute()
             models_dir = stack.enter_context(served(model, data_dir)) if model else None
             service = stack.enter_context(
-                LocalService(data_dir, port=0, api_key=key, models_dir=models_dir)
+                LocalService(
+                    data_dir,
+                    port=0,
+                    api_key=key,
+                    models_dir=models_dir,
+                    max_attempts=MAX_ATTEMPTS,
+                )
             )
             yield local.LocalService(service.url, key, service.check)
 
