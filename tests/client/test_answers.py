@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.contract.errors import ERRORS, JobError
 from app.jobs import transitions
@@ -24,6 +27,7 @@ from fvt_client.errors import (
     ServerError,
     UnreachableError,
 )
+from fvt_client.responses import retry_after
 from tests.support.scripted import Answer, scripted
 from tests.support.serving import MODEL, Service, serving
 
@@ -105,6 +109,23 @@ def test_retry_after_may_be_a_date() -> None:
         began = time.monotonic()
         assert client.jobs() == []
         assert 0.5 <= time.monotonic() - began < 4
+
+
+@given(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126))
+    | st.integers().map(str)
+    | st.builds(
+        "{}, {} Jan {} {}:00:00 {}".format,
+        st.sampled_from(["Mon", "Sun", ""]),
+        st.integers(-1, 40),
+        st.integers(0, 10_000),
+        st.integers(0, 30),
+        st.sampled_from(["GMT", "-0000", "+9999", ""]),
+    )
+)
+def test_any_retry_after_is_a_time_or_nothing(text: str) -> None:
+    seconds = retry_after(httpx.Response(503, headers={"Retry-After": text}))
+    assert seconds is None or seconds >= 0
 
 
 def test_a_long_retry_after_is_left_to_the_caller() -> None:

@@ -52,9 +52,10 @@ def reported(service: Service) -> str:
 
 
 def test_jobs_never_cuts_an_id(url: str, finished: str) -> None:
-    listed = fvt(url, "jobs")
-    assert listed.exit_code == 0
-    assert finished in listed.stdout
+    for width in ("20", "60"):
+        listed = fvt(url, "jobs", COLUMNS=width)
+        assert listed.exit_code == 0
+        assert finished in listed.stdout
     assert finished in {job["id"] for job in told(fvt(url, "jobs", "--json"))}
     assert told(fvt(url, "jobs", "--json", "--status", "failed")) == []
 

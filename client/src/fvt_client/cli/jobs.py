@@ -3,13 +3,12 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ..contract.jobs import JobView
 from ..contract.states import Status
 from ..responses import failure
 from .options import LOCAL_URL, ApiKey, AsJson, JobId, ServiceUrl, connect
-from .output import event_line, out, print_json, print_report, say, show
+from .output import event_line, print_json, print_report, say, show
 from .session import Session, finish
 
 
@@ -25,18 +24,12 @@ def list_jobs(
         jobs = client.jobs(status, limit=limit)
     if as_json:
         return print_json(jobs)
-    if not out.is_terminal:
-        for job in jobs:
-            show(f"{job.id}\t{job.status}\t{job.progress.fraction:.0%}\t{job.base_model}")
-        return None
-    table = Table("job", "status", "done", "base model", "created")
-    table.columns[0].no_wrap = True
-    table.columns[0].min_width = max((len(job.id) for job in jobs), default=0)
-    table.columns[3].overflow = "fold"
+    # Lines that a terminal wraps where it must: a table would cut the ids.
     for job in jobs:
         created = f"{job.created_at:%Y-%m-%d %H:%M} UTC"
-        table.add_row(job.id, job.status, f"{job.progress.fraction:.0%}", job.base_model, created)
-    return out.print(table)
+        done = f"{job.progress.fraction:.0%}"
+        show(f"{job.id}  {job.status:<10}  {done:>4}  {created}  {job.base_model}")
+    return None
 
 
 def show_job(
