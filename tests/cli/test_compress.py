@@ -81,6 +81,7 @@ def test_a_failed_job_says_why_and_leaves_nothing(corpus: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_after_ctrl_c_the_same_command_goes_on(tmp_path: Path) -> None:
     corpus, target = tmp_path / "docstrings.txt", tmp_path / "results" / "small"
     write_docstrings(corpus)
@@ -95,7 +96,10 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path: Path) -> None:
     assert not any(map(runs, family))
     assert [path.name for path in target.parent.iterdir()] == [".small.fvt"]
     done = start(*options(corpus, target))
-    said = done.communicate(timeout=280)[1]
+    try:
+        said = done.communicate(timeout=900)[1]
+    finally:
+        done.kill()
     assert done.returncode == 0, said
     assert "was made by this same command before" in said
     assert list(target.parent.iterdir()) == [target]
