@@ -124,8 +124,10 @@ def estimate_file(fields: Mapping[str, str], name: str, beginning: bytes) -> Cal
     )
 
 
-def create_corpus(fields: Mapping[str, str], body: Callable[[], Sequence[Any]]) -> Call[CorpusView]:
-    """Upload a corpus; `body` opens its name and file."""
+def create_corpus(
+    fields: Mapping[str, str], body: Callable[[], Sequence[Any]], key: str
+) -> Call[CorpusView]:
+    """Upload a corpus; `body` opens its name and file, and with the same key it is made once."""
     return Call(
         "POST",
         "/v1/corpora",
@@ -136,6 +138,7 @@ def create_corpus(fields: Mapping[str, str], body: Callable[[], Sequence[Any]]) 
             "files": {"file": tuple(body())},
             "timeout": httpx.Timeout(60, connect=5, read=None),
         },
+        headers={"Idempotency-Key": key},
         repeatable=False,
     )
 

@@ -26,6 +26,7 @@ __all__ = [
     "BY_CODE",
     "AmbiguousIdError",
     "ArtifactCheckFailed",
+    "ArtifactExpired",
     "ArtifactNotFound",
     "AuthenticationError",
     "BadRequestError",
@@ -38,12 +39,16 @@ __all__ = [
     "ConflictError",
     "CorpusEmpty",
     "CorpusInUse",
+    "CorpusNeedsMemory",
     "CorpusNotFound",
     "CorpusTooLarge",
     "CorpusTooSmall",
     "CorpusWithoutRecords",
     "CorpusWithoutText",
+    "CrossOrigin",
+    "DatabaseUnavailable",
     "DecompressionBomb",
+    "DiskFull",
     "DownloadError",
     "DuplicateTextField",
     "EmptyCorpus",
@@ -53,11 +58,14 @@ __all__ = [
     "FvtError",
     "GateMetricNotMeasured",
     "GateNotMet",
+    "HostNotAllowed",
     "HubUnreachable",
     "IdempotencyKeyReused",
     "IncompatibleServiceError",
+    "InsufficientStorage",
     "InternalError",
     "InvalidCsv",
+    "InvalidHost",
     "InvalidJsonl",
     "InvalidKey",
     "InvalidModel",
@@ -73,9 +81,11 @@ __all__ = [
     "JobNotFinished",
     "JobNotFound",
     "KeepLayersAboveBase",
+    "LibraryCrashed",
     "LineTooLong",
     "MalformedJson",
     "MalformedMultipart",
+    "MalformedRequest",
     "MethodNotAllowed",
     "MissingFile",
     "MissingKey",
@@ -97,10 +107,13 @@ __all__ = [
     "RecoveryTooShort",
     "RecoveryUnsupported",
     "RemoteCodeRefused",
+    "RequestHeadTooLarge",
+    "RequestTimeout",
     "RequestTooLarge",
     "RevisionNotFound",
     "RouteNotFound",
     "ServerError",
+    "StorageUnavailable",
     "TaskDataInvalid",
     "TaskUnsupported",
     "TextFieldNotString",
@@ -108,6 +121,7 @@ __all__ = [
     "TimeLimit",
     "TokenizerPanicked",
     "TooLargeError",
+    "TooManyConnections",
     "TooManyRecords",
     "TooManyRowsWithoutText",
     "UnclearDelimiter",
@@ -127,6 +141,7 @@ __all__ = [
     "VocabSizeAboveBase",
     "VocabSizeBelowFloor",
     "WorkerLost",
+    "WorkerStopped",
     "ZstdWindowTooLong",
 ]
 
@@ -135,6 +150,13 @@ class ArtifactCheckFailed(ProblemError):
     """The new tokenizer or the finished model does not do what its base does.
 
     Tell us of the model; the message says what differs.
+    """
+
+
+class ArtifactExpired(ProblemError):
+    """The result was kept as long as it is here (`FVT_KEEP_ARTIFACTS_DAYS`).
+
+    Submit the job again.
     """
 
 
@@ -201,6 +223,13 @@ class CorpusInUse(ConflictError):
     """
 
 
+class CorpusNeedsMemory(UnprocessableError):
+    """A row or a page of the corpus needs more memory to be read than is given to one upload.
+
+    Cut long rows, write Parquet in smaller row groups, or send plain text.
+    """
+
+
 class CorpusNotFound(NotFoundError):
     """There is no corpus of this id.
 
@@ -236,10 +265,31 @@ class CorpusWithoutText(UnprocessableError):
     """
 
 
+class CrossOrigin(ProblemError):
+    """A web page of another origin called a service that asks for no key.
+
+    Call it from a page of its own or from a program; a proxy must pass `Host` on.
+    """
+
+
+class DatabaseUnavailable(ServerError):
+    """The database is locked, gone or silent for longer than a call waits (`FVT_DATABASE_SECONDS`).
+
+    Send the call again as `Retry-After` says; an `Idempotency-Key` makes that safe.
+    """
+
+
 class DecompressionBomb(UnprocessableError):
     """The corpus grows more than text does (`FVT_MAX_COMPRESSION_RATIO`).
 
     Send it less compressed.
+    """
+
+
+class DiskFull(ProblemError):
+    """A disk of the worker or of the files was full amid the job.
+
+    Delete what is not needed, or have the disk made larger; then submit it again.
     """
 
 
@@ -292,6 +342,13 @@ class GateNotMet(ProblemError):
     """
 
 
+class HostNotAllowed(ProblemError):
+    """The service does not answer to the name in `Host`.
+
+    Use a name that it answers to, or have it allowed with `FVT_ALLOWED_HOSTS`.
+    """
+
+
 class HubUnreachable(ServerError):
     """The Hugging Face hub does not answer.
 
@@ -306,6 +363,13 @@ class IdempotencyKeyReused(UnprocessableError):
     """
 
 
+class InsufficientStorage(ServerError):
+    """A disk of the service has no room for this; `needed_bytes` and `free_bytes` say how much.
+
+    Delete corpora and jobs that are not needed, or have the disk made larger.
+    """
+
+
 class InternalError(ServerError):
     """Something broke on our side; the log has it.
 
@@ -317,6 +381,13 @@ class InvalidCsv(UnprocessableError):
     """The CSV or TSV table is malformed.
 
     Quote fields that hold a delimiter, a quote or a line break.
+    """
+
+
+class InvalidHost(BadRequestError):
+    """`Host` is missing, given twice, or no name with or without a port.
+
+    Send one `Host`, as HTTP libraries do.
     """
 
 
@@ -418,6 +489,13 @@ class KeepLayersAboveBase(UnprocessableError):
     """
 
 
+class LibraryCrashed(ProblemError):
+    """A library crashed on the model or on a text, and took its process along.
+
+    Choose another base model, or leave out what is unusual in the corpus.
+    """
+
+
 class LineTooLong(UnprocessableError):
     """A line is too long.
 
@@ -434,6 +512,13 @@ class MalformedJson(BadRequestError):
 
 class MalformedMultipart(BadRequestError):
     """The form is malformed.
+
+    Use an HTTP library to write it.
+    """
+
+
+class MalformedRequest(BadRequestError):
+    """The request is not HTTP/1.1 as it is written, or its body cannot be read.
 
     Use an HTTP library to write it.
     """
@@ -524,9 +609,9 @@ class NotUtf8(UnprocessableError):
 
 
 class OutOfMemory(ProblemError):
-    """A batch does not fit in the worker's memory.
+    """The job, or a batch of it, does not fit in the worker's memory (`FVT_JOB_MEMORY_BYTES`).
 
-    Give what the message names: a smaller batch or shorter texts.
+    Give what the message names: a smaller batch, shorter texts or a smaller model.
     """
 
 
@@ -565,6 +650,20 @@ class RemoteCodeRefused(UnprocessableError):
     """
 
 
+class RequestHeadTooLarge(ProblemError):
+    """The request line and the headers are too large together.
+
+    Send fewer or shorter ones; 32 KiB is the limit.
+    """
+
+
+class RequestTimeout(ProblemError):
+    """The request stopped, or came too slowly.
+
+    Send it again, within `FVT_REQUEST_SECONDS` and at 1 KiB a second or more.
+    """
+
+
 class RequestTooLarge(TooLargeError):
     """The body is too large.
 
@@ -583,6 +682,13 @@ class RouteNotFound(NotFoundError):
     """There is nothing at this path.
 
     See `/docs` for the calls.
+    """
+
+
+class StorageUnavailable(ServerError):
+    """The object store of the files is away, or silent for longer than a call waits.
+
+    Send the call again as `Retry-After` says; an `Idempotency-Key` makes that safe.
     """
 
 
@@ -625,6 +731,13 @@ class TokenizerPanicked(ProblemError):
     """The tokenizers library broke down on the model's tokenizer or on a text.
 
     Choose another base model, or leave out what is unusual in the corpus.
+    """
+
+
+class TooManyConnections(ServerError):
+    """The service is at its limit of requests at once.
+
+    Wait as `Retry-After` says; `FVT_MAX_CONNECTIONS` is the limit.
     """
 
 
@@ -740,6 +853,13 @@ class WorkerLost(ProblemError):
     """
 
 
+class WorkerStopped(ProblemError):
+    """The worker was told to stop; the job goes on where it was, on the next one.
+
+    Nothing: it is no end of a job, and counts as no attempt.
+    """
+
+
 class ZstdWindowTooLong(UnprocessableError):
     """The zstd file needs more memory to be read than is given to one upload.
 
@@ -749,6 +869,7 @@ class ZstdWindowTooLong(UnprocessableError):
 
 BY_CODE: dict[str, type[ProblemError]] = {
     "artifact_check_failed": ArtifactCheckFailed,
+    "artifact_expired": ArtifactExpired,
     "artifact_not_found": ArtifactNotFound,
     "base_model_changed": BaseModelChanged,
     "base_model_not_found": BaseModelNotFound,
@@ -758,12 +879,16 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "compression_failed": CompressionFailed,
     "corpus_empty": CorpusEmpty,
     "corpus_in_use": CorpusInUse,
+    "corpus_needs_memory": CorpusNeedsMemory,
     "corpus_not_found": CorpusNotFound,
     "corpus_too_large": CorpusTooLarge,
     "corpus_too_small": CorpusTooSmall,
     "corpus_without_records": CorpusWithoutRecords,
     "corpus_without_text": CorpusWithoutText,
+    "cross_origin": CrossOrigin,
+    "database_unavailable": DatabaseUnavailable,
     "decompression_bomb": DecompressionBomb,
+    "disk_full": DiskFull,
     "duplicate_text_field": DuplicateTextField,
     "empty_corpus": EmptyCorpus,
     "export_failed": ExportFailed,
@@ -771,10 +896,13 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "fields_too_large": FieldsTooLarge,
     "gate_metric_not_measured": GateMetricNotMeasured,
     "gate_not_met": GateNotMet,
+    "host_not_allowed": HostNotAllowed,
     "hub_unreachable": HubUnreachable,
     "idempotency_key_reused": IdempotencyKeyReused,
+    "insufficient_storage": InsufficientStorage,
     "internal_error": InternalError,
     "invalid_csv": InvalidCsv,
+    "invalid_host": InvalidHost,
     "invalid_jsonl": InvalidJsonl,
     "invalid_key": InvalidKey,
     "invalid_model": InvalidModel,
@@ -789,9 +917,11 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "job_not_finished": JobNotFinished,
     "job_not_found": JobNotFound,
     "keep_layers_above_base": KeepLayersAboveBase,
+    "library_crashed": LibraryCrashed,
     "line_too_long": LineTooLong,
     "malformed_json": MalformedJson,
     "malformed_multipart": MalformedMultipart,
+    "malformed_request": MalformedRequest,
     "method_not_allowed": MethodNotAllowed,
     "missing_file": MissingFile,
     "missing_key": MissingKey,
@@ -810,15 +940,19 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "recovery_too_short": RecoveryTooShort,
     "recovery_unsupported": RecoveryUnsupported,
     "remote_code_refused": RemoteCodeRefused,
+    "request_head_too_large": RequestHeadTooLarge,
+    "request_timeout": RequestTimeout,
     "request_too_large": RequestTooLarge,
     "revision_not_found": RevisionNotFound,
     "route_not_found": RouteNotFound,
+    "storage_unavailable": StorageUnavailable,
     "task_data_invalid": TaskDataInvalid,
     "task_unsupported": TaskUnsupported,
     "text_field_not_string": TextFieldNotString,
     "text_field_without_fields": TextFieldWithoutFields,
     "time_limit": TimeLimit,
     "tokenizer_panicked": TokenizerPanicked,
+    "too_many_connections": TooManyConnections,
     "too_many_records": TooManyRecords,
     "too_many_rows_without_text": TooManyRowsWithoutText,
     "unclear_delimiter": UnclearDelimiter,
@@ -835,5 +969,6 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "vocab_size_above_base": VocabSizeAboveBase,
     "vocab_size_below_floor": VocabSizeBelowFloor,
     "worker_lost": WorkerLost,
+    "worker_stopped": WorkerStopped,
     "zstd_window_too_long": ZstdWindowTooLong,
 }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import httpx
 
@@ -144,7 +145,7 @@ def upload(
     yield Work(corpus.hash)
     label = name or corpus.label
     found = (yield from _find(corpus, label, retries)) if reuse else None
-    attempt = 0
+    attempt, key = 0, f"fvt-{uuid4().hex}"
     while found is None:
         with ExitStack() as files:
             call = calls.create_corpus(
@@ -153,6 +154,7 @@ def upload(
                     corpus.paths[0].name,
                     Watched(open_corpus(corpus.paths, files), corpus.bytes, on_bytes),
                 ),
+                key,
             )
             try:
                 found = yield from request_once(call)
@@ -198,6 +200,8 @@ def download(job_id: str, target: Path, retries: Retries, on_bytes: OnBytes) -> 
     """
     check_target(target)
     job = yield from request(calls.get_job(job_id), retries)
+    if job.artifact_expired_at:
+        raise DownloadError(f"The result of {job_id} is no longer kept. Submit the job again.")
     if job.artifact is None:
         if job.is_over:
             raise failure(job)
