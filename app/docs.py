@@ -92,8 +92,8 @@ __all__ = [
 BASES = (
     *("AmbiguousIdError", "AuthenticationError", "BadRequestError", "ConflictError"),
     *("DownloadError", "FvtError", "IncompatibleServiceError", "JobFailure", "NotFoundError"),
-    *("ProblemError", "RateLimitError", "ServerError", "TooLargeError", "UnprocessableError"),
-    *("UnreachableError", "UploadError"),
+    *("ProblemError", "PushError", "RateLimitError", "ServerError", "TooLargeError"),
+    *("UnprocessableError", "UnreachableError", "UploadError"),
 )
 BASE_BY_STATUS = {
     400: "BadRequestError",

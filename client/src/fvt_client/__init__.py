@@ -18,6 +18,7 @@ from .contract.recipe import Recipe
 from .contract.report import Report
 from .contract.states import Status
 from .errors import FvtError
+from .pushing import Pushed, push
 from .verify import Verification, verify
 
 __all__ = [
@@ -34,11 +35,13 @@ __all__ = [
     "Job",
     "JobView",
     "Progress",
+    "Pushed",
     "Recipe",
     "Report",
     "Status",
     "Verification",
     "__version__",
     "errors",
+    "push",
     "verify",
 ]

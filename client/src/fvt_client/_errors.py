@@ -25,6 +25,10 @@ class DownloadError(FvtError):
     """The result did not arrive whole, or cannot be put where it was to go."""
 
 
+class PushError(FvtError):
+    """The result cannot be handed on to this target, or did not arrive there as it is here."""
+
+
 class AmbiguousIdError(FvtError):
     """The beginning of an id is that of no job, or of several."""
 

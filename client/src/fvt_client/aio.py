@@ -19,6 +19,7 @@ from .contract.estimate import Estimate
 from .contract.jobs import ArtifactFileView, EventView, JobView
 from .contract.report import Report
 from .progress import BytesProgress, JobProgress, show_bytes, show_job
+from .pushing import Options, Pushed, push_job
 from .steps import EventStream, Fetch, Retries, Send, Sleep, Steps
 from .submission import Files, RecipeLike, StrPath
 
@@ -71,6 +72,19 @@ class AsyncJob(JobView):
     async def download(self, to: StrPath, *, progress: BytesProgress = None) -> Path:
         """Unpack the result into the folder `to`, which is not there or empty."""
         return await self._client.download(self.id, to, progress=progress)
+
+    async def push(
+        self,
+        target: str,
+        *,
+        replace: bool = False,
+        public: bool = False,
+        progress: BytesProgress = None,
+    ) -> Pushed:
+        """Hand the result on to a hub, a registry or an object store, as `fvt_client.push`."""
+        return await self._client.push(
+            self.id, target, replace=replace, public=public, progress=progress
+        )
 
     async def cancel(self) -> Self:
         """Cancel the job, or ask its worker to stop."""
@@ -264,6 +278,19 @@ class AsyncClient:
         """Unpack the result of a job, as `AsyncJob.download`."""
         on_bytes = show_bytes(progress)
         return await self.run(transfers.download(job_id, Path(to), self.retries, on_bytes))
+
+    async def push(
+        self,
+        job_id: str,
+        target: str,
+        *,
+        replace: bool = False,
+        public: bool = False,
+        progress: BytesProgress = None,
+    ) -> Pushed:
+        """Hand the result of a job on, as `Job.push`; nothing of it is kept here."""
+        options = Options(replace, public, show_bytes(progress))
+        return await self.run(push_job(job_id, target, options, self.retries))
 
     async def cancel(self, job_id: str) -> AsyncJob:
         """Cancel a job."""

@@ -21,9 +21,11 @@ class ManifestFile(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The part of `manifest.json` that says what the files are."""
+    """The part of `manifest.json` that says what the files are, and of what."""
 
     files: list[ManifestFile]
+    base_model: str = ""
+    versions: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,23 @@ class Verification:
 
 def verify(folder: Path) -> Verification:
     """Hash every file of a result and compare it with `manifest.json`; raises FvtError."""
+    manifest = read_manifest(folder)
+    faults = [fault for file in manifest.files if (fault := _fault(folder, file))]
+    listed = {file.path for file in manifest.files} | {MANIFEST}
+    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return Verification(len(manifest.files) - len(faults), faults, sorted(here - listed))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what the folder of a result is to hold; raises FvtError."""
     try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except FileNotFoundError as error:
         raise FvtError(
             f"{folder} has no {MANIFEST}: give the folder of a result, as `fvt download` makes it."
         ) from error
     except (OSError, ValidationError) as error:
         raise FvtError(f"{folder / MANIFEST} cannot be read; download the result again.") from error
-    faults = [fault for file in manifest.files if (fault := _fault(folder, file))]
-    listed = {file.path for file in manifest.files} | {MANIFEST}
-    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    return Verification(len(manifest.files) - len(faults), faults, sorted(here - listed))
 
 
 def _fault(folder: Path, file: ManifestFile) -> str | None:

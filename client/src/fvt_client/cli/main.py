@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 
 from .._version import __version__
 from ..errors import FvtError
-from . import compress, doctor, jobs, models, results
+from . import compress, doctor, jobs, models, push, results
 from .local import installation
 from .options import EXIT_CODES, ExitCode
 from .output import complain
@@ -60,6 +60,7 @@ cli.command()(results.report)
 cli.command("open")(results.open_report)
 cli.command()(results.download)
 cli.command()(results.verify)
+cli.command()(push.push)
 cli.command()(jobs.cancel)
 cli.command()(jobs.delete)
 cli.command()(models.models)
