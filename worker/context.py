@@ -116,9 +116,9 @@ class JobContext:
             self._located = locate(self.job.base_model, revision, self.settings)
         return self._located
 
-    @cached_property
-    def base(self) -> LoadedModel:
-        """The base model and its tokenizer, loaded once in a process; not to be changed.
+    @property
+    def base_folder(self) -> Path:
+        """The folder of the base model.
 
         Raises `UserFault` where its files are no longer what an earlier attempt pinned.
         """
@@ -129,7 +129,15 @@ class JobContext:
                 message = f"{located.id} changed while the job ran. Submit the job again."
                 raise UserFault("base_model_changed", message)
         assert self._located
-        return load_model(self._located.path)
+        return self._located.path
+
+    @cached_property
+    def base(self) -> LoadedModel:
+        """The base model and its tokenizer, loaded once in a process; not to be changed.
+
+        Raises `UserFault` as `base_folder` does.
+        """
+        return load_model(self.base_folder)
 
     def check_room(self) -> None:
         """Raise `DiskFullError` where the disks have no room for the whole job, by estimate."""

@@ -1,6 +1,7 @@
 """The report of a job out of what its stages left."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from app.contract.names import BASELINE, runtime_name
 from app.contract.report import (
@@ -64,6 +65,9 @@ def build_report(context: JobContext) -> Report:
         selection=recipe.tokenizer.selection,
         transfer_method=recipe.transfer.method,
         seed=recipe.seed,
+        job_id=context.job.id,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        recipe=recipe.model_dump(mode="json"),
         recovery=recovery,
         multiword=recipe.tokenizer.multiword,
         gate=_gate(context, chosen),

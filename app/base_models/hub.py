@@ -42,6 +42,8 @@ MODEL_FILES = (
 )
 FILES = [
     *MODEL_FILES,
+    # For the license and the languages, which the card of the result names too.
+    "README.md",
     MODULES,
     SENTENCE_TRANSFORMERS,
     "[0-9]_*/config.json",

@@ -4,7 +4,7 @@ A part of it is made where it is measured, in the engine, and stays the same obj
 through the stages, into ``report.json`` and out of the client.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -312,6 +312,7 @@ class Report(ReportPart):
     ``task`` is there where one was asked for; its metrics come first in ``quality``. ``sweep`` has
     a row a size where there are several, and the rest is of the one at the root of the result.
     ``warnings`` are sentences about what the result does worse than its user may think.
+    ``recipe`` is the whole of it, ``made_at`` the time in ISO 8601, in UTC.
     """
 
     base_model: BaseModelInfo
@@ -334,4 +335,7 @@ class Report(ReportPart):
     examples: list[Example] = Field(default_factory=list)
     task: TaskQuality | None = None
     warnings: list[str] = Field(default_factory=list)
+    job_id: str | None = None
+    made_at: str | None = None
+    recipe: dict[str, Any] | None = None
     schema_version: Literal["1"] = SCHEMA_VERSION

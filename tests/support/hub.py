@@ -92,8 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         for method, pattern, answer in ROUTES:
             found = re.fullmatch(pattern, path)
             if found and method == self.command:
-                return answer(self, body, *found.groups())
-        return self._json(404, {"error": "no such route"})
+                answer(self, body, *found.groups())
+                return
+        self._json(404, {"error": "no such route"})
 
     do_GET = do_HEAD = do_POST = do_PUT = handle_any  # noqa: N815
 

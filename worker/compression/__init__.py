@@ -60,11 +60,11 @@ from worker.compression.models.trial import try_model
 from worker.compression.progress import Progress
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import Recovered, recover
+from worker.compression.report.card import write_model_card
 from worker.compression.report.charts import pareto_front
 from worker.compression.report.files import (
     Provenance,
     write_manifest,
-    write_model_card,
     write_report,
     write_vocabulary,
 )

@@ -66,7 +66,7 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     context.stage_seconds["package"] = time.perf_counter() - began
     report = build_report(context)
     write_report(builder.folder, report)
-    write_model_card(builder.folder, report)
+    write_model_card(builder.folder, report, context.base_folder)
     commit, corpus = context.resolved.commit, context.corpus.sha256
     provenance = Provenance(context.resolved.id, commit, corpus, context.recipe.seed)
     write_manifest(builder.folder, provenance, context.workspace.sha256)

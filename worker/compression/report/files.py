@@ -1,4 +1,4 @@
-"""Write the files that say what an artifact is: report, model card, vocabulary and manifest."""
+"""Write the files that say what an artifact is: report, vocabulary and manifest."""
 
 import hashlib
 import json
@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from app.contract.names import RUNTIMES
 from app.contract.report import Report, TokenReason
-from worker.compression.models.folders import kind_of_folder
-from worker.compression.report.page import render, render_page, task_scores
+from worker.compression.report.page import render_page
 from worker.compression.transfer.partition import Partition
 
 
@@ -20,28 +18,6 @@ def write_report(folder: Path, report: Report) -> None:
     content = json.dumps(report.model_dump(), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(content + "\n", encoding="utf-8")
     (folder / "report.html").write_text(render_page(report), encoding="utf-8")
-
-
-def write_model_card(folder: Path, report: Report) -> Path:
-    """Write the card of the model in ``folder``, with front matter for a model hub."""
-    kind = kind_of_folder(folder)
-    path = folder / "README.md"
-    card = render(
-        "README.md",
-        report=report,
-        library=kind.library,
-        kind=kind,
-        usages=_usages(report),
-        task_scores=task_scores(report),
-    )
-    path.write_text(card, encoding="utf-8")
-    return path
-
-
-def _usages(report: Report) -> dict[str, str]:
-    """Return the file that each section on how to run one names: the last that it is for."""
-    usages = ((RUNTIMES[export.runtime].usage, export.path) for export in report.exports)
-    return {usage: path for usage, path in usages if usage}
 
 
 VOCABULARY = "vocabulary.jsonl"

@@ -50,7 +50,8 @@ class Bucket:
 
     def send(self, result: Result, options: Options) -> Pushed:
         """Send what is not there, the manifest last, and read everything back."""
-        return self._call(lambda s3: self._send(s3, result, options))
+        pushed: Pushed = self._call(lambda s3: self._send(s3, result, options))
+        return pushed
 
     def _send(self, s3: Any, result: Result, options: Options) -> Pushed:
         there = self._listed(s3)

@@ -24,6 +24,8 @@ from .target import Options, Pushed, Result
 HUB = "https://huggingface.co"
 # The hub makes it itself, to say which files are large.
 _ATTRIBUTES = ".gitattributes"
+# Also broken connections, whichever HTTP library the installed version of the hub's stands on.
+_HTTP_ERRORS: tuple[type[Exception], ...] = (HfHubHTTPError, HfHubHTTPError.__bases__[0])
 _MESSAGE = "Add a model compressed by Fast Vocabulary Transfer"
 
 
@@ -55,7 +57,7 @@ class Repository:
             )
         try:
             self._api.whoami(cache=False)
-        except (HfHubHTTPError, httpx.HTTPError) as error:
+        except _HTTP_ERRORS as error:
             raise self._in_words(error) from error
 
     def send(self, result: Result, options: Options) -> Pushed:
@@ -67,7 +69,7 @@ class Repository:
                 self.repo, there = made.repo_id, self._tree(None) or {}
             commit = self._commit(result, there, options)
             self._compare(result, self._tree(commit) or {})
-        except (HfHubHTTPError, httpx.HTTPError) as error:
+        except _HTTP_ERRORS as error:
             raise self._in_words(error) from error
         except RuntimeError as error:
             # A large file that did not get through, with the reason behind it.

@@ -23,7 +23,8 @@ class CompressedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Load the model from the version's files."""
         self._predict = LOADERS[context.model_config["role"]](context.artifacts["model"])
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002
+    # Without types: MLflow would take them for a schema of the input.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
         """Predict from a column `text`, and for scores of pairs another, `text_pair`."""
         frame = pd.DataFrame(model_input)
         texts = frame["text"].tolist()

@@ -1,0 +1,165 @@
+"""The model card: what a hub reads of it, and that its code runs."""
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub.repocard_data import model_index_to_eval_results
+
+from app.contract.report import Export, Report
+from tests.support.hub import faults_of_card
+from tests.support.reports import full_report, quality, with_task
+from tests.support.st_folders import (
+    compressed,
+    cross_encoder,
+    sentence_encoder,
+    transformers_folder,
+)
+from worker.compression import export_model, write_model_card
+
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+# What only some blocks need, and is not installed everywhere: optimum for a backend.
+OPTIONAL = {"openvino": "openvino", 'backend="onnx"': "optimum"}
+BASES: dict[str, Any] = {
+    "sentence encoder": sentence_encoder,
+    "normalized": lambda folder: sentence_encoder(
+        folder, modules=(("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
+    ),
+    "cross-encoder": lambda folder: cross_encoder(folder, "BertForSequenceClassification"),
+    "encoder": transformers_folder,
+    "masked": lambda folder: transformers_folder(folder, "BertForMaskedLM"),
+}
+
+
+def report_of(folder: Path, *, exported: bool) -> Report:
+    report = full_report().model_copy(update={"exports": []})
+    if not exported:
+        return report
+    export_model(folder, folder, ["onnx"])
+    size = (folder / "onnx/model.onnx").stat().st_size
+    row = Export(runtime="onnx", path="onnx/model.onnx", bytes=size, quality=quality(0.9))
+    return report.model_copy(update={"exports": [row]})
+
+
+def blocks_that_run_here(card: str) -> list[str]:
+    def runs(block: str) -> bool:
+        needs = (module for mark, module in OPTIONAL.items() if mark in block)
+        return all(importlib.util.find_spec(module) for module in needs)
+
+    return [block for block in BLOCK.findall(card) if runs(block)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BASES)
+def test_the_code_of_a_card_runs(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "result"
+    compressed(BASES[name](tmp_path / "base"), folder)
+    card = write_model_card(folder, report_of(folder, exported=True)).read_text()
+    blocks = blocks_that_run_here(card)
+    assert len(blocks) >= 2
+    found: dict[str, Any] = {}
+    made: list[Any] = []
+    for block in blocks:
+        exec(block.replace("path/to/this/folder", str(folder)), found)
+        made.append(found.pop("vectors", None))
+        if "outputs" in found:
+            assert np.isfinite(np.asarray(found.pop("outputs")[0])).all()
+    vectors = [np.asarray(each) for each in made if each is not None]
+    if name in {"sentence encoder", "normalized"}:
+        by_library, by_hand = vectors
+        np.testing.assert_allclose(by_hand, by_library, atol=1e-5)
+    assert not re.search(r"{[{%]|[%}]}", card)
+
+
+def test_a_pooling_that_is_no_mean_is_left_to_its_library(tmp_path: Path) -> None:
+    pooling = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+    folder = sentence_encoder(tmp_path / "model", pooling=pooling)
+    card = write_model_card(folder, full_report()).read_text()
+    assert "SentenceTransformer(" in card
+    assert "transformers alone" not in card
+
+
+BASE_CARD = """---
+license: other
+license_name: some-license
+license_link: https://example.org/license
+language: [de, "no"]
+datasets:
+- acme/pairs
+pipeline_tag: image-classification
+---
+# Base
+"""
+
+
+def test_a_hub_reads_what_the_card_is_of(tmp_path: Path) -> None:
+    base, folder = tmp_path / "base", sentence_encoder(tmp_path / "model")
+    base.mkdir()
+    (base / "README.md").write_text(BASE_CARD)
+    report = with_task(full_report())
+    path = write_model_card(folder, report, base)
+    text = path.read_text()
+    assert faults_of_card(text) == []
+    data: Any = ModelCard.load(path).data
+    assert (data.license, data.license_name) == ("other", "some-license")
+    assert (data.language, data.datasets) == (["de", "no"], ["acme/pairs"])
+    assert data.base_model == report.base_model.id
+    assert data.base_model_relation == "finetune"
+    assert (data.library_name, data.pipeline_tag) == (
+        "sentence-transformers",
+        "sentence-similarity",
+    )
+    figures = {row.metric_type: row for row in data.eval_results}
+    assert {row.metric: round(row.after, 4) for row in report.quality} == {
+        name: row.metric_value for name, row in figures.items()
+    }
+    assert figures["macro_f1"].task_type == "text-classification"
+    # Read and written by the hub's library, nothing is lost.
+    front = yaml.safe_load(text.split("---")[1])
+    assert yaml.safe_load(ModelCardData(**front).to_yaml()) == front
+    model_index_to_eval_results(front["model-index"])
+    assert "Its licence is the base's: other" in text
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "",
+        "# no front matter",
+        "---\n{\n---\n",
+        "---\n- a\n---\n",
+        "---\nlicense: [1]\nlanguage: {}\n---\n",
+    ],
+)
+def test_the_card_of_a_base_may_be_anything(tmp_path: Path, card: str) -> None:
+    base, folder = tmp_path / "base", transformers_folder(tmp_path / "model", "BertForMaskedLM")
+    base.mkdir()
+    (base / "README.md").write_text(card)
+    text = write_model_card(folder, full_report(), base).read_text()
+    assert faults_of_card(text) == []
+    front = yaml.safe_load(text.split("---")[1])
+    assert "license" not in front
+    assert front["pipeline_tag"] == "fill-mask"
+    assert "names no licence that is known here" in text
+
+
+def test_other_bytes_as_a_card_do_not_end_a_job(tmp_path: Path) -> None:
+    base, folder = tmp_path / "base", transformers_folder(tmp_path / "model")
+    base.mkdir()
+    (base / "README.md").write_bytes(b"---\nlicense: \xff\n---\n")
+    write_model_card(folder, full_report(), base)
+    shutil.rmtree(base)
+    write_model_card(folder, full_report(), base)
+
+
+def test_the_card_names_job_and_date(tmp_path: Path) -> None:
+    made = {"job_id": "job_1", "made_at": "2026-11-26T10:00:00+00:00"}
+    folder = transformers_folder(tmp_path / "model")
+    card = write_model_card(folder, full_report().model_copy(update=made)).read_text()
+    assert "`job_1` on 2026-11-26" in card

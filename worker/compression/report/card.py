@@ -1,0 +1,145 @@
+"""The model card of a result: what a model hub reads of it, and how to use the model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub.repocard import metadata_load
+
+from app.contract.model_kinds import ModelKind, join
+from app.contract.names import METRICS, RUNTIMES, metric_label
+from app.contract.report import Quality, Report
+from worker.compression.models.folders import kind_of_folder, read_json
+from worker.compression.report.page import render, task_scores
+
+# What is true of the base's text and terms is true of the result's.
+_INHERITED = ("license", "license_name", "license_link", "language", "datasets")
+_TAGS = ("fast-vocabulary-transfer", "model-compression")
+_PIPELINES = {
+    "ForMaskedLM": "fill-mask",
+    "ForPreTraining": "fill-mask",
+    "ForCausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
+}
+
+
+def write_model_card(folder: Path, report: Report, base: Path | None = None) -> Path:
+    """Write the card of the model in ``folder``, with front matter for a model hub.
+
+    ``base`` is the folder of the base model, whose card says its license and languages.
+    """
+    kind = kind_of_folder(folder)
+    inherited = read_base_card(base) if base else {}
+    card = render(
+        "README.md",
+        report=report,
+        front_matter=front_matter(folder, report, kind, inherited),
+        license=inherited.get("license"),
+        library=kind.library,
+        kind=kind,
+        usages=_usages(report),
+        mean_pooling=_mean_pooling(folder, kind),
+        task_scores=task_scores(report),
+        metric_label=metric_label,
+    )
+    path = folder / "README.md"
+    path.write_text(card, encoding="utf-8")
+    return path
+
+
+def read_base_card(base: Path) -> dict[str, Any]:
+    """Read what the card of a base model says of its license, languages and data."""
+    path = base / "README.md"
+    if not path.is_file():
+        return {}
+    try:
+        data = metadata_load(path) or {}
+    except (OSError, ValueError):
+        return {}
+    except Exception as error:
+        # A card is written by anyone; PyYAML's errors have no base among the built-in ones.
+        if type(error).__module__.partition(".")[0] != "yaml":
+            raise
+        return {}
+    return {name: data[name] for name in _INHERITED if _is_plain(data.get(name))}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(item, str) for item in value)
+    return isinstance(value, str) and bool(value)
+
+
+def front_matter(
+    folder: Path, report: Report, kind: ModelKind, inherited: Mapping[str, Any]
+) -> str:
+    """Return the YAML that a hub reads, with a figure a metric in ``model-index``."""
+    pipeline = kind.pipeline or _pipeline_of(folder, kind)
+    data = ModelCardData(
+        **inherited,
+        base_model=report.base_model.id,
+        # The hub knows adapters, merges, quantized models and this; int8 files are beside it.
+        base_model_relation="finetune",
+        library_name=kind.library,
+        pipeline_tag=pipeline,
+        tags=list(_TAGS),
+        model_name=f"{report.base_model.id}, compressed",
+        eval_results=[_figure(row, report, pipeline) for row in report.quality] or None,
+    )
+    return data.to_yaml()
+
+
+def _figure(row: Quality, report: Report, pipeline: str | None) -> EvalResult:
+    on_task = report.task is not None and row.metric in report.task.scores
+    return EvalResult(
+        task_type=_task_type(report, pipeline) if on_task else pipeline or "feature-extraction",
+        dataset_type="custom",
+        dataset_name="labelled data" if on_task else "held-out texts of the corpus",
+        dataset_split="test",
+        dataset_revision=report.corpus.sha256,
+        metric_type=row.metric,
+        metric_name=METRICS[row.metric].label if row.metric in METRICS else row.metric,
+        metric_value=round(row.after, 4),
+        metric_args={"base": round(row.before, 4), "kept": round(row.retention, 4)},
+    )
+
+
+def _task_type(report: Report, pipeline: str | None) -> str:
+    assert report.task is not None
+    types = {
+        "sequence_classification": "text-classification",
+        "token_classification": "token-classification",
+        "sentence_pairs": "sentence-similarity",
+    }
+    return types.get(report.task.type, pipeline or report.task.type)
+
+
+def _pipeline_of(folder: Path, kind: ModelKind) -> str | None:
+    if kind.role == "encoder":
+        return "feature-extraction"
+    config = read_json(folder, join(kind.transformer, "config.json")) or {}
+    name = str((config.get("architectures") or [""])[0])
+    return next((tag for end, tag in _PIPELINES.items() if name.endswith(end)), None)
+
+
+def _usages(report: Report) -> dict[str, str]:
+    """Return the file that each section on how to run one names: the last that it is for."""
+    usages = ((RUNTIMES[export.runtime].usage, export.path) for export in report.exports)
+    return {usage: path for usage, path in usages if usage}
+
+
+def _mean_pooling(folder: Path, kind: ModelKind) -> str | None:
+    """Return how to make a vector without sentence-transformers: "mean", or that and "normalize".
+
+    None where it takes more than a plain mean.
+    """
+    if kind.role != "sentence_encoder" or kind.transformer or kind.default_prompt:
+        return None
+    names = [module.name for module in kind.modules]
+    if names not in (["Pooling"], ["Pooling", "Normalize"]) or kind.lower_case:
+        return None
+    pooling = read_json(folder, join(kind.modules[0].path, "config.json")) or {}
+    modes = {name for name, value in pooling.items() if name.startswith("pooling_mode_") and value}
+    is_mean = modes == {"pooling_mode_mean_tokens"} or pooling.get("pooling_mode") == "mean"
+    return ("normalize" if names[1:] else "mean") if is_mean else None
