@@ -1,5 +1,7 @@
 """The command that hands a result on."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -39,13 +41,15 @@ def push(  # noqa: PLR0917
     not there yet.
     """
     pushing.find_target(target)
-    if (Path(job_id) / MANIFEST).is_file():
-        progress = err.is_terminal
-        done = pushing.push(job_id, target, replace=replace, public=public, progress=progress)
-    else:
-        with connect(url, api_key) as client:
-            job = client.job(job_id)
-            done = job.push(target, replace=replace, public=public, progress=err.is_terminal)
+    progress = err.is_terminal
+    # MLflow prints what it does, where the result of the command belongs.
+    with redirect_stdout(sys.stderr):
+        if (Path(job_id) / MANIFEST).is_file():
+            done = pushing.push(job_id, target, replace=replace, public=public, progress=progress)
+        else:
+            with connect(url, api_key) as client:
+                job = client.job(job_id)
+                done = job.push(target, replace=replace, public=public, progress=progress)
     if as_json:
         return print_json(vars(done))
     say(f"{done.files} files are there as they were made.")

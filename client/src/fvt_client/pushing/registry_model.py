@@ -78,7 +78,8 @@ def _text(folder: str) -> Predict:
     if name.endswith(("ForMaskedLM", "ForPreTraining")):
         return _filled(folder)
     load = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model, tokenizer = load.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    model: Any = load.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def predict(texts: list[str], _: list[str]) -> pd.DataFrame:
         made = []
@@ -98,7 +99,7 @@ def _filled(folder: str) -> Predict:
     fill = pipeline("fill-mask", model=folder, top_k=1)
 
     def best(text: str) -> str:
-        found = fill(text)
+        found: Any = fill(text)
         first = found[0][0] if isinstance(found[0], list) else found[0]
         return str(first["token_str"]).strip()
 
