@@ -85,5 +85,5 @@ def check_process(
     """Start the self-check in the process that waits for it, or in a fresh one without."""
     if spare and spare.poll() is None:
         return spare.run(SELF_CHECK, arguments)
-    command = [sys.executable, "-m", SELF_CHECK, *arguments]
+    command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, *arguments]
     return child_process(command, stderr=subprocess.STDOUT)
