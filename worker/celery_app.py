@@ -102,6 +102,8 @@ def sweep_workspaces(sender: Any, **_: Any) -> None:
     sweeper = Sweeper(get_settings())
     sweeper()
     sender.hub.call_repeatedly(get_settings().reap_seconds, sweeper)
+    # A process that has ended is kept as long as nobody asks for its status.
+    sender.hub.call_repeatedly(POOL_SECONDS, sweeper.sweeps)
 
 
 class HandBack(StartStopStep):

@@ -65,7 +65,9 @@ class HostileService:
 
     @property
     def watchdog(self) -> psutil.Process:
-        (child,) = psutil.Process(self.worker.pid).children()
+        """The process of the pool; a sweep of what killed workers left is one beside it."""
+        parent = psutil.Process(self.worker.pid)
+        (child,) = (c for c in parent.children() if c.cmdline() == parent.cmdline())
         return child
 
     @property
