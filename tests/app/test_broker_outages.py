@@ -84,4 +84,4 @@ def submit_at_once(url: str, body: dict[str, Any]) -> list[tuple[str, float]]:
 def told(broker: Redis) -> Iterator[str]:
     """Yield the jobs of which the workers were told."""
     for message in broker.lrange(QUEUE, 0, -1):
-        yield from re.findall(r"job_\w+", message.decode())
+        yield from re.findall(r"job_\w+", str(message))
