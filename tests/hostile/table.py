@@ -12,6 +12,7 @@ import psutil
 from tests.hostile.case import Case, Refused
 from tests.hostile.subjects import (
     archives,
+    edges,
     forms,
     headers,
     json_texts,
@@ -48,6 +49,7 @@ SUBJECTS: dict[str, Sequence[Case]] = {
     "folders of models": model_files.CASES,
     "configs and tokenizers": model_configs.CASES,
     "sentence-transformers": sentence_models.CASES,
+    "other pages, full disks, waits": edges.CASES,
     "surroundings": surroundings.CASES,
 }
 LOOK_SECONDS = 0.1
