@@ -41,6 +41,7 @@ from worker.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+NOT_OURS = "%s is another worker's now, or was deleted"
 FULL_TRIES, FULL_WAIT_SECONDS = 20, 2.0
 """How often the end of a job is written down again where the database's disk is full too."""
 TIME_LIMIT = JobError(
@@ -154,6 +155,7 @@ def end_from_outside(db: Database, claim: Claim, error: Exception) -> bool:
             end_badly(db, claim, error)
         return transitions.look(db, claim) in TERMINAL
     except LeaseLostError:
+        log.warning(NOT_OURS, claim.job_id)
         return False
     finally:
         db.close()
@@ -188,7 +190,7 @@ def run_to_an_end(
     try:
         status = run_stages(context)
     except LeaseLostError:
-        log.warning("%s is another worker's now, or was deleted", claim.job_id)
+        log.warning(NOT_OURS, claim.job_id)
         context.workspace.leave()
         return
     if status in TERMINAL:
