@@ -9,10 +9,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from app.contract.errors import ERRORS, ErrorCode
+from app.docs_reference import pages
 from app.main import create_app
 from app.settings import Settings
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 SETTINGS_HEAD = """# Settings
 
 Read from environment variables, by the API and by the workers. Made by `make settings` from \
@@ -26,35 +28,41 @@ ERRORS_HEAD = """# Errors
 Every `code` of a problem document (`application/problem+json`) and of a job's `error`. A code \
 with a status refuses a request. One with *job* ends a job as `failed`, through what its user \
 sent (*user*) or through the service (*system*). Some do either, as early as they show. Made by \
-`make errors` from `app/contract/errors.py`.
+`make errors` from `app/contract/errors.py`. A running service says the same at `/problems/CODE`, \
+the `type` of the problem.
 
 | code | where | meaning | what to do |
 | --- | --- | --- | --- |
 """
 
 
-def render() -> dict[str, str]:
-    """Return the content of each generated document by its name."""
-    return {"errors.md": _errors(), "openapi.json": _openapi(), "settings.md": _settings()}
+def render() -> dict[Path, str]:
+    """Return the content of each generated file."""
+    return {
+        DOCS / "errors.md": _errors(),
+        DOCS / "openapi.json": _openapi(),
+        DOCS / "settings.md": _settings(),
+        **{DOCS / name: page for name, page in pages()},
+    }
 
 
 def write() -> None:
-    """Write every generated document."""
-    DOCS.mkdir(exist_ok=True)
-    for name, content in render().items():
-        (DOCS / name).write_text(content, "utf-8")
+    """Write every generated file."""
+    for path, content in render().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, "utf-8")
 
 
 def differences() -> str:
-    """Return the difference of the documents to what they should be; empty if there is none."""
-    return "".join(_difference(name, content) for name, content in render().items())
+    """Return the difference of the files to what they should be; empty if there is none."""
+    return "".join(_difference(path, content) for path, content in render().items())
 
 
-def _difference(name: str, wanted: str) -> str:
-    path = DOCS / name
+def _difference(path: Path, wanted: str) -> str:
     found = path.read_text("utf-8") if path.exists() else ""
     lines = (found.splitlines(keepends=True), wanted.splitlines(keepends=True))
-    return "".join(difflib.unified_diff(*lines, f"docs/{name}", f"docs/{name} as generated"))
+    name = "/".join(path.parts[-2:])
+    return "".join(difflib.unified_diff(*lines, name, f"{name} as generated"))
 
 
 def _openapi() -> str:
@@ -64,7 +72,7 @@ def _openapi() -> str:
 
 def _errors() -> str:
     rows = (
-        f"| `{error.code}` | {_where(error)} | {error.meaning} | {error.remedy} |\n"
+        f"| <a id=\"{error.code}\"></a>`{error.code}` | {_where(error)} | {error.meaning} | {error.remedy} |\n"
         for _, error in sorted(ERRORS.items())
     )
     return ERRORS_HEAD + "".join(rows)
