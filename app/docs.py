@@ -72,7 +72,8 @@ def _openapi() -> str:
 
 def _errors() -> str:
     rows = (
-        f"| <a id=\"{error.code}\"></a>`{error.code}` | {_where(error)} | {error.meaning} | {error.remedy} |\n"
+        f'| <a id="{error.code}"></a>`{error.code}` | {_where(error)} | {error.meaning} '
+        f"| {error.remedy} |\n"
         for _, error in sorted(ERRORS.items())
     )
     return ERRORS_HEAD + "".join(rows)

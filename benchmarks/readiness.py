@@ -18,6 +18,7 @@ from statistics import median
 
 from app.cli.local import LocalService
 from app.client import FvtClient
+from benchmarks.recording import recorded
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 RECIPE = {
@@ -72,4 +73,5 @@ def first_stage(client: FvtClient, corpus_id: str) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

