@@ -42,7 +42,7 @@ COPY worker worker
 RUN pip install --no-deps --force-reinstall .
 WORKDIR /data
 USER fvt
-# A stop first puts the message back (worker_soft_shutdown_timeout), so give it more than 30 s.
+# A stop hands the job back first: give it 10 s more than FVT_SHUTDOWN_SECONDS.
 ENV REMAP_SIGTERM=SIGQUIT
 STOPSIGNAL SIGTERM
 CMD ["celery", "-A", "worker.celery_app", "worker", "-P", "prefork", "-c", "1", "-Q", "fvt", "-l", "INFO"]

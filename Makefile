@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := worker,local,dev
 
-.PHONY: setup hooks demo test coverage test-slow test-all check lint types contracts docs-check openapi settings errors lock clean
+.PHONY: setup hooks demo test coverage test-slow test-all chaos check lint types contracts docs-check openapi settings errors lock clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,10 @@ test-slow: setup
 
 test-all: setup
 	$(BIN)/pytest
+
+# 200 jobs on each database among some 350 kills and freezes: half an hour on two quiet cores.
+chaos: setup
+	$(BIN)/python -m tests.chaos
 
 check: lint types contracts docs-check
 

@@ -24,13 +24,14 @@ def make_celery(settings: Settings) -> Celery:
         task_ignore_result=True,
         task_acks_late=True,
         task_reject_on_worker_lost=False,
-        task_time_limit=settings.job_time_limit_seconds,
-        task_soft_time_limit=settings.job_time_limit_seconds - 60,
+        # Of the watchdog, which keeps the job's own limit.
+        task_time_limit=settings.job_time_limit_seconds + 300,
         worker_prefetch_multiplier=1,
-        worker_max_tasks_per_child=1,
-        worker_soft_shutdown_timeout=30,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
+        # A worker outlasts any outage, and a broker that refuses writes since its disk is full.
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
         broker_transport_options={
             "visibility_timeout": visibility_timeout,
             "socket_timeout": CONNECT_SECONDS * 5,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -74,6 +75,13 @@ LIMITS = {
     "minItems": "{} entries or more",
     "maxItems": "at most {} entries",
 }
+DECISIONS = Path(__file__).parent.parent / "docs" / "decisions"
+DECISIONS_HEAD = """# Decisions
+
+Each page says what was asked, what was decided, what follows, and what was measured. Made by \
+`python -m app.docs`.
+
+"""
 COMMAND_LINES = ("fvt_client.cli.main", "app.cli.main")
 
 
@@ -262,10 +270,20 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def decisions_page() -> str:
+    """Return the list of all decisions."""
+    page = DECISIONS_HEAD
+    for file in sorted(DECISIONS.glob("[0-9]*.md")):
+        title = file.read_text("utf-8").partition("\n")[0].lstrip("# 0123456789.:")
+        page += f"- {file.name[:4]}: [{title}]({file.name})\n"
+    return page
+
+
 def pages() -> Iterable[tuple[str, str]]:
     """Return each page by its name."""
     return [
         ("cli.md", cli_page()),
+        ("decisions/README.md", decisions_page()),
         ("events.md", events_page()),
         ("metrics.md", metrics_page()),
         ("recipe.md", recipe_page()),

@@ -8,22 +8,22 @@ from typing import Any, ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from obstore.exceptions import BaseError
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.blobs import is_store_away
 from app.contract.errors import UserFault, codes_said
+from app.disk import is_full
 from app.waits import DatabaseAwayError, is_trouble
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
 """Most faults of a request that are told at once: a stranger can make as many as bytes."""
-DATABASE_RETRY_AFTER = "5"
-
-log = logging.getLogger(__name__)
-
+DATABASE_RETRY_AFTER = STORAGE_RETRY_AFTER = "5"
 HTTP_PROBLEMS = {
     400: ("malformed_request", None),
     404: ("route_not_found", "There is nothing at this path; `/docs` lists the calls."),
@@ -32,6 +32,8 @@ HTTP_PROBLEMS = {
     413: ("request_too_large", None),
     431: ("request_head_too_large", None),
 }
+
+log = logging.getLogger(__name__)
 
 
 class FieldError(BaseModel):
@@ -107,8 +109,16 @@ class RangeNotSatisfiableError(ProblemError):
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
+class GoneError(ProblemError):
+    status = HTTPStatus.GONE
+
+
 class ServiceUnavailableError(ProblemError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class InsufficientStorageError(ProblemError):
+    status = HTTPStatus.INSUFFICIENT_STORAGE
 
 
 def problem_response(
@@ -147,6 +157,7 @@ def problem_document(status: int, code: str, detail: str, **members: Any) -> dic
 
 def install_error_handlers(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
+    install_outage_handlers(app)
 
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
@@ -155,17 +166,6 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(UserFault)
     async def on_user_fault(request: Request, error: UserFault) -> JSONResponse:
         return problem_response(request, 422, error.code, error.message)
-
-    @app.exception_handler(DatabaseAwayError)
-    @app.exception_handler(PoolTimeoutError)
-    @app.exception_handler(DBAPIError)
-    async def on_database(request: Request, error: Exception) -> JSONResponse:
-        if not is_trouble(error):
-            raise error
-        log.warning("The database: %s", str(error).partition("\n")[0])
-        detail = "The database cannot serve this call now. Try again as `Retry-After` says."
-        headers = {"Retry-After": DATABASE_RETRY_AFTER}
-        return problem_response(request, 503, "database_unavailable", detail, headers)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -182,6 +182,31 @@ def install_error_handlers(app: FastAPI) -> None:
             # The framework names the methods of one route only, where several share the path.
             headers["Allow"] = ", ".join(allowed_methods(request))
         return problem_response(request, status, code, detail or error.detail, headers)
+
+
+def install_outage_handlers(app: FastAPI) -> None:
+    """Answer with a 503 problem where the database or the object store is away."""
+
+    @app.exception_handler(DatabaseAwayError)
+    @app.exception_handler(PoolTimeoutError)
+    @app.exception_handler(DBAPIError)
+    async def on_database(request: Request, error: Exception) -> JSONResponse:
+        if is_full(error) or not is_trouble(error):
+            raise error
+        log.warning("The database: %s", str(error).partition("\n")[0])
+        detail = "The database cannot serve this call now. Try again as `Retry-After` says."
+        headers = {"Retry-After": DATABASE_RETRY_AFTER}
+        return problem_response(request, 503, "database_unavailable", detail, headers)
+
+    @app.exception_handler(BaseError)
+    @app.exception_handler(OSError)
+    async def on_storage(request: Request, error: Exception) -> JSONResponse:
+        if not is_store_away(error):
+            raise error
+        log.warning("The object store: %s", str(error).partition("\n")[0])
+        detail = "The object store does not answer now. Try again as `Retry-After` says."
+        headers = {"Retry-After": STORAGE_RETRY_AFTER}
+        return problem_response(request, 503, "storage_unavailable", detail, headers)
 
 
 def allowed_methods(request: Request) -> list[str]:

@@ -28,6 +28,7 @@ from app.jobs.event_hub import EventHub
 from app.jobs.models import find_corpus_reader
 from app.jobs.routes import describe_submission
 from app.jobs.routes import router as jobs
+from app.maintenance.reaper import Reaper, reap_for_ever
 from app.middleware import RequestContext
 from app.openapi import install_openapi
 from app.reference import serve_reference
@@ -92,7 +93,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(db.migrate)
     dispatcher = Dispatcher(settings)
     jobs_metrics = JobMetrics(db)
-    app.state.db, app.state.blobs, app.state.dispatcher = db, Blobs(settings.blobs_url), dispatcher
+    blobs = Blobs(settings.blobs_url, is_answering=True)
+    app.state.db, app.state.blobs, app.state.dispatcher = db, blobs, dispatcher
     app.state.subprocesses = subprocesses = Subprocesses()
     app.state.examiner = KeepingExaminer(subprocesses)
     app.state.registry.register(jobs_metrics)
@@ -102,10 +104,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     app.state.events = EventHub(db)
     watching = asyncio.create_task(app.state.events.run())
+    reaper = Reaper(db, blobs, settings)
+    reaping = asyncio.create_task(reap_for_ever(reaper, settings.reap_seconds))
     try:
         yield
     finally:
-        for task in (app.state.dispatching, watching):
+        reaper.stop()
+        for task in (app.state.dispatching, watching, reaping):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

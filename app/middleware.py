@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.bodies import Body
+from app.disk import is_full
 from app.errors import problem_response
 from app.health.metrics import HttpMetrics
 from app.security import SECURITY_HEADERS
@@ -40,11 +41,12 @@ class RequestContext:
         scope.setdefault("state", {}).update(request_id=exchange.request_id, body=body)
         try:
             await self.app(scope, body.receive, exchange.send)
-        except Exception:
+        except Exception as error:
             log.exception("%s broke request_id=%s", exchange.line, exchange.request_id)
             if exchange.status:
                 raise
-            await _broken(scope)(scope, receive, exchange.send)
+            answer = _full(scope) if is_full(error) else _broken(scope)
+            await answer(scope, receive, exchange.send)
         finally:
             exchange.finish()
         return None
@@ -87,6 +89,11 @@ class _Exchange:
 def _broken(scope: Scope) -> ASGIApp:
     detail = "Something broke on our side; the log has it under this request id. Try again."
     return problem_response(Request(scope), 500, "internal_error", detail)
+
+
+def _full(scope: Scope) -> ASGIApp:
+    detail = "A disk of this service is full. Delete what is not needed, or have it made larger."
+    return problem_response(Request(scope), 507, "insufficient_storage", detail)
 
 
 def _request_id(headers: Headers) -> str:

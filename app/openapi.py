@@ -1,10 +1,13 @@
-"""The OpenAPI document: FastAPI's, with every error as the problem document that it is."""
+"""The OpenAPI document: FastAPI's, with every error as the problem document that it is.
+
+And what several calls document alike.
+"""
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Header
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -16,6 +19,18 @@ def schema_of(model: type[BaseModel]) -> dict[str, str]:
     """Return a reference to a model's schema, which is in the document's components."""
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        description="Any text of yours, such as a UUID: sent again, it makes nothing a second time",
+        examples=["4f9c1d1e-5b3f-4c0e-9a55-0c8f0f6b7f52"],
+    ),
+]
 
 PROBLEM = {MEDIA_TYPE: {"schema": schema_of(Problem)}}
 NOT_OURS = ("HTTPValidationError", "ValidationError")

@@ -4,10 +4,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1 << 30
+SHUTDOWN_SECONDS = 20.0
 
 
 class Settings(BaseSettings):
@@ -109,6 +110,42 @@ class Settings(BaseSettings):
         "refused, since then another field is meant.",
     )
 
+    min_free_bytes: int = Field(
+        32 << 20,
+        ge=0,
+        description="Bytes that stay free on the disks of the files and of the workspaces: what "
+        "would go below is refused with 507 before it begins.",
+    )
+    reap_seconds: float = Field(
+        60,
+        gt=0,
+        description="How often files that belong to nothing are looked for, by one API at a time, "
+        "and by each worker in its own workspaces.",
+    )
+    abandoned_seconds: float = Field(
+        24 * 3600,
+        gt=0,
+        description="Age from which an unfinished upload, or an uploaded file that no corpus "
+        "names, counts as abandoned; longer than any upload or download takes.",
+    )
+    keep_corpora_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after its upload that a corpus is deleted, unless a job that is not "
+        "over reads it; empty keeps it.",
+    )
+    keep_artifacts_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after its end that the files of a job's result are deleted; the job "
+        "itself stays, and downloads answer 410. Empty keeps them.",
+    )
+    keep_jobs_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after its end that a job is deleted, with its result; empty keeps it.",
+    )
+
     lease_seconds: float = Field(
         60, gt=0, description="How long a claimed job stays its worker's without a heartbeat."
     )
@@ -125,9 +162,28 @@ class Settings(BaseSettings):
         description="Most minutes that a model of one size is recovered for: presets end there, "
         "and a recipe that asks for more is refused.",
     )
-    max_attempts: int = Field(3, ge=1, description="Claims of one job before it fails for good.")
+    max_attempts: int = Field(
+        3,
+        ge=1,
+        description="Claims of one job before it fails for good; one that a worker handed back "
+        "because it was stopped does not count.",
+    )
     job_time_limit_seconds: int = Field(
-        6 * 3600, gt=60, description="Limit of one attempt; it is asked to stop a minute earlier."
+        6 * 3600,
+        gt=0,
+        description="Longest run of one attempt; then its processes are ended and the job fails.",
+    )
+    job_memory_bytes: int | None = Field(
+        None,
+        gt=0,
+        description="Memory that the processes of one job may hold together, GPUs aside; then they "
+        "are ended and the job fails. Empty: 90 % of what the machine or the container has.",
+    )
+    shutdown_seconds: float = Field(
+        SHUTDOWN_SECONDS,
+        ge=0,
+        description="How long a worker that is told to stop waits for a job to save how far it is, "
+        "before it hands the job back: less than whoever stops it waits for the worker.",
     )
     dispatch_seconds: float = Field(
         2,
@@ -138,6 +194,17 @@ class Settings(BaseSettings):
         ),
         description="How often the API looks for jobs whose message must be sent (again).",
     )
+
+    @field_validator(
+        "keep_corpora_days",
+        "keep_artifacts_days",
+        "keep_jobs_days",
+        "job_memory_bytes",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
 
     @model_validator(mode="after")
     def _fill_from_data_dir(self) -> Self:

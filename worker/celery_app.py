@@ -1,9 +1,9 @@
 """The Celery application: `celery -A worker.celery_app worker`.
 
-The parent process imports the engine once, and each job runs in a fork of it
-(docs/decisions/0011-a-worker-that-is-ready.md). Neither CUDA nor a thread survives a fork, so
-nothing here may touch a GPU, and no module of the engine may do so, or start a thread, where it is
-imported.
+The parent process imports the engine once. The process of its pool is a fork of it and takes the
+messages up; each job runs in a fork of that one (docs/decisions 0011 and 0013). Neither CUDA nor a
+thread survives a fork, so nothing here may touch a GPU, and no module of the engine may do so, or
+start a thread, where it is imported.
 """
 
 import gc
@@ -13,11 +13,14 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from celery.bootsteps import StartStopStep
 from celery.signals import celeryd_init, worker_ready
 
 from app.broker import make_celery
 from app.extensions import import_names
 from app.settings import Settings, get_settings
+from worker import shutdown
+from worker.leftovers import Sweeper
 
 POOL_SECONDS = 0.2
 """How often the parent process looks whether a process of the pool has ended."""
@@ -85,9 +88,30 @@ def import_engine() -> None:
 
 @worker_ready.connect
 def replace_ended_processes_soon(sender: Any, **_: Any) -> None:
-    """Have a job that follows another one wait for a fork, not for Celery's next look.
+    """Have a job that follows a killed process wait for a fork, not for Celery's next look.
 
     Celery looks as soon as a process closes its files. Often that has not quite ended then, and
     Celery's next look is up to five seconds later.
     """
     sender.hub.call_repeatedly(POOL_SECONDS, sender.pool.maintain_pool)
+
+
+@worker_ready.connect
+def sweep_workspaces(sender: Any, **_: Any) -> None:
+    """Remove what workers that were killed left on this machine, now and again and again."""
+    sweeper = Sweeper(get_settings())
+    sweeper()
+    sender.hub.call_repeatedly(get_settings().reap_seconds, sweeper)
+
+
+class HandBack(StartStopStep):
+    """Ends jobs before Celery waits for its pool: at SIGTERM, SIGHUP, Ctrl-C, remote shutdown."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002
+        """Have the running job handed back, and no other one begun."""
+        shutdown.stop_worker()
+
+
+app.steps["worker"].add(HandBack)

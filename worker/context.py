@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.base_models.catalog import LocatedModel, locate
@@ -19,14 +20,18 @@ from app.contract.results import ResolvedBase, StageResult
 from app.corpora.documents import Row, read_documents, read_rows
 from app.corpora.models import Corpus
 from app.db import Database
+from app.disk import is_full, is_nearly_full
 from app.jobs import transitions
 from app.jobs.models import Job
 from app.jobs.transitions import Claim
+from app.room import job_size, shortage
 from app.settings import Settings
 from app.waits import DatabaseAwayError
-from worker.compression import LoadedModel, Texts, load_model, training_texts
+from worker.compression import CompressionError, LoadedModel, Texts, load_model, training_texts
 from worker.compression.progress import part
+from worker.disk import DiskFullError
 from worker.estimates import recovery_seconds, task_seconds
+from worker.lease import CancelledError
 from worker.progress import JobProgress
 from worker.workspace import Outputs, Workspace
 
@@ -125,6 +130,26 @@ class JobContext:
                 raise UserFault("base_model_changed", message)
         assert self._located
         return load_model(self._located.path)
+
+    def check_room(self) -> None:
+        """Raise `DiskFullError` where the disks have no room for the whole job, by estimate."""
+        model = self.base.model
+        weights = sum(tensor.numel() for tensor in model.parameters()) * 4
+        with self.db.read() as session:
+            named = self.recipe.evaluation.task
+            ids = {self.corpus.id, *(named.corpora.values() if named else ())}
+            corpora = session.scalar(select(func.sum(Corpus.bytes)).where(Corpus.id.in_(ids)))
+        size = job_size(self.recipe, weights, int(corpora or 0))
+        if lacks := shortage(size, self.settings, self.blobs):
+            raise DiskFullError(lacks)
+
+    def disk_is_full(self, error: BaseException) -> bool:
+        """Tell whether an error came of a full disk; not every library says so."""
+        if isinstance(error, DiskFullError) or is_full(error):
+            return True
+        if isinstance(error, (CancelledError, UserFault, CompressionError)):
+            return False
+        return is_nearly_full(filter(None, (self.settings.workspaces, self.blobs.folder)))
 
     def keep_student(self, size: int, student: LoadedModel) -> None:
         """Keep a transferred model in memory for its recovery, where it is the only one."""

@@ -2,17 +2,21 @@
 
 import logging
 import threading
+import time
 from datetime import timedelta
 from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.contract.states import Status
+from app.contract.states import TERMINAL, Status
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.transitions import Claim, LeaseLostError
 from app.settings import Settings
 from app.waits import DatabaseAwayError
+
+LOOK_SECONDS = 2.0
+"""How often the lease looks for a cancellation, between its heartbeats too."""
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +51,11 @@ class Lease:
             raise self._stop_with
 
     def _beat(self) -> None:
-        while not self._done.wait(self._every):
+        renewed_at = time.monotonic()
+        while not self._done.wait(min(self._every, LOOK_SECONDS)):
+            is_time = time.monotonic() - renewed_at >= self._every
             try:
-                status = transitions.renew(self._db, self._claim, self._length)
+                status = self._renew() if is_time else transitions.look(self._db, self._claim)
             except LeaseLostError as lost:
                 self._stop_with = lost
                 return
@@ -57,5 +63,25 @@ class Lease:
                 # The lease outlives a short outage; after a long one the token no longer counts.
                 log.warning("heartbeat of %s failed", self._claim.job_id, exc_info=True)
                 continue
+            if is_time:
+                renewed_at = time.monotonic()
+            if status in TERMINAL:
+                return
             if status == Status.CANCELLING:
                 self._stop_with = CancelledError()
+
+    def _renew(self) -> Status:
+        try:
+            return transitions.renew(self._db, self._claim, self._length)
+        except LeaseLostError:
+            return transitions.look(self._db, self._claim)
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the job store as a worker does: it bridges an outage that is shorter than its lease.
+
+    After that the job is another worker's anyway.
+    """
+    return Database(
+        settings.database_url, wait=settings.database_seconds, patience=settings.lease_seconds
+    )

@@ -88,7 +88,7 @@ FilePath = Annotated[str, Path(description="A `path` of the list", examples=["mo
     "/{job_id}/download",
     operation_id="download_result",
     summary="Download the result",
-    responses={**problems(404, 409, 416), **ARCHIVE},
+    responses={**problems(404, 409, 410, 416), **ARCHIVE},
     response_class=Response,
     openapi_extra=RANGE_HEADERS,
 )
@@ -96,7 +96,7 @@ FilePath = Annotated[str, Path(description="A `path` of the list", examples=["mo
     "/{job_id}/download",
     operation_id="describe_result",
     summary="Size and hash of the result",
-    responses=problems(404, 409),
+    responses=problems(404, 409, 410),
     response_class=Response,
 )
 async def download(job_id: str, request: Request, db: DatabaseDep, blobs: BlobsDep) -> Response:
@@ -115,7 +115,7 @@ async def download(job_id: str, request: Request, db: DatabaseDep, blobs: BlobsD
     "/{job_id}/artifacts",
     operation_id="list_artifacts",
     summary="List the files of the result",
-    responses=problems(404, 409),
+    responses=problems(404, 409, 410),
 )
 def list_artifacts(job_id: str, db: DatabaseDep) -> Page[ArtifactFileView]:
     """Every file of the result, each to be had on its own."""
@@ -127,7 +127,7 @@ def list_artifacts(job_id: str, db: DatabaseDep) -> Page[ArtifactFileView]:
     "/{job_id}/artifacts/{path:path}",
     operation_id="get_artifact",
     summary="Download one file of the result",
-    responses={**problems(404, 409, 416), **FILE},
+    responses={**problems(404, 409, 410, 416), **FILE},
     response_class=Response,
     openapi_extra=RANGE_HEADERS,
 )
@@ -135,7 +135,7 @@ def list_artifacts(job_id: str, db: DatabaseDep) -> Page[ArtifactFileView]:
     "/{job_id}/artifacts/{path:path}",
     operation_id="describe_artifact",
     summary="Size and hash of one file",
-    responses=problems(404, 409),
+    responses=problems(404, 409, 410),
     response_class=Response,
 )
 async def get_artifact(
@@ -150,7 +150,7 @@ async def get_artifact(
     "/{job_id}/report",
     operation_id="get_report",
     summary="The report",
-    responses={**problems(404, 406, 409), **REPORT},
+    responses={**problems(404, 406, 409, 410), **REPORT},
     response_class=Response,
 )
 async def get_report(job_id: str, request: Request, db: DatabaseDep, blobs: BlobsDep) -> Response:

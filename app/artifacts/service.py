@@ -8,7 +8,7 @@ from app.contract.jobs import ArtifactFileView
 from app.contract.results import Artifact
 from app.contract.states import Status
 from app.db import Database
-from app.errors import ConflictError, NotFoundError
+from app.errors import ConflictError, GoneError, NotFoundError
 from app.jobs.models import Job
 from app.jobs.service import read_job
 
@@ -74,6 +74,12 @@ def _finished(db: Database, job_id: str) -> tuple[Job, Artifact]:
     if job.artifact is None:
         code, why = WHY_NOT.get(Status(job.status), NOT_YET)
         raise ConflictError(code, f"{job_id} {why}")
+    if job.artifact_expired_at:
+        raise GoneError(
+            "artifact_expired",
+            f"The result of {job_id} was kept until {job.artifact_expired_at:%Y-%m-%d %H:%M} UTC. "
+            "Submit the job again.",
+        )
     return job, Artifact.model_validate(job.artifact)
 
 

@@ -185,6 +185,17 @@ def _check_sizes(
     if width_name:
         _check_table_width(config, width_name, tensors)
         _check_heads(config, width_name, architecture)
+    _check_head_width(config, sizes)
+
+
+def _check_head_width(config: Mapping[str, Any], sizes: set[int]) -> None:
+    """Compare the width of all heads together with the dimensions of the tensors."""
+    heads = next((config[name] for name in HEADS if config.get(name)), None)
+    for name in ("head_dim", "d_kv"):
+        width = config.get(name)
+        if width is not None and heads is not None and width * heads not in sizes:
+            what = f"its {heads} heads together are as wide as none of its weights"
+            raise _wrong(name, width, what)
 
 
 def _check_heads(config: Mapping[str, Any], width_name: str, architecture: Architecture) -> None:

@@ -5,7 +5,7 @@ The library that loads them stops the whole process at some of these faults.
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from typing import Any
 
@@ -15,6 +15,12 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 MAX_ID = (1 << 32) - 1
 SPECIAL = re.compile(r"^(bos|eos|unk|sep|pad|cls|mask)_token$")
 SIDES = ("left", "right")
+MAX_GROWTH = 1 << 16
+"""How many times as long the parts of a tokenizer may make a text at most, all together: those that
+are meant well each lengthen other characters."""
+MAX_PADDING = 1 << 20
+LONGEST_LOOKED_AT = 10_000
+"""Characters of an expression that is compiled here."""
 
 
 def _broken(what: str, file: str = "tokenizer.json") -> Exception:
@@ -53,8 +59,11 @@ def check_tokenizer(tokenizer: Mapping[str, Any], rows: int | None) -> None:
     _check_model(tokenizer["model"])
     _check_ends(tokenizer.get("post_processor"), rows)
     for kind in ("normalizer", "pre_tokenizer", "decoder"):
-        for part in _parts(tokenizer.get(kind)):
+        parts = list(_parts(tokenizer.get(kind)))
+        for part in parts:
             _check_part(part, kind)
+        _check_growth(parts, kind)
+    _check_padding(tokenizer.get("padding"))
 
 
 def _ids(tokenizer: Mapping[str, Any]) -> dict[str, int]:
@@ -187,6 +196,61 @@ def _check_part(part: Mapping[str, Any], kind: str) -> None:
         raise _broken(f"the regular expression {str(expression)[:80]!r} of `{kind}` {fault}")
     if part["type"] == "Precompiled" and not _is_charsmap(part.get("precompiled_charsmap")):
         raise _broken(f"`precompiled_charsmap` of `{kind}` is damaged")
+
+
+def _check_growth(parts: Iterable[Mapping[str, Any]], kind: str) -> None:
+    """Refuse a chain of which each part makes the text longer, until it fits in no memory."""
+    most = 1
+    for part in parts:
+        most *= _growth(part)
+        if most > MAX_GROWTH:
+            what = f"`{kind}` can make a text more than {MAX_GROWTH} times as long"
+            raise _broken(what)
+
+
+def _growth(part: Mapping[str, Any]) -> int:
+    """Return how many characters at most a part makes of one."""
+    if part["type"] == "ByteLevel":
+        # A character of its alphabet has two bytes, and any other up to four.
+        return 2
+    pattern, content = part.get("pattern"), part.get("content")
+    if part["type"] != "Replace" or not isinstance(pattern, dict) or not isinstance(content, str):
+        return 1
+    text, expression = pattern.get("String"), pattern.get("Regex")
+    if isinstance(text, str) and text:
+        return max(1, -(-len(content) // len(text)))
+    # What matches an empty text does so between any two characters.
+    takes_one = isinstance(expression, str) and _takes_a_character(expression)
+    return max(1, len(content)) if takes_one else len(content) + 1
+
+
+_LOOKS = re.compile(r"\(\?<?[=!]|[$^]|\\[bBAzZG]")
+"""Parts of an expression that take no character."""
+
+
+def _takes_a_character(expression: str) -> bool:
+    """Return false where an expression may match where nothing is."""
+    if len(expression) > LONGEST_LOOKED_AT or _LOOKS.search(expression):
+        return False
+    try:
+        return not re.match(expression, "")
+    except (re.error, OverflowError, RecursionError):
+        # Of Oniguruma alone.
+        return False
+
+
+def _check_padding(padding: Any) -> None:
+    """Refuse a padding that makes a text of any length too long to be held."""
+    if not isinstance(padding, dict):
+        return
+    strategy = padding.get("strategy")
+    fixed = strategy.get("Fixed") if isinstance(strategy, dict) else None
+    for name, size in (
+        ("strategy", fixed),
+        ("pad_to_multiple_of", padding.get("pad_to_multiple_of")),
+    ):
+        if size is not None and not _is_id(size, MAX_PADDING):
+            raise _broken(f"`padding.{name}` is {str(size)[:80]}, at most {MAX_PADDING:,} can be")
 
 
 _UNUSUAL = re.compile(r"\(\?#|\(\?[a-z]*x|\(\*|\\Q")

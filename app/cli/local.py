@@ -23,7 +23,7 @@ import app
 from app.broker import QUEUE
 from app.hosts import is_loopback, spelled
 from app.keys import check_keys
-from app.settings import Settings
+from app.settings import SHUTDOWN_SECONDS, Settings
 
 PACKAGES = Path(app.__file__).resolve().parent.parent
 """Children run here, so that a user's own `app` or `worker` folder is not imported instead."""
@@ -292,7 +292,9 @@ class LocalService:
         if not self._env.get("FVT_BROKER_URL"):
             self._start_broker()
         self._add("API", api(self._host, self._port), grace=10)
-        self._add("worker", worker(), grace=10)
+        # It hands a running job back first.
+        seconds = float(self._env.get("FVT_SHUTDOWN_SECONDS") or SHUTDOWN_SECONDS)
+        self._add("worker", worker(), grace=seconds + 10)
 
     def _start_broker(self) -> None:
         # A socket's path may have 107 bytes at most, 103 on macOS: too few for many a data folder.

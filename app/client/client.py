@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 
 from app.client.errors import ApiError, DownloadError, UnreachableError
-from app.client.transfers import OnBytes, check_target, fetch, open_corpus, unpack
+from app.client.transfers import OnBytes, check_target, fetch, open_corpus, send_again, unpack
 from app.contract.base_models import BaseModelView as BaseModelInfo
 from app.contract.corpora import CorpusView as Corpus
 from app.contract.jobs import ArtifactFileView as ArtifactFile
@@ -46,15 +47,26 @@ class FvtClient:
         name: str | None = None,
         format: str | None = None,  # noqa: A002  (the contract's word)
         text_field: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Corpus:
-        """Stream a corpus up; several files become one where they are all lines of one kind."""
+        """Stream a corpus up; several files become one where they are all lines of one kind.
+
+        An upload that breaks off is sent again, with a key, so that it makes one corpus.
+        """
         fields = {"name": name, "format": format, "text_field": text_field}
         data = {key: value for key, value in fields.items() if value is not None}
-        with ExitStack() as files:
-            upload = {"file": (paths[0].name, open_corpus(paths, files))}
-            # Checking the last block of a large corpus takes as long as it takes.
-            timeout = httpx.Timeout(60, connect=5, read=None)
-            answer = self._call("POST", "/v1/corpora", data=data, files=upload, timeout=timeout)
+        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        # Checking the last block of a large corpus takes as long as it takes.
+        timeout = httpx.Timeout(60, connect=5, read=None)
+
+        def send() -> httpx.Response:
+            with ExitStack() as files:
+                upload = {"file": (paths[0].name, open_corpus(paths, files))}
+                return self._http.post(
+                    "/v1/corpora", data=data, files=upload, headers=headers, timeout=timeout
+                )
+
+        answer = self._answer(lambda: send_again(send))
         return Corpus.model_validate(answer, extra="allow")
 
     def submit(
@@ -120,6 +132,8 @@ class FvtClient:
         """Unpack the result into `target`, a folder that is not there or empty."""
         check_target(target)
         job = self.get(job_id)
+        if job.artifact_expired_at:
+            raise DownloadError(f"The result of {job_id} is no longer kept. Submit the job again.")
         if job.artifact is None:
             raise DownloadError(f"{job_id} is {job.status} and has no result to download.")
         target = target.absolute()
@@ -158,8 +172,11 @@ class FvtClient:
             after = {"after": str(page["data"][-1]["id"])}
 
     def _call(self, method: str, path: str, **request: Any) -> Any:
+        return self._answer(lambda: self._http.request(method, path, **request))
+
+    def _answer(self, send: Callable[[], httpx.Response]) -> Any:
         try:
-            response = self._http.request(method, path, **request)
+            response = send()
         except httpx.TransportError as error:
             raise UnreachableError(
                 f"No answer from {self.url}: {error or type(error).__name__}. Is the service up? "

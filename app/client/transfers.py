@@ -1,4 +1,4 @@
-"""A result fetched in as many pieces as it takes, checked, and unpacked all at once."""
+"""Uploads sent until they are answered; results fetched in pieces, checked, and unpacked."""
 
 import hashlib
 import io
@@ -109,6 +109,23 @@ def unpack(archive: Path, target: Path) -> None:
         raise DownloadError(f"The result cannot be unpacked: {error}.") from error
     finally:
         shutil.rmtree(scratch)
+
+
+def send_again(send: Callable[[], httpx.Response]) -> httpx.Response:
+    """Send an upload until it is answered; `send` sends all of it, with the same key each time.
+
+    A service that does not answer at all is not waited for.
+    """
+    for attempt in range(TRIES - 1):
+        try:
+            return send()
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if attempt == 0:
+                raise
+        except httpx.TransportError:
+            pass
+        time.sleep(2**attempt)
+    return send()
 
 
 LINE_FORMATS = {".txt": "text", ".text": "text", ".jsonl": "jsonl", ".ndjson": "jsonl"}

@@ -112,6 +112,12 @@ _CODES = (
     ),
     _request(
         503,
+        "storage_unavailable",
+        "The object store of the files is away, or silent for longer than a call waits.",
+        "Send the call again as `Retry-After` says; an `Idempotency-Key` makes that safe.",
+    ),
+    _request(
+        503,
         "not_ready",
         "The database, the broker or the file storage does not answer.",
         "Wait as `Retry-After` says; `failed` names what is down.",
@@ -122,6 +128,12 @@ _CODES = (
         "The database is locked, gone or silent for longer than a call waits "
         "(`FVT_DATABASE_SECONDS`).",
         "Send the call again as `Retry-After` says; an `Idempotency-Key` makes that safe.",
+    ),
+    _request(
+        507,
+        "insufficient_storage",
+        "A disk of the service has no room for this; `needed_bytes` and `free_bytes` say how much.",
+        "Delete corpora and jobs that are not needed, or have the disk made larger.",
     ),
     # Uploads and corpora.
     _request(400, "upload_aborted", "The upload stopped before its end.", "Send it again."),
@@ -416,8 +428,8 @@ _CODES = (
     ),
     _user(
         "out_of_memory",
-        "A batch does not fit in the worker's memory.",
-        "Give what the message names: a smaller batch or shorter texts.",
+        "The job, or a batch of it, does not fit in the worker's memory (`FVT_JOB_MEMORY_BYTES`).",
+        "Give what the message names: a smaller batch, shorter texts or a smaller model.",
     ),
     _user(
         "export_unsupported",
@@ -468,14 +480,29 @@ _CODES = (
         "Choose another base model, or leave out what is unusual in the corpus.",
     ),
     _system(
+        "library_crashed",
+        "A library crashed on the model or on a text, and took its process along.",
+        "Choose another base model, or leave out what is unusual in the corpus.",
+    ),
+    _system(
         "time_limit",
         "The job ran into the time limit (`FVT_JOB_TIME_LIMIT_SECONDS`).",
         "Use a smaller corpus, or have it raised.",
     ),
     _system(
+        "disk_full",
+        "A disk of the worker or of the files was full amid the job.",
+        "Delete what is not needed, or have the disk made larger; then submit it again.",
+    ),
+    _system(
         "worker_lost",
         "The worker stopped in the middle of the job, at every attempt.",
         "Submit it again; the model or the corpus may be too large for the worker.",
+    ),
+    _system(
+        "worker_stopped",
+        "The worker was told to stop; the job goes on where it was, on the next one.",
+        "Nothing: it is no end of a job, and counts as no attempt.",
     ),
     _system(
         "internal_error",
@@ -490,6 +517,12 @@ _CODES = (
     _request(409, "job_not_finished", "The job has no result yet.", "Wait until it has succeeded."),
     _request(409, "job_failed", "The job failed and left no result.", "Read its `error`."),
     _request(409, "job_cancelled", "The job was cancelled and left no result.", "Submit it again."),
+    _request(
+        410,
+        "artifact_expired",
+        "The result was kept as long as it is here (`FVT_KEEP_ARTIFACTS_DAYS`).",
+        "Submit the job again.",
+    ),
     _request(
         404,
         "artifact_not_found",

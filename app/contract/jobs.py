@@ -62,7 +62,11 @@ class JobView(BaseModel):
     status: Status
     stage: str | None = Field(description="What the worker is at", examples=["tokenizer"])
     progress: Progress
-    attempt: int = Field(description="How many times a worker has taken it up", examples=[1])
+    attempt: int = Field(
+        description="How many times a worker has taken it up, but for those when it was handed "
+        "back because the worker was stopped",
+        examples=[1],
+    )
     error: JobError | None = Field(description="Why it failed")
     result: dict[str, Any] | None = Field(
         description="The headline figures, once it succeeded, or where it failed its gate"
@@ -71,7 +75,10 @@ class JobView(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     artifact: ArtifactView | None = Field(
-        description="The result, once it succeeded, or where it failed its gate"
+        description="The result, once it succeeded, or where it failed its gate; until it expires"
+    )
+    artifact_expired_at: datetime | None = Field(
+        None, description="Since when the result is no longer kept"
     )
 
     @property

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.contract.corpora import Compression, Format, Quoting
@@ -52,3 +52,14 @@ class Corpus(Base):
     @property
     def blob_key(self) -> str:
         return f"{self.blob_prefix}/data"
+
+
+class CorpusKey(Base):
+    """Keep the key that a client gave with an upload, and what came of it."""
+
+    __tablename__ = "corpus_keys"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_sha256: Mapped[str]
+    corpus_id: Mapped[str] = mapped_column(ForeignKey("corpora.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)

@@ -13,10 +13,10 @@ from app.corpora.models import Corpus
 from app.corpora.schemas import CorpusOptions
 from app.db import Database
 from app.dependencies import BlobsDep, DatabaseDep, FindReader, FindReaderDep, SettingsDep
-from app.openapi import links, problems
+from app.maintenance.files import free
+from app.openapi import IdempotencyKey, links, problems
 from app.pagination import Page, PageDep
 from app.threads import run_writing
-from app.waits import retried
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
 
@@ -45,13 +45,20 @@ UPLOAD_BODY: dict[str, Any] = {
 
 CREATED: dict[int | str, dict[str, Any]] = {
     201: {
+        "headers": {
+            "Location": {"description": "Path of the corpus", "schema": {"type": "string"}},
+            "Idempotent-Replayed": {
+                "description": "`true` where this upload had made the corpus before",
+                "schema": {"type": "string"},
+            },
+        },
         "links": {
             **links("corpus_id", ("get_corpus", "delete_corpus")),
             "submit_job": {
                 "operationId": "submit_job",
                 "requestBody": {"base_model": MODEL, "corpus_id": "$response.body#/id"},
             },
-        }
+        },
     }
 }
 
@@ -62,7 +69,7 @@ CREATED: dict[int | str, dict[str, Any]] = {
     summary="Upload a corpus",
     status_code=201,
     response_model=CorpusView,
-    responses={**problems(400, 413, 422), **CREATED},
+    responses={**problems(400, 413, 422, 507), **CREATED},
     openapi_extra=UPLOAD_BODY,
 )
 async def create(  # noqa: PLR0913, PLR0917
@@ -72,6 +79,7 @@ async def create(  # noqa: PLR0913, PLR0917
     blobs: BlobsDep,
     settings: SettingsDep,
     options: Annotated[CorpusOptions, Query()],
+    idempotency_key: IdempotencyKey = None,
 ) -> Corpus:
     """Send the file as the field `file` of a form, or as the raw body with query parameters.
 
@@ -80,10 +88,16 @@ async def create(  # noqa: PLR0913, PLR0917
     objects of any fields, a line each. The whole file is checked before it is accepted; the answer
     says how it was read and shows the first documents.
     """
-    async with service.received_corpus(request, blobs, settings, options=options) as received:
-        await run_writing(db, _save, db, received.row)
-    response.headers["Location"] = f"/v1/corpora/{received.row.id}"
-    return received.row
+    upload = service.received_corpus(request, blobs, settings, options=options)
+    try:
+        async with upload as received:
+            corpus = received.row
+            await run_writing(db, service.save, db, corpus, idempotency_key)
+    except service.ReplayedError as earlier:
+        corpus = earlier.corpus
+        response.headers["Idempotent-Replayed"] = "true"
+    response.headers["Location"] = f"/v1/corpora/{corpus.id}"
+    return corpus
 
 
 @router.get("", operation_id="list_corpora", summary="List corpora", responses=problems(400))
@@ -124,10 +138,4 @@ async def delete(
 def _delete(db: Database, blobs: Blobs, find_reader: FindReader, corpus_id: str) -> None:
     with db.write() as session:
         corpus = service.delete(session, corpus_id, find_reader)
-    blobs.delete_all(corpus.blob_prefix)
-
-
-@retried
-def _save(db: Database, corpus: Corpus) -> None:
-    with db.write() as session:
-        session.add(corpus)
+    free(blobs, corpus.blob_prefix)

@@ -1,13 +1,16 @@
 """Take in corpora, find, list and delete them."""
 
+import hashlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import orjson
 from anyio import CancelScope
 from fastapi import Request
 from pydantic import ValidationError
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -17,17 +20,27 @@ from app.corpora.formats.compression import Limits
 from app.corpora.formats.layout import Hints, detect_layout
 from app.corpora.formats.text import TextCounter
 from app.corpora.inspection import inspect_upload
-from app.corpora.models import Corpus
+from app.corpora.models import Corpus, CorpusKey
 from app.corpora.schemas import CorpusOptions
-from app.corpora.uploads import FormShape, Upload, receive_upload
+from app.corpora.uploads import FormShape, Upload, announced_bytes, receive_upload
+from app.db import Database
 from app.dependencies import FindReader
-from app.errors import ConflictError, NotFoundError, UnprocessableError, field_errors
+from app.disk import is_full
+from app.errors import (
+    ConflictError,
+    InsufficientStorageError,
+    NotFoundError,
+    ProblemError,
+    UnprocessableError,
+    field_errors,
+)
 from app.ids import is_id, new_id
 from app.pagination import PageQuery, fetch_page
+from app.room import Shortage, upload_shortage
 from app.settings import Settings
 from app.subprocesses import Subprocesses
 from app.threads import DETECTIONS, INSPECTIONS
-from app.waits import CommitUnknownError
+from app.waits import CommitUnknownError, retried
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,11 @@ async def received_corpus(  # noqa: PLR0913
     `other_fields`. Raises `UserFault` and `ProblemError`.
     """
     row = Corpus(id=new_id("corpus"))
+
+    def room(needed: int) -> None:
+        if lacks := upload_shortage(needed, settings, blobs):
+            raise _no_room(lacks)
+
     limits = Limits.of(settings)
     counter = TextCounter()
     try:
@@ -66,6 +84,7 @@ async def received_corpus(  # noqa: PLR0913
             max_bytes=settings.max_upload_bytes,
             form=FormShape(file_field, frozenset({*CorpusOptions.model_fields, *other_fields})),
             observe=counter.feed,
+            room=room,
         )
         options = _options(options or CorpusOptions(), upload.fields)
         hints = Hints(options.format, options.text_field, upload.filename, upload.media_type)
@@ -82,10 +101,73 @@ async def received_corpus(  # noqa: PLR0913
     except CommitUnknownError:
         # Its row may be there, and without its file it would be half a corpus.
         raise
-    except BaseException:
+    except BaseException as error:
         with CancelScope(shield=True):
-            await run_in_threadpool(blobs.delete_all, row.blob_prefix)
+            await run_in_threadpool(blobs.discard_upload, row.blob_prefix)
+        if not isinstance(error, ProblemError) and is_full(error):
+            needed = announced_bytes(request) + settings.min_free_bytes
+            raise _no_room(Shortage(needed, blobs.free_bytes or 0)) from error
         raise
+
+
+def _no_room(lacks: Shortage) -> InsufficientStorageError:
+    return InsufficientStorageError(
+        "insufficient_storage",
+        f"The disk of the files has no room for this upload: {lacks}. Delete corpora and jobs that "
+        "are not needed, or have the disk made larger.",
+        needed_bytes=lacks.needed,
+        free_bytes=lacks.free,
+    )
+
+
+class ReplayedError(Exception):
+    """The upload had come before with its key: the file that came now is not kept."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        super().__init__(corpus.id)
+        self.corpus = corpus
+
+
+def save(db: Database, corpus: Corpus, key: str | None) -> None:
+    """Add a corpus to the database, under the key that its client gave.
+
+    Raises `ReplayedError` where the same upload came with this key before, and
+    `UnprocessableError` where another one did.
+    """
+    try:
+        _insert(db, corpus, key)
+    except IntegrityError:
+        if key is None:
+            raise
+        # The same key came twice at once, and the other request was faster.
+        _insert(db, corpus, key)
+
+
+@retried
+def _insert(db: Database, corpus: Corpus, key: str | None) -> None:
+    with db.write() as session:
+        known = session.get(CorpusKey, key) if key else None
+        if known is None:
+            session.add(corpus)
+            if key:
+                session.flush()
+                digest = _digest(corpus)
+                session.add(CorpusKey(key=key, request_sha256=digest, corpus_id=corpus.id))
+                session.flush()
+            return
+        if known.request_sha256 != _digest(corpus):
+            raise UnprocessableError(
+                "idempotency_key_reused",
+                f"This Idempotency-Key came before with another upload, which made "
+                f"{known.corpus_id}. Take a new key for a new corpus.",
+            )
+        raise ReplayedError(session.get_one(Corpus, known.corpus_id))
+
+
+def _digest(corpus: Corpus) -> str:
+    """Digest what an upload is, and how it was asked to be read."""
+    read = [getattr(corpus, name) for name in ("format", "compression", "text_field")]
+    return hashlib.sha256(orjson.dumps([corpus.sha256, corpus.name, *read])).hexdigest()
 
 
 def find(session: Session, corpus_id: str, *, lock: bool = False) -> Corpus:
@@ -105,7 +187,10 @@ def list_page(session: Session, page: PageQuery) -> tuple[Sequence[Corpus], bool
 
 
 def delete(session: Session, corpus_id: str, find_reader: FindReader) -> Corpus:
-    """Delete the row of a corpus that no active job reads; its file is the caller's to delete."""
+    """Delete the row of a corpus that no active job reads; then its file is the caller's to free.
+
+    Rows go before files everywhere (docs/decisions/0014): a row never names a file that is gone.
+    """
     corpus = find(session, corpus_id, lock=True)
     if job_id := find_reader(session, corpus_id):
         raise ConflictError(

@@ -29,6 +29,9 @@ PLAIN_ENCODINGS = {"", "binary", "7bit", "8bit"}
 
 Observer = Callable[[bytes], None]
 
+Room = Callable[[int], None]
+"""Called with how many more bytes are to be stored; raises where there is no room for them."""
+
 
 @dataclass(frozen=True)
 class FormShape:
@@ -51,22 +54,23 @@ class Upload:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-async def receive_upload(
+async def receive_upload(  # noqa: PLR0913
     request: Request,
     writer: "AsyncWritableFile",
     *,
     max_bytes: int,
     form: FormShape,
     observe: Observer,
+    room: Room,
 ) -> Upload:
     """Stream the body, or the one file of a multipart form, to `writer`, and close it.
 
     `observe` sees each piece of the file in order, in a thread. Where this raises, `writer` is not
     closed, so that its file never appears.
     """
-    _refuse_early(request, max_bytes)
+    _refuse_early(request, max_bytes, room)
     lift_body_limit(request, max_bytes + FORM_OVERHEAD)
-    sink = _Sink(writer, max_bytes, observe)
+    sink = _Sink(writer, max_bytes, observe, room)
     try:
         if is_multipart(request):
             return await _receive_form(request, form, sink)
@@ -85,11 +89,18 @@ async def _receive_form(request: Request, shape: FormShape, sink: "_Sink") -> Up
     return Upload(*await sink.close(), form.filename, form.media_type, form.fields)
 
 
-def _refuse_early(request: Request, max_bytes: int) -> None:
+def _refuse_early(request: Request, max_bytes: int, room: Room) -> None:
     """Spare the client the sending of what is refused in the end."""
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > max_bytes + FORM_OVERHEAD:
+    length = announced_bytes(request)
+    if length > max_bytes + FORM_OVERHEAD:
         raise _too_large(max_bytes)
+    room(length)
+
+
+def announced_bytes(request: Request) -> int:
+    """Return the length that a request gives its body; 0 where it gives none."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdecimal() else 0
 
 
 def _too_large(max_bytes: int) -> TooLargeError:
@@ -125,10 +136,13 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
 class _Sink:
     """Hashes, writes and shows a batch while the next one arrives."""
 
-    def __init__(self, writer: "AsyncWritableFile", max_bytes: int, observe: Observer) -> None:
+    def __init__(
+        self, writer: "AsyncWritableFile", max_bytes: int, observe: Observer, room: Room
+    ) -> None:
         self._writer = writer
         self._max_bytes = max_bytes
         self._observe = observe
+        self._room = room
         self._digest = hashlib.sha256()
         self._bytes = 0
         self._head = b""
@@ -162,7 +176,10 @@ class _Sink:
             await passing
 
     async def _pass_on(self) -> None:
-        batch, self._batch, self._held = self._batch, [], 0
+        batch, self._batch = self._batch, []
+        # Others write to the disk too, and not every request says how long it is.
+        self._room(self._held)
+        self._held = 0
         await self.settle()
         self._passing = asyncio.gather(
             self._writer.write(b"".join(batch)),

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from app.broker import Dispatcher
@@ -43,9 +44,18 @@ async def dispatch_due_jobs(
 
 
 def dispatch_round(db: Database, dispatcher: Dispatcher) -> None:
-    """One round over the jobs that are due now."""
+    """One round over the jobs that are due now; of rounds at the same time, one sends each job."""
     # All leases first: ending a cancelled or hopeless job needs no broker.
-    waiting = [job_id for job_id in transitions.due(db) if transitions.expire(db, job_id)]
-    for job_id in waiting:
-        dispatcher.send(job_id)
-        transitions.mark_dispatched(db, job_id)
+    for job_id in transitions.lapsed(db):
+        transitions.expire(db, job_id)
+    _send(db, dispatcher, transitions.take_due(db))
+
+
+def _send(db: Database, dispatcher: Dispatcher, taken: Sequence[str]) -> None:
+    """Send a message for each job that was taken; those of which none could be sent are due."""
+    for number, job_id in enumerate(taken):
+        try:
+            dispatcher.send(job_id)
+        except BaseException:
+            transitions.give_up(db, taken[number:])
+            raise

@@ -44,6 +44,8 @@ class Job(Base):
     error: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
     artifact: Mapped[dict[str, Any] | None]
+    # From then on the result is not given out; its files go a while later.
+    artifact_expired_at: Mapped[datetime | None]
 
     attempt: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int]
@@ -54,10 +56,17 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    # Since then nothing of it is in storage but its result: no need to look there again.
+    freed_at: Mapped[datetime | None]
 
     @property
     def blob_prefix(self) -> str:
-        return f"jobs/{self.id}"
+        return self.prefix_of(self.id)
+
+    @staticmethod
+    def prefix_of(job_id: str) -> str:
+        """Return what the keys of all files of a job begin with."""
+        return f"jobs/{job_id}"
 
 
 def reads(corpus_id: str) -> ColumnElement[bool]:
@@ -104,5 +113,5 @@ class IdempotencyKey(Base):
 
     key: Mapped[str] = mapped_column(primary_key=True)
     request_sha256: Mapped[str]
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(default=now)

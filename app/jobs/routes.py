@@ -19,7 +19,7 @@ from app.jobs.event_hub import NOTHING_FOLLOWS, EventHub
 from app.jobs.events import read_events, sequence_of
 from app.jobs.schemas import JobForm, JobQuery, JobRequest, event_view, job_view
 from app.jobs.submission import IntakeDep
-from app.openapi import links, problems
+from app.openapi import IdempotencyKey, links, problems
 from app.pagination import Page, PageDep
 from app.threads import run_writing
 
@@ -181,18 +181,6 @@ LOOK_AGAIN_SECONDS = "2"
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x20-\x7e]+$",
-        description="Any text of yours, such as a UUID: sent again, it makes no second job",
-        examples=["4f9c1d1e-5b3f-4c0e-9a55-0c8f0f6b7f52"],
-    ),
-]
-
 
 class EventHeaders(BaseModel):
     """Headers that say in which form events are wanted."""
@@ -209,7 +197,7 @@ class EventHeaders(BaseModel):
     summary="Submit a job",
     status_code=202,
     response_description="The job, queued",
-    responses={**problems(400, 404, 413, 415, 422, 503), **SUBMITTED},
+    responses={**problems(400, 404, 413, 415, 422, 503, 507), **SUBMITTED},
     openapi_extra=SUBMISSION,
 )
 async def submit_job(

@@ -58,11 +58,13 @@ class JobForm(BaseModel):
 
 def job_view(job: Job) -> JobView:
     """Return what a client sees of a job."""
-    artifact = job.artifact and {
-        "bytes": job.artifact["bytes"],
-        "sha256": job.artifact["sha256"],
-        "url": f"/v1/jobs/{job.id}/download",
-    }
+    artifact = None
+    if job.artifact and not job.artifact_expired_at:
+        artifact = {
+            "bytes": job.artifact["bytes"],
+            "sha256": job.artifact["sha256"],
+            "url": f"/v1/jobs/{job.id}/download",
+        }
     progress = Progress(fraction=job.fraction, message=job.message, eta_seconds=job.eta_seconds)
     same = {name: getattr(job, name) for name in _SAME_AS_COLUMN}
     return JobView(metadata=job.labels, progress=progress, artifact=artifact, **same)

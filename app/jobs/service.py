@@ -1,7 +1,7 @@
 """Jobs in the store: submitted, found, listed, cancelled, deleted."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.base_models.checks import ModelFacts
 from app.blobs import Blobs
 from app.contract.states import ACTIVE, Status
 from app.corpora.models import Corpus
@@ -18,7 +19,8 @@ from app.ids import is_id
 from app.jobs import transitions
 from app.jobs.models import IdempotencyKey, Job
 from app.jobs.schemas import JobFields, JobQuery
-from app.jobs.validation import check_has_text, hold_corpus, hold_task_data
+from app.jobs.validation import check_has_text, check_room, hold_corpus, hold_task_data
+from app.maintenance.files import free
 from app.pagination import fetch_page
 from app.settings import Settings
 from app.waits import retried
@@ -68,30 +70,44 @@ def find_earlier(db: Database, key: Key | None) -> Job | None:
         return find_job(session, key)
 
 
-def submit(
+def submit(  # noqa: PLR0913, PLR0917
+    db: Database,
+    blobs: Blobs,
+    settings: Settings,
+    fields: JobFields,
+    facts: ModelFacts | None,
+    corpus: Corpus | str,
+    key: Key | None,
+) -> tuple[Job, bool]:
+    """Queue a job on a new corpus, or on the one of this id.
+
+    Its base model was checked before; `facts` are what is known of one that is here.
+
+    Returns the job and whether the same submission had made it before.
+    """
+
+    def check(corpora: Sequence[Corpus]) -> None:
+        check_room(fields.recipe, facts, corpora, settings, blobs)
+
+    try:
+        return _insert(db, settings, fields, corpus, key, check)
+    except IntegrityError:
+        if key is None:
+            raise
+        # The same key came twice at once, and the other request was faster.
+        return _insert(db, settings, fields, corpus, key, check)
+
+
+@retried
+def _insert(  # noqa: PLR0913, PLR0917
     db: Database,
     settings: Settings,
     fields: JobFields,
     corpus: Corpus | str,
     key: Key | None,
+    check: Callable[[Sequence[Corpus]], None],
 ) -> tuple[Job, bool]:
-    """Queue a job, whose base model was checked, on a new corpus or on the one of this id.
-
-    Returns the job and whether the same submission had made it before.
-    """
-    try:
-        return _insert(db, settings, fields, corpus, key)
-    except IntegrityError:
-        if key is None:
-            raise
-        # The same key came twice at once, and the other request was faster.
-        return _insert(db, settings, fields, corpus, key)
-
-
-@retried
-def _insert(
-    db: Database, settings: Settings, fields: JobFields, corpus: Corpus | str, key: Key | None
-) -> tuple[Job, bool]:
+    """Add a job; `check` raises where there is no room for one on these corpora."""
     with db.write() as session:
         if earlier := find_job(session, key):
             return earlier, True
@@ -100,7 +116,7 @@ def _insert(
         else:
             corpus = hold_corpus(session, corpus)
         check_has_text(corpus)
-        hold_task_data(session, fields.recipe.evaluation.task)
+        check([corpus, *hold_task_data(session, fields.recipe.evaluation.task)])
         job = Job(
             base_model=fields.base_model,
             revision=fields.revision,
@@ -151,14 +167,16 @@ def cancel(db: Database, job_id: str) -> Job:
 
 
 def delete(db: Database, blobs: Blobs, job_id: str) -> None:
-    """Delete an ended job with its events and its files."""
-    job = read_job(db, job_id)
-    if job.status in ACTIVE:
-        raise ConflictError(
-            "job_active", f"{job_id} is {job.status}. Cancel it and wait for its end, then delete."
-        )
-    # Files first: where that fails the job is still there, to be deleted again.
-    blobs.delete_all(job.blob_prefix)
+    """Delete an ended job with its events, checkpoints and keys, then free its files.
+
+    Rows go before files everywhere (docs/decisions/0014): what a kill leaves, the reaper finds.
+    """
     with db.write() as session:
-        if row := session.get(Job, job_id):
-            session.delete(row)
+        job = get_job(session, job_id)
+        if job.status in ACTIVE:
+            raise ConflictError(
+                "job_active",
+                f"{job_id} is {job.status}. Cancel it and wait for its end, then delete.",
+            )
+        session.delete(job)
+    free(blobs, job.blob_prefix)

@@ -233,9 +233,9 @@ class Intake:
     ) -> tuple[Job, bool]:
         if key and (earlier := await run_in_threadpool(service.find_earlier, self.db, key)):
             return earlier, True
-        await CHECKS.run(check_base_model, fields, self.settings, self.examiner)
+        facts = await CHECKS.run(check_base_model, fields, self.settings, self.examiner)
         return await run_writing(
-            self.db, service.submit, self.db, self.settings, fields, corpus, key
+            self.db, service.submit, self.db, self.blobs, self.settings, fields, facts, corpus, key
         )
 
 

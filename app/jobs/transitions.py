@@ -4,7 +4,8 @@ A worker writes only through its `Claim`: an update that carries a fencing token
 the newest changes no row and raises `LeaseLostError`.
 """
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -31,6 +32,8 @@ from app.waits import retried
 
 DISPATCH_AGAIN_FIRST = timedelta(seconds=30)
 DISPATCH_AGAIN_LAST = timedelta(minutes=5)
+RETRY_FIRST = timedelta(seconds=10)
+RETRY_LAST = timedelta(minutes=10)
 HELD = (Status.RUNNING, Status.CANCELLING)
 
 
@@ -39,6 +42,12 @@ WORKER_LOST = JobError(
     code="worker_lost",
     message="The worker stopped in the middle of the job, at every attempt. Submit the job again; "
     "if it happens again, the model or the corpus may be too large for the worker's memory.",
+    retryable=True,
+)
+WORKER_STOPPED = JobError(
+    type="system",
+    code="worker_stopped",
+    message="The worker was told to stop. The next one goes on where this one was.",
     retryable=True,
 )
 
@@ -105,6 +114,15 @@ def renew(db: Database, claim: Claim, lease: timedelta) -> Status:
     """Prolong the lease; returns the status, so that a worker sees that it is to stop."""
     with db.write() as session:
         return Status(_fenced(session, claim, due_at=now() + lease).status)
+
+
+def look(db: Database, claim: Claim) -> Status:
+    """Return the status of a claimed job, which may have ended by this claim; change nothing."""
+    with db.read() as session:
+        job = session.get(Job, claim.job_id)
+        if job is None or job.fencing_token != claim.token or job.status == Status.QUEUED:
+            raise LeaseLostError(claim.job_id)
+        return Status(job.status)
 
 
 @retried
@@ -194,6 +212,22 @@ def hand_back(db: Database, claim: Claim, error: JobError, delay: timedelta) -> 
         return _requeue(session, _fenced(session, claim), error, delay)
 
 
+@retried
+def release(db: Database, claim: Claim) -> Status:
+    """Queue a job at once whose worker is told to stop; the attempt does not count."""
+    with db.write() as session:
+        job = _fenced(session, claim)
+        if job.status == Status.RUNNING:
+            job = _fenced(session, claim, attempt=claim.attempt - 1)
+        return _requeue(session, job, WORKER_STOPPED, timedelta())
+
+
+def retry_delay(attempt: int) -> timedelta:
+    """Draw how long a job waits after its nth attempt failed: twice as long each time, roughly."""
+    longest: timedelta = min(RETRY_FIRST * 2.0 ** min(attempt - 1, 16), RETRY_LAST)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+
+
 def request_cancel(session: Session, job: Job) -> None:
     """Cancel a queued job at once, ask the worker of a running one to stop; else do nothing."""
     session.refresh(job, with_for_update=True)
@@ -205,20 +239,16 @@ def request_cancel(session: Session, job: Job) -> None:
     session.refresh(job)
 
 
-def due(db: Database, limit: int = 100) -> list[str]:
-    """The jobs to look at now: first those whose lease ended, then those a worker must be told of.
-
-    Among each, longest due first: what waits for a broker that is away hides no lease.
-    """
-    order = (Job.status == Status.QUEUED, Job.due_at)
+def lapsed(db: Database, limit: int = 100) -> list[str]:
+    """Return the jobs whose lease has ended, longest first."""
     with db.read() as session:
-        query = select(Job.id).where(Job.due_at <= now()).order_by(*order).limit(limit)
-        return list(session.scalars(query))
+        query = select(Job.id).where(Job.due_at <= now(), Job.status.in_(HELD))
+        return list(session.scalars(query.order_by(Job.due_at).limit(limit)))
 
 
 @retried
 def expire(db: Database, job_id: str) -> bool:
-    """Queue a job again whose worker let the lease end; returns whether a worker must be told."""
+    """Queue a job again whose worker let the lease end; returns whether it waits for a worker."""
     with db.write() as session:
         job = session.get(Job, job_id, with_for_update=True)
         if job and job.status in HELD and job.due_at and job.due_at <= now():
@@ -226,14 +256,46 @@ def expire(db: Database, job_id: str) -> bool:
         return job is not None and job.status == Status.QUEUED
 
 
+def due(db: Database, limit: int = 100) -> list[str]:
+    """Return the queued jobs that a worker must be told of now, longest due first."""
+    with db.read() as session:
+        query = select(Job.id).where(*_is_due()).order_by(Job.due_at).limit(limit)
+        return list(session.scalars(query))
+
+
 @retried
-def mark_dispatched(db: Database, job_id: str) -> None:
-    """Note that a worker was told of a queued job; to be told again until one claims it."""
+def take_due(db: Database, limit: int = 100) -> list[str]:
+    """Take it on to tell a worker of the jobs that are due; what one caller takes no other gets.
+
+    Each is due again later, to be told of until a worker claims it.
+    """
+    # Most rounds find nothing, and need no lock for it.
+    if not due(db, 1):
+        return []
     with db.write() as session:
-        job = session.get(Job, job_id)
-        if job and job.status == Status.QUEUED:
-            wait = min(max(DISPATCH_AGAIN_FIRST, now() - job.created_at), DISPATCH_AGAIN_LAST)
-            _update(session, Job.id == job_id, Job.status == job.status, due_at=now() + wait)
+        query = select(Job.id).where(*_is_due()).order_by(Job.due_at).limit(limit)
+        taken = list(session.scalars(query.with_for_update(skip_locked=True)))
+        return [job_id for job_id in taken if _put_off(session, job_id)]
+
+
+@retried
+def give_up(db: Database, job_ids: Sequence[str]) -> None:
+    """Make jobs due again that were taken, and that no worker could be told of."""
+    with db.write() as session:
+        waiting = (Job.id.in_(job_ids), Job.status == Status.QUEUED)
+        session.execute(update(Job).where(*waiting).values(due_at=now()))
+
+
+def _is_due() -> tuple[ColumnElement[bool], ...]:
+    return Job.due_at <= now(), Job.status == Status.QUEUED
+
+
+def _put_off(session: Session, job_id: str) -> bool:
+    created_at = session.scalar(select(Job.created_at).where(Job.id == job_id))
+    if created_at is None:
+        return False
+    wait = min(max(DISPATCH_AGAIN_FIRST, now() - created_at), DISPATCH_AGAIN_LAST)
+    return _update(session, Job.id == job_id, *_is_due(), due_at=now() + wait)
 
 
 def _requeue(session: Session, job: Job, error: JobError, delay: timedelta) -> Status:

@@ -1,10 +1,13 @@
 """Checks of a submission against its base model and corpora, without a download."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from app.base_models import catalog
 from app.base_models.checks import ModelFacts, TrainingFacts
 from app.base_models.examination import EXAMINER, Examiner
+from app.blobs import Blobs
 from app.contract.architectures import ARCHITECTURES
 from app.contract.names import RUNTIMES
 from app.contract.recipe import (
@@ -19,9 +22,16 @@ from app.contract.recipe import (
 )
 from app.corpora.documents import ROW_FORMATS
 from app.corpora.models import Corpus
-from app.errors import FieldError, NotFoundError, ServiceUnavailableError, UnprocessableError
+from app.errors import (
+    FieldError,
+    InsufficientStorageError,
+    NotFoundError,
+    ServiceUnavailableError,
+    UnprocessableError,
+)
 from app.ids import is_id
 from app.jobs.schemas import JobFields
+from app.room import job_size, shortage
 from app.settings import Settings
 
 HUB_RETRY_AFTER = "60"
@@ -52,8 +62,10 @@ def _refuse(code: str, pointer: str, detail: str) -> None:
     raise UnprocessableError(code, detail, errors=[FieldError(pointer=pointer, detail=detail)])
 
 
-def check_base_model(fields: JobFields, settings: Settings, examiner: Examiner = EXAMINER) -> None:
-    """Refuse what cannot work.
+def check_base_model(
+    fields: JobFields, settings: Settings, examiner: Examiner = EXAMINER
+) -> ModelFacts | None:
+    """Refuse what cannot work; returns what is known of a model that is here.
 
     Raises `UnprocessableError` or `UserFault`, and `ServiceUnavailableError` if the hub is away.
     """
@@ -65,12 +77,37 @@ def check_base_model(fields: JobFields, settings: Settings, examiner: Examiner =
         retry_after = {"Retry-After": HUB_RETRY_AFTER}
         raise ServiceUnavailableError("hub_unreachable", str(error), headers=retry_after) from error
     if facts is None:
-        return
+        return None
     _check_export(fields, encoder_decoder=facts.encoder_decoder)
     _check_sizes(fields, facts.vocab_size)
     _check_task(fields, facts)
     if trained := catalog.how_trained(fields.base_model, settings, examiner):
         check_recovery(fields.base_model, trained, fields.recipe.recovery)
+    return facts
+
+
+def check_room(
+    recipe: Recipe,
+    facts: ModelFacts | None,
+    corpora: Sequence[Corpus],
+    settings: Settings,
+    blobs: Blobs,
+) -> None:
+    """Refuse a job for which a disk has no room.
+
+    Of a model that is still to be downloaded a worker finds out.
+    """
+    # Models are loaded, and saved, with 4 bytes a parameter.
+    model_bytes = max(facts.bytes, 4 * facts.parameters) if facts else 0
+    size = job_size(recipe, model_bytes, sum(corpus.bytes for corpus in corpora))
+    if lacks := shortage(size, settings, blobs):
+        raise InsufficientStorageError(
+            "insufficient_storage",
+            f"There is no room for the files of this job, by estimate: {lacks}. Delete corpora and "
+            "jobs that are not needed, ask for fewer sizes, or have the disk made larger.",
+            needed_bytes=lacks.needed,
+            free_bytes=lacks.free,
+        )
 
 
 def _check_export(fields: JobFields, *, encoder_decoder: bool) -> None:
@@ -159,11 +196,14 @@ def check_has_text(corpus: Corpus) -> None:
         )
 
 
-def hold_task_data(session: Session, task: Task | None) -> None:
+def hold_task_data(session: Session, task: Task | None) -> list[Corpus]:
     """Hold the corpora that a task names; refuse those that it cannot be read from."""
+    held = []
     for name, corpus_id in task.corpora.items() if task else ():
         pointer = f"{TASK}/{name}"
-        _check_rows(hold_corpus(session, corpus_id, pointer), pointer)
+        held.append(hold_corpus(session, corpus_id, pointer))
+        _check_rows(held[-1], pointer)
+    return held
 
 
 def _check_rows(corpus: Corpus, pointer: str) -> None:

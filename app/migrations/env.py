@@ -5,7 +5,9 @@ from typing import Any, Literal
 from alembic import context
 
 import app.corpora.models
-import app.jobs.models  # noqa: F401
+import app.jobs.models
+import app.maintenance.duty
+import app.maintenance.ownership  # noqa: F401
 from app.db import Base, UtcDateTime
 
 

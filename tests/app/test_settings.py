@@ -27,3 +27,12 @@ def test_redirects_need_an_object_store(tmp_path: Path) -> None:
         with pytest.raises(ValidationError, match="FVT_DOWNLOAD_REDIRECT=on needs an object store"):
             Settings(data_dir=tmp_path, blobs_url=blobs_url, download_redirect="on")
     assert Settings(blobs_url="s3://b", download_redirect="on").download_redirect == "on"
+
+
+def test_what_is_left_empty_is_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FVT_KEEP_JOBS_DAYS", "")
+    monkeypatch.setenv("FVT_KEEP_CORPORA_DAYS", "0.5")
+    settings = Settings()
+    assert (settings.keep_jobs_days, settings.keep_corpora_days) == (None, 0.5)
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Settings(keep_artifacts_days=0)

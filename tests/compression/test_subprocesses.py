@@ -98,7 +98,7 @@ def test_output_and_status_are_collected() -> None:
 def test_a_child_that_asks_for_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
     file = tmp_path / "pid"
     child = (
-        "from worker.compression.subprocesses import end_with_parent; import os, pathlib, time; "
+        "from worker.compression.lifetimes import end_with_parent; import os, pathlib, time; "
         f"end_with_parent(); pathlib.Path({str(file)!r}).write_text(str(os.getpid())); "
         "time.sleep(600)"
     )

@@ -183,7 +183,7 @@ def get(name: str, path: str, wanted: Wanted, **headers: str) -> Case:
     """Get a path; `{job}` in it is the job that has succeeded."""
 
     def send(world: "World") -> Answer:
-        sent = {key.replace("_", "-"): value.encode() for key, value in headers.items()}
+        sent = {key.replace("_", "-").encode(): value.encode() for key, value in headers.items()}
         return Answer.of(world.http.get(world.fill(path), headers=sent))
 
     return Case(name, send, wanted)

@@ -44,7 +44,7 @@ def service() -> Service:
 
 @schemathesis.hook
 def after_call(
-    context: schemathesis.HookContext, case: schemathesis.Case, response: schemathesis.Response
+    context: schemathesis.HookContext, case: schemathesis.Case[Any], response: schemathesis.Response
 ) -> None:
     """End three of four new jobs: well, badly and with a request to cancel that is not answered."""
     del context
@@ -66,18 +66,19 @@ def after_call(
 
 @schemathesis.hook
 def before_call(
-    context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]
+    context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:
     """Give the walk through states what no schema can say, and take the one call that waits."""
     del context, kwargs
     walks = case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL
     if case.operation.label == "POST /v1/corpora" and walks:
         # Chance does not write a file of text, and without a corpus there is no job.
-        case.body, case.media_type, case.query = {"file": TEXT}, "multipart/form-data", {}
+        form: Any = {"file": TEXT}
+        case.body, case.media_type, case.query = form, "multipart/form-data", {}
     elif case.operation.label == "POST /v1/jobs" and walks and isinstance(case.body, dict):
-        given = {"corpus_id": case.body.get("corpus_id")}
         is_form = case.media_type == "multipart/form-data"
-        case.body = {"base_model": MODEL, **({"corpus": TEXT} if is_form else given)}
+        given: Any = {"corpus": TEXT} if is_form else {"corpus_id": case.body.get("corpus_id")}
+        case.body = {"base_model": MODEL, **given}
     elif "path" in case.path_parameters and walks:
         case.path_parameters["path"] = "config.json"
     elif case.operation.label == "GET /v1/jobs/{job_id}/events" and _is_active(case):
@@ -85,7 +86,7 @@ def before_call(
         case.headers["accept"] = "application/json"
 
 
-def _is_active(case: schemathesis.Case) -> bool:
+def _is_active(case: schemathesis.Case[Any]) -> bool:
     job_id = str(case.path_parameters.get("job_id"))
     with service().db.read() as session:
         job = session.get(Job, job_id) if is_id(job_id) else None

@@ -1,6 +1,8 @@
 """A migrated job store, and jobs in it."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -9,6 +11,7 @@ from app.contract.recipe import Recipe
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job, JobEvent
+from app.jobs.transitions import LeaseLostError
 
 LEASE = timedelta(minutes=1)
 ENDED = timedelta(seconds=-1)
@@ -50,3 +53,18 @@ def event_types(db: Database, job_id: str) -> list[str]:
 def cancel(db: Database, job_id: str) -> None:
     with db.write() as session:
         transitions.request_cancel(session, session.get_one(Job, job_id))
+
+
+def at_once(*calls: Callable[[], object]) -> list[object]:
+    """What each call returns or raises, all let go at the same moment."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> object:
+        barrier.wait()
+        try:
+            return call()
+        except LeaseLostError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))

@@ -25,6 +25,7 @@ ABSURD: list[dict[str, Any]] = [
     {"num_experts": 10**9},
     {"num_local_experts": 10**9},
     {"head_dim": 10**9},
+    {"head_dim": 4096},
     {"embedding_size": 10**9},
     {"relative_attention_num_buckets": 10**9},
     {"max_relative_positions": 10**9},
@@ -96,6 +97,12 @@ MODEL: dict[str, Change] = {
 }
 
 
+def doubling(kind: str, pattern: str = "a", content: str = "aa") -> dict[str, Any]:
+    """Return 36 normalizers of which each makes a text twice as long."""
+    part = {"type": "Replace", "pattern": {kind: pattern}, "content": content}
+    return {"type": "Sequence", "normalizers": [part] * 36}
+
+
 def split(expression: str) -> dict[str, Any]:
     return {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated"}
 
@@ -108,6 +115,19 @@ REST: dict[str, Change] = {
     "added a string": lambda t: t["added_tokens"].append("x"),
     "added an object": lambda t: t.update(added_tokens={"x": 1}),
     "added null": lambda t: t.update(added_tokens=None),
+    "normalizers that double": lambda t: t.update(normalizer=doubling("String")),
+    "expressions that double": lambda t: t.update(normalizer=doubling("Regex")),
+    "empty matches": lambda t: t.update(normalizer=doubling("Regex", "x*", "a")),
+    "decoders that double": lambda t: t.update(
+        decoder={"type": "Sequence", "decoders": doubling("String")["normalizers"]}
+    ),
+    "bytes of bytes": lambda t: t.update(
+        pre_tokenizer={"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}] * 36}
+    ),
+    "fixed padding": lambda t: t.update(padding={"strategy": {"Fixed": 10**9}}),
+    "padding to a multiple": lambda t: t.update(
+        padding={"strategy": "BatchLongest", "pad_to_multiple_of": 10**9}
+    ),
     "regex open": lambda t: t.update(pre_tokenizer=split("([")),
     "regex nested": lambda t: t.update(
         pre_tokenizer={"type": "Sequence", "pretokenizers": [split("(a")]}

@@ -24,24 +24,66 @@ def binaries() -> Path | None:
     return found[-1].parent if found else Path(on_path).parent if on_path else None
 
 
+class Cluster:
+    """A server on a Unix socket in `folder`; as root it runs as the user `postgres`."""
+
+    def __init__(self, folder: Path, bin_folder: Path) -> None:
+        self.folder = folder
+        self.url = f"postgresql+psycopg://fvt@/postgres?host={folder}"
+        self._bin = bin_folder
+        self._options = f"{SETTINGS} -c unix_socket_directories={folder}"
+        self._user = "postgres" if os.geteuid() == 0 else None
+
+    def create(self) -> None:
+        """Make the empty cluster."""
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        self._run("initdb", "--auth=trust", "--username=fvt", "--no-sync", "--encoding=UTF8")
+
+    def start(self) -> None:
+        """Start the server; it answers afterwards."""
+        log = f"--log={self.folder / 'log'}"
+        self._run("pg_ctl", "start", "--wait", "--silent", log, f"--options={self._options}")
+
+    def trust(self, addresses: str) -> None:
+        """Let in whoever comes from a range of addresses; before the start."""
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {addresses} trust\n")
+
+    def command(self, host: str) -> list[str]:
+        """The server as one command that stays, on an address too."""
+        as_user = ["setpriv", f"--reuid={self._user}", f"--regid={self._user}", "--clear-groups"]
+        options = f"{self._options} -c listen_addresses={host}".split()
+        server = [str(self._bin / "postgres"), "-D", str(self.folder / "data"), *options]
+        return [*(as_user if self._user else ()), *server]
+
+    def stop(self) -> None:
+        """End the server at once; nothing where it does not run."""
+        if self.pid_file.exists():
+            self._run("pg_ctl", "stop", "--mode=immediate", "--silent")
+
+    @property
+    def pid_file(self) -> Path:
+        """The file whose first line is the id of the server's first process, while there is one."""
+        return self.folder / "data" / "postmaster.pid"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._bin / program), "-D", str(self.folder / "data"), *arguments]
+        subprocess.run(
+            command, user=self._user, cwd=self.folder, check=True, stdout=subprocess.DEVNULL
+        )
+
+
 @contextmanager
 def private_cluster(folder: Path, bin_folder: Path) -> Iterator[str]:
-    """A server on a Unix socket in `folder`; as root it runs as the user `postgres`."""
-    user = "postgres" if os.geteuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(bin_folder / program), "-D", str(folder / "data"), *arguments]
-        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-    run("initdb", "--auth=trust", "--username=fvt", "--no-sync", "--encoding=UTF8")
-    options = f"{SETTINGS} -c unix_socket_directories={folder}"
-    run("pg_ctl", "start", "--wait", "--silent", f"--log={folder / 'log'}", f"--options={options}")
+    """The URL of a server in `folder` that runs until the block ends."""
+    cluster = Cluster(folder, bin_folder)
+    cluster.create()
+    cluster.start()
     try:
-        yield f"postgresql+psycopg://fvt@/postgres?host={folder}"
+        yield cluster.url
     finally:
-        run("pg_ctl", "stop", "--mode=immediate", "--silent")
+        cluster.stop()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from app.contract.states import TERMINAL
 from app.corpora.models import Corpus
 from app.db import Database
 from app.jobs import transitions
+from app.jobs.dispatch import dispatch_round
 from app.jobs.models import Job, JobEvent
 from app.settings import Settings
 from tests.support.job_store import read
@@ -121,10 +122,7 @@ def wait_for_end(settings: Settings, db: Database, job_id: str, seconds: float =
     dispatcher = Dispatcher(settings)
 
     def ended() -> bool:
-        for due in transitions.due(db):
-            if transitions.expire(db, due):
-                dispatcher.send(due)
-                transitions.mark_dispatched(db, due)
+        dispatch_round(db, dispatcher)
         return read(db, job_id).status in TERMINAL
 
     wait_until(ended, seconds)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer
 
 from app.blobs import Blobs
 from app.contract.states import Status
@@ -16,6 +15,7 @@ from app.db import Database
 from app.jobs import transitions
 from app.jobs.models import Job
 from app.settings import Settings
+from tests.hostile_extension.acts import panic
 from tests.support.job_store import read
 from tests.support.tiny_models import texts
 from tests.support.workers import events, store_corpus, submit
@@ -103,16 +103,6 @@ def test_faults_of_a_model_are_its_users(
     assert done.error
     assert (done.error["type"], done.error["retryable"]) == ("user", False), done.error
     assert done.error["code"] in {"invalid_model", "unsupported_model", "unsupported_tokenizer"}
-
-
-def panic(*_: object) -> None:
-    """Call the tokenizers library so that it panics."""
-    content = {
-        "version": "1.0",
-        "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"},
-        "model": {"type": "WordPiece", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"},
-    }
-    Tokenizer.from_str(json.dumps(content))
 
 
 @pytest.mark.parametrize("stage", ["corpus", "tokenizer", "transfer"])

@@ -1,4 +1,4 @@
-"""Errors of a compression that its user can mend."""
+"""Errors of a compression: those that its user can mend, and a crash of a library."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,6 +81,10 @@ class TaskDataError(CompressionError):
 
 class TaskUnsupportedError(CompressionError):
     code = "task_unsupported"
+
+
+class LibraryCrashedError(RuntimeError):
+    """A library below Python crashed its process, as it will again: nobody's recipe mends it."""
 
 
 _SAID = ("out of memory", "can't allocate memory", "ALLOC_FAILED")

@@ -29,7 +29,6 @@ from worker.compression.models.loading import (
 )
 from worker.compression.models.token_ids import configured_ids
 from worker.compression.models.vocabulary_tensors import input_embeddings
-from worker.compression.subprocesses import end_with_parent
 from worker.compression.tokenizers.behaviour import check_behaviour, sample_texts
 
 FAILED, BASE_FAILED = 3, 4
@@ -125,7 +124,6 @@ def _is_finite(encoder: Encoder, texts: Sequence[str]) -> bool:
 
 def main() -> int:
     """Check the folders named on the command line; returns the exit status."""
-    end_with_parent()
     file, base, *folders = (Path(argument) for argument in sys.argv[1:])
     texts = json.loads(file.read_text(encoding="utf-8"))
     for folder in folders:

@@ -1,11 +1,9 @@
 """Run a child process and watch it: its output, its exit, and its end with its caller."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +12,18 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO
 
+from worker.compression.errors import LibraryCrashedError
+from worker.compression.lifetimes import TIED
+
 _INTERVAL = 0.5
 """Seconds between two calls of a callback."""
 _GRACE = 3.0
 """Seconds that a process group has to end after SIGTERM."""
-_PR_SET_PDEATHSIG = 1
+CRASHES = frozenset(
+    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
+)
+"""The signals by which a library ends its own process."""
+_PANIC = "PanicException"
 
 
 class ChildProcess:
@@ -77,10 +82,12 @@ def child_process(
 ) -> Iterator[ChildProcess]:
     """Start a command in a process group of its own; at the end, end all that is left of it.
 
+    The kernel ends it (Linux) with the thread that started it.
+
     ``stderr`` is as in ``subprocess``; ``env`` is added to this process's environment.
     """
     with subprocess.Popen(  # noqa: S603
-        command,
+        [*TIED, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -126,7 +133,17 @@ def run_child(
     return Completed(status, output)
 
 
-def end_with_parent() -> None:
-    """Have the kernel (Linux) end this process with the one that started it, even by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def failure(what: str, status: int | None, output: str = "") -> Exception:
+    """Return the error to raise for a child that failed; `what` names it.
+
+    It is a `LibraryCrashedError` where a signal or a panic of Rust says that a library crashed.
+    """
+    message = f"{what} ended with {status}: {output[-2000:]}"
+    if crash_signal(status) or _PANIC in output:
+        return LibraryCrashedError(message)
+    return RuntimeError(message)
+
+
+def crash_signal(status: int | None) -> signal.Signals | None:
+    """Return the signal by which a crashed process ended; None for every other exit status."""
+    return signal.Signals(-status) if status and -status in CRASHES else None

@@ -25,6 +25,8 @@ class Stage:
     usual_seconds: float = 0.0
     """On two CPU cores, a small model and one size, but for what the recipe says: they tell how
     far a job is."""
+    saves_when_stopped: bool = False
+    """Where the worker is to stop, it raises `StoppedError` itself, with its checkpoint kept."""
 
 
 STAGES = (
@@ -32,7 +34,7 @@ STAGES = (
     Stage("corpus", split_corpus, 1),
     Stage("tokenizer", train, 10),
     Stage("transfer", transfer, 1),
-    Stage("recover", recover_models),
+    Stage("recover", recover_models, saves_when_stopped=True),
     Stage("check", check, 6),
     Stage("export", export, 4),
     Stage("evaluate", evaluate, USUAL_SECONDS),

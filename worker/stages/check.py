@@ -12,7 +12,7 @@ from app.contract.results import CheckedModels
 from worker.compression import ArtifactCheckFailedError
 from worker.compression.report.files import VOCABULARY
 from worker.compression.self_check import BASE_FAILED, CHECKED, FAILED
-from worker.compression.subprocesses import child_process
+from worker.compression.subprocesses import child_process, failure
 from worker.context import JobContext, StageProgress
 
 SELF_CHECK = "worker.compression.self_check"
@@ -49,6 +49,7 @@ def run_self_check(
 
     Raises:
         ArtifactCheckFailedError: a model is not sound.
+        LibraryCrashedError: a library crashed on one.
         UserFault: the base model itself is not.
 
     """
@@ -68,5 +69,5 @@ def run_self_check(
     if status == BASE_FAILED:
         raise UserFault("invalid_model", text.splitlines()[-1])
     if status:
-        raise RuntimeError(f"The check ended with {status}: {text[-2000:]}")
+        raise failure("The check", status, text)
     return seconds

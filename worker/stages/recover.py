@@ -19,6 +19,7 @@ from worker.compression import (
 from worker.compression.recovery.data import sample_texts
 from worker.compression.recovery.distributed import Folders, recover_in_processes
 from worker.context import JobContext, StageProgress, nth_part
+from worker.shutdown import check_may_go_on, stop_requested
 
 STATE, SUMMARIES, VOCABULARY = "state.pt", "recovery.json", "vocabulary.jsonl"
 
@@ -42,6 +43,7 @@ def recover_models(context: JobContext, folder: Path, progress: StageProgress) -
         RecoveryResult(done).write(folder / SUMMARIES)
         if number + 1 < len(sizes):
             context.keep_partial(folder.name)
+            check_may_go_on()
 
 
 def _texts(context: JobContext, progress: StageProgress) -> Texts:
@@ -92,10 +94,15 @@ def _callbacks(
     def on_point(point: LossPoint) -> None:
         context.tell(RecoveryLoss(vocab_size=size, **dict(point)))
 
+    def saved() -> None:
+        context.keep_partial(folder.name)
+        check_may_go_on()
+
     return RecoveryCallbacks(
         progress=progress,
         on_point=on_point,
         file=folder / STATE,
         every_seconds=context.settings.checkpoint_seconds,
-        saved=lambda: context.keep_partial(folder.name),
+        saved=saved,
+        must_save=stop_requested,
     )

@@ -25,6 +25,7 @@ def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
     located = context.locate(job.revision)
     progress(0.5, "loading the base model")
     base = context.base
+    context.check_room()
     try_model(base)
     if recipe.gate.metric:
         check_gate(recipe, quality_metrics(base))

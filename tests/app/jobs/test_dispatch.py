@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from kombu.exceptions import OperationalError as BrokerAwayError
@@ -22,6 +24,7 @@ from app.settings import Settings
 from tests.support.job_store import ENDED, add_job, cancel, read
 
 ROUND = 0.02
+TOGETHER, ROUNDS, JOBS = 4, 3, 20
 
 
 class CountingDispatcher(Dispatcher):
@@ -110,15 +113,15 @@ def test_an_outage_of_the_database(
     add_job(store)
     calls = 0
 
-    def due(db: Database) -> list[str]:
+    def lapsed(db: Database) -> list[str]:
         nonlocal calls
         calls += 1
         if calls < 4:
             raise OperationalError("SELECT", {}, Exception("gone"))
         return found(db)
 
-    found = transitions.due
-    monkeypatch.setattr(transitions, "due", due)
+    found = transitions.lapsed
+    monkeypatch.setattr(transitions, "lapsed", lapsed)
 
     async def live() -> None:
         with dispatching(store, dispatcher):
@@ -165,6 +168,37 @@ def test_a_job_is_told_again_until_it_is_claimed(
         job.due_at -= timedelta(minutes=1)
     dispatch_round(store, dispatcher)
     assert dispatcher.rung == [job_id, job_id]
+
+
+def test_a_job_whose_message_could_not_be_sent_is_due_with_all_after_it(
+    store: Database, dispatcher: CountingDispatcher
+) -> None:
+    jobs = {add_job(store) for _ in range(3)}
+    dispatcher.broken = True
+    with pytest.raises(BrokerAwayError):
+        dispatch_round(store, dispatcher)
+    assert set(transitions.due(store)) == jobs
+
+
+def test_rounds_of_several_apis_send_each_job_once(db: Database) -> None:
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        for _ in range(ROUNDS):
+            jobs = [add_job(db) for _ in range(JOBS)]
+            dropped = jobs[::4]
+            for job_id in dropped:
+                transitions.claim(db, job_id, "w", ENDED)
+            barrier = Barrier(TOGETHER)
+            apis = [CountingDispatcher() for _ in range(TOGETHER)]
+
+            def tell(api: CountingDispatcher, barrier: Barrier = barrier) -> None:
+                barrier.wait()
+                dispatch_round(db, api)
+
+            # A round finds what others requeued only once they did, so there is a second one.
+            list(pool.map(tell, apis))
+            list(pool.map(tell, apis))
+            sent = [job_id for api in apis for job_id in api.rung]
+            assert sorted(sent) == sorted(jobs)
 
 
 def test_a_real_message_reaches_the_queue(store: Database, settings: Settings) -> None:

@@ -34,7 +34,10 @@ def test_the_same_key_at_the_same_moment(db: Database, settings: Settings) -> No
     corpus_id, key = add_corpus(db), Key("race", "0")
     with ThreadPoolExecutor(8) as pool:
         submitted = pool.map(
-            lambda _: service.submit(db, settings, FIELDS, corpus_id, key), range(8)
+            lambda _: service.submit(
+                db, Blobs(settings.blobs_url), settings, FIELDS, None, corpus_id, key
+            ),
+            range(8),
         )
         made = list(submitted)
     assert len({job.id for job, _ in made}) == 1
@@ -45,16 +48,26 @@ def test_the_same_key_at_the_same_moment(db: Database, settings: Settings) -> No
 
 def test_a_key_whose_corpus_is_gone_still_answers(db: Database, settings: Settings) -> None:
     corpus_id, key = add_corpus(db), Key("gone", "0")
-    job, _ = service.submit(db, settings, FIELDS, corpus_id, key)
+    job, _ = service.submit(db, Blobs(settings.blobs_url), settings, FIELDS, None, corpus_id, key)
     with db.write() as session:
         session.delete(session.get_one(Corpus, corpus_id))
-    again, replayed = service.submit(db, settings, FIELDS, corpus_id, key)
+    again, replayed = service.submit(
+        db, Blobs(settings.blobs_url), settings, FIELDS, None, corpus_id, key
+    )
     assert (again.id, replayed) == (job.id, True)
 
 
 def test_a_job_that_is_refused_leaves_nothing(db: Database, settings: Settings) -> None:
     with pytest.raises(NotFoundError):
-        service.submit(db, settings, FIELDS, "corpus_gone", Key("refused", "0"))
+        service.submit(
+            db,
+            Blobs(settings.blobs_url),
+            settings,
+            FIELDS,
+            None,
+            "corpus_gone",
+            Key("refused", "0"),
+        )
     with db.read() as session:
         assert session.get(IdempotencyKey, "refused") is None
 
@@ -74,7 +87,9 @@ def test_pages_of_jobs_in_one_state(db: Database) -> None:
 
 
 def test_a_job_is_deleted_with_its_rows(db: Database, settings: Settings, tmp_path: Path) -> None:
-    job, _ = service.submit(db, settings, FIELDS, add_corpus(db), Key("deleted", "0"))
+    job, _ = service.submit(
+        db, Blobs(settings.blobs_url), settings, FIELDS, None, add_corpus(db), Key("deleted", "0")
+    )
     claim = transitions.claim(db, job.id, "w", LEASE)
     assert claim
     transitions.finish_stage(db, claim, "tokenizer", 1.0, {})

@@ -38,6 +38,7 @@ GOES_ON: dict[str, Write] = {
     "report": lambda db, claim: transitions.report_progress(db, claim, 0.3, "half", 9.0),
     "finish_stage": lambda db, claim: transitions.finish_stage(db, claim, "tokenizer", 1.5, {}),
     "hand_back": lambda db, claim: transitions.hand_back(db, claim, FAULT, timedelta()),
+    "release": transitions.release,
 }
 ENDS: dict[str, Write] = {
     "succeed": lambda db, claim: transitions.succeed(db, claim, {"x": 1}, {"bytes": 1}),
@@ -101,7 +102,8 @@ class JobLife(RuleBasedStateMachine):
 
     @rule()
     def rang(self) -> None:
-        transitions.mark_dispatched(self.db, self.job_id)
+        is_due = self.status == Status.QUEUED and self.before["due_at"] <= now()
+        assert (self.job_id in transitions.take_due(self.db, limit=10_000)) == is_due
 
     def holds(self, claim: Claim) -> bool:
         return claim == self.newest and self.status in HELD

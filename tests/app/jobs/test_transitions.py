@@ -1,36 +1,20 @@
 """Every change of a job's state, on both databases."""
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.contract.errors import JobError
 from app.contract.states import Status
 from app.db import Database
 from app.jobs import transitions
 from app.jobs.transitions import LeaseLostError
-from tests.support.job_store import ENDED, LEASE, add_job, cancel, event_types, read
+from tests.support.job_store import ENDED, LEASE, add_job, at_once, cancel, event_types, read
 
 FAULT = JobError(type="system", code="broken", message="It broke.", retryable=True)
 TOGETHER = 6
-
-
-def at_once(*calls: Callable[[], object]) -> list[object]:
-    """What each call returns or raises, all let go at the same moment."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], object]) -> object:
-        barrier.wait()
-        try:
-            return call()
-        except LeaseLostError as error:
-            return error
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def test_one_of_many_claims_wins(db: Database) -> None:
@@ -98,10 +82,43 @@ def test_a_job_handed_back_waits_for_its_delay(db: Database) -> None:
     assert read(db, job_id).worker is None
 
 
+def test_a_job_handed_back_by_a_stopped_worker_is_due_at_once_and_has_all_its_attempts(
+    db: Database,
+) -> None:
+    job_id = add_job(db, max_attempts=1)
+    claims = []
+    for _ in range(3):
+        claim = transitions.claim(db, job_id, "w", LEASE)
+        assert claim
+        assert claim.attempt == 1
+        assert transitions.release(db, claim) == Status.QUEUED
+        assert job_id in transitions.due(db, limit=10_000)
+        claims.append(claim)
+    assert read(db, job_id).attempt == 0
+    with pytest.raises(LeaseLostError):
+        transitions.release(db, claims[-1])
+
+
+def test_a_cancellation_wins_over_a_stopped_worker(db: Database) -> None:
+    job_id = add_job(db)
+    claim = transitions.claim(db, job_id, "w", LEASE)
+    assert claim
+    cancel(db, job_id)
+    assert transitions.release(db, claim) == Status.CANCELLED
+
+
+@given(st.integers(1, 10_000))
+def test_retries_wait_longer_each_time_up_to_a_limit_and_not_all_alike(attempt: int) -> None:
+    delays = [transitions.retry_delay(attempt) for _ in range(50)]
+    usual = min(timedelta(seconds=10) * 2 ** min(attempt - 1, 10), timedelta(minutes=10))
+    assert all(usual / 2 <= delay <= usual for delay in delays)
+    assert len(set(delays)) > 1
+
+
 def test_a_job_is_due_until_it_is_rung_for(db: Database) -> None:
     job_id = add_job(db)
     assert job_id in transitions.due(db, limit=10_000)
-    transitions.mark_dispatched(db, job_id)
+    assert job_id in transitions.take_due(db, limit=10_000)
     assert job_id not in transitions.due(db, limit=10_000)
 
 
@@ -109,14 +126,14 @@ def test_a_late_doorbell_does_not_shorten_a_lease(db: Database) -> None:
     job_id = add_job(db)
     transitions.claim(db, job_id, "w", timedelta(hours=1))
     before = read(db, job_id).due_at
-    transitions.mark_dispatched(db, job_id)
+    assert job_id not in transitions.take_due(db, limit=10_000)
+    transitions.give_up(db, [job_id])
     assert read(db, job_id).due_at == before
 
 
 def test_nothing_is_known_of_a_job_that_is_not_there(db: Database) -> None:
     assert transitions.claim(db, "job_gone", "w", LEASE) is None
     assert not transitions.expire(db, "job_gone")
-    transitions.mark_dispatched(db, "job_gone")
 
 
 def test_the_message_follows_the_state(db: Database) -> None:

@@ -3,6 +3,7 @@
 import os
 import pickle
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +151,9 @@ CASES: list[Case] = [
     *(
         model(
             f"model: header {number}, {str(header)[:40]}",
-            file_of(WEIGHTS, lambda path, header=header: header_of(path, header)),
+            file_of(WEIGHTS, partial(header_of, header=header)),
             refused("invalid_model"),
-        )  # type: ignore[misc]
+        )
         for number, header in enumerate(HEADERS)
     ),
     *(

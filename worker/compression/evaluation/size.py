@@ -15,7 +15,7 @@ from worker.compression.models.loading import LoadedModel
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.progress import Progress, silent
 from worker.compression.runtimes import RUNTIMES
-from worker.compression.subprocesses import run_child
+from worker.compression.subprocesses import failure, run_child
 
 _TEXTS = 32
 
@@ -74,5 +74,5 @@ def _run(arguments: Sequence[str | Path], progress: Progress) -> int:
         command, partial(progress, 0.5, "measuring memory"), stderr=subprocess.DEVNULL
     )
     if child.status:
-        raise RuntimeError(f"The memory probe ended with {child.status}: {arguments[1:-1]}")
+        raise failure(f"The memory probe {arguments[1:-1]}", child.status)
     return int(child.output.split()[-1])

@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
+import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,15 +14,18 @@ from typing import Any
 from app.contract.report import LossPoint, Recovery
 from worker.compression import errors
 from worker.compression.corpus import Texts
+from worker.compression.lifetimes import TIED
 from worker.compression.progress import Progress, part
 from worker.compression.recovery.data import SAMPLING_SHARE, sample_texts
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
-from worker.compression.subprocesses import ChildProcess, child_process
+from worker.compression.subprocesses import ChildProcess, child_process, failure
 
 RECORD_SEPARATOR = "\x1e"
 """Begins each message on standard output, a JSON text sequence (RFC 7464); libraries print too."""
 _EXIT_SECONDS = 30.0
 """Time for the processes to exit after the result."""
+_RANK_STATUS = re.compile(r"exitcode\s*: (-?\d+)")
+_LAST_LINES = 200
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class LaunchSpec:
     every_seconds: float
     cpu: bool = False
     imports: tuple[str, ...] = ()
+
+    @property
+    def save_now(self) -> Path:
+        """Name the file whose being there asks the main rank for a checkpoint at once."""
+        return self.texts.with_name("save_now")
 
     def write(self, file: Path) -> None:
         """Write it for ``read``."""
@@ -83,6 +94,7 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
 
     Raises:
         CompressionError: as ``recover`` does.
+        LibraryCrashedError: a library crashed one of them.
         RuntimeError: a process died.
 
     """
@@ -105,28 +117,40 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     spec.write(spec_file)
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *(f"--nproc-per-node={world_size}", "-m", "worker.compression.recovery.rank_process"),
-        str(spec_file),
+        *(f"--nproc-per-node={world_size}", "--no-python", *TIED),
+        *(sys.executable, "-m", "worker.compression.recovery.rank_process", str(spec_file)),
     ]
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     try:
-        with child_process(command, env=threads) as launcher:
-            training = part(callbacks.progress, SAMPLING_SHARE, 1)
-            return _follow(launcher, training, callbacks)
+        with child_process(command, env=threads, stderr=subprocess.STDOUT) as launcher:
+            return _follow(launcher, _training_progress(spec, callbacks), callbacks)
     finally:
-        texts_file.unlink()
-        spec_file.unlink()
+        for file in (texts_file, spec_file, spec.save_now):
+            file.unlink(missing_ok=True)
+
+
+def _training_progress(spec: LaunchSpec, callbacks: RecoveryCallbacks) -> Progress:
+    """Return what to call with the progress of the training; it passes ``must_save`` on too."""
+    training = part(callbacks.progress, SAMPLING_SHARE, 1)
+
+    def progress(fraction: float, message: str) -> None:
+        if callbacks.must_save():
+            spec.save_now.touch()
+        training(fraction, message)
+
+    return progress
 
 
 def _follow(launcher: ChildProcess, progress: Progress, callbacks: RecoveryCallbacks) -> Recovery:
     """Hand on what the ranks send until they have exited; return the summary they end with."""
     fraction, message = 0.0, "starting the processes"
     summary: Recovery | None = None
+    printed = deque[str](maxlen=_LAST_LINES)
 
     def report() -> None:
         progress(fraction, message)
 
-    for record in _records(launcher, report):
+    for record in _records(launcher, report, printed):
         if "error" in record:
             raise getattr(errors, record["error"])(record["message"])
         if "summary" in record:
@@ -143,15 +167,26 @@ def _follow(launcher: ChildProcess, progress: Progress, callbacks: RecoveryCallb
     message = "waiting for the processes to exit"
     status = launcher.wait(report, _EXIT_SECONDS)
     if summary is None or status:
-        raise RuntimeError(f"The processes of the recovery ended with {status}.")
+        raise _failure(status, "".join(printed))
     return summary
 
 
-def _records(launcher: ChildProcess, callback: Callable[[], None]) -> Iterator[dict[str, Any]]:
-    """Yield the records that ranks send with ``send_record``, among whatever else is printed."""
+def _failure(status: int | None, output: str) -> Exception:
+    # The launcher tells of the rank that failed first at its end.
+    ranks = _RANK_STATUS.findall(output)
+    return failure("A process of the recovery", int(ranks[-1]) if ranks else status, output)
+
+
+def _records(
+    launcher: ChildProcess, callback: Callable[[], None], printed: deque[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield the records that ranks send with ``send_record``; pass on whatever else is printed."""
     for line in launcher.lines(callback):
         if line.startswith(RECORD_SEPARATOR):
             yield json.loads(line[1:])
+        else:
+            printed.append(line)
+            sys.stderr.write(line)
 
 
 def send_record(**record: Any) -> None:

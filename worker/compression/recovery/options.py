@@ -39,8 +39,9 @@ class RecoveryCallbacks:
     """Follow a recovery, and say where its state is kept meanwhile.
 
     ``progress`` is called at every step, ``on_point`` with each point of the loss curve, ``saved``
-    each time a checkpoint was written to ``file``, every ``every_seconds``. Where ``file`` holds a
-    checkpoint of the same run, training goes on from there.
+    each time a checkpoint was written to ``file``, every ``every_seconds``, and after a step at
+    which ``must_save`` says so; an exception raised from it stops the training. Where ``file``
+    holds a checkpoint of the same run, training goes on from there.
     """
 
     progress: Progress = silent
@@ -48,3 +49,4 @@ class RecoveryCallbacks:
     file: Path | None = None
     every_seconds: float = 60.0
     saved: Callable[[], None] = lambda: None
+    must_save: Callable[[], bool] = lambda: False

@@ -21,12 +21,10 @@ from worker.compression.models.saving import save_model
 from worker.compression.recovery.distributed import LaunchSpec, send_record
 from worker.compression.recovery.options import RecoveryCallbacks
 from worker.compression.recovery.recover import recover
-from worker.compression.subprocesses import end_with_parent
 
 
 def main() -> None:
     """Do this rank's part of the recovery that the launch spec describes."""
-    end_with_parent()
     spec = LaunchSpec.read(Path(sys.argv[1]))
     for module in spec.imports:
         import_module(module)
@@ -55,6 +53,7 @@ def _recover(spec: LaunchSpec, *, is_main: bool) -> None:
             file=spec.state,
             every_seconds=spec.every_seconds,
             saved=lambda: send_record(saved=True),
+            must_save=spec.save_now.exists,
         )
     recovered = recover(
         base,

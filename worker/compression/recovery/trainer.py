@@ -149,7 +149,8 @@ class Trainer:
             self._add_point()
         if self.callbacks.file and self.ranks.is_main:
             now = time.monotonic()
-            if now - self._saved_at >= self.callbacks.every_seconds:
+            is_time = now - self._saved_at >= self.callbacks.every_seconds
+            if is_time or self.callbacks.must_save():
                 state.seconds = now - self._started_at
                 self.save_checkpoint()
                 self._saved_at = time.monotonic()

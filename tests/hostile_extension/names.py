@@ -1,0 +1,1 @@
+"""No names: the extension adds nothing."""
