@@ -58,7 +58,7 @@ class JobMetrics:
         yield jobs_by_status(counts)
 
 
-def jobs_by_status(counts: Mapping[Status, int]) -> GaugeMetricFamily:
+def jobs_by_status(counts: Mapping[str, int]) -> GaugeMetricFamily:
     """Return the gauge of jobs; a status that is not counted has none."""
     gauge = GaugeMetricFamily("fvt_jobs", "Jobs in the database.", labels=("status",))
     for status in Status:

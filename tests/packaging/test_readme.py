@@ -18,6 +18,7 @@ from tests.support.documents import ROOT, blocks_of, documents, why_not_run
 
 URL = "http://127.0.0.1:8000"
 RUN = {"bash", "python"}
+# It says the same as README, and its tests run it from an environment of its own.
 OF_THE_CLIENT = "client/README.md"
 # What is run is the text; how good its models become is measured by the benchmarks.
 SETTINGS = {"FVT_MAX_RECOVERY_MINUTES": "0.2"}

@@ -35,7 +35,7 @@ class Loads(HTMLParser):
 def test_no_page_loads_anything_from_elsewhere() -> None:
     if not ZENSICAL.exists():
         pytest.skip("`make docs` has not installed what builds the pages")
-    command = [ZENSICAL, "build", "--strict", "--config-file", "mkdocs.yml"]
+    command = [str(ZENSICAL), "build", "--strict", "--config-file", "mkdocs.yml"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     pages = sorted((ROOT / "site").rglob("*.html"))

@@ -61,7 +61,6 @@ NOT_RUN = {
     "FVT_DEVICE=cuda": "needs a GPU, and goes on until Ctrl-C",
     "Bearer $KEY": "needs the service of Docker Compose",
     "export FVT_URL": "tested with the client, at a service of its own",
-    "AsyncClient": "tested with the client",
 }
 
 
