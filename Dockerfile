@@ -14,16 +14,19 @@ RUN useradd --system --uid 10001 --create-home fvt && install -d -o fvt -g fvt /
 WORKDIR /src
 # Empty packages: the layers of the dependencies stay when only our code changes.
 COPY pyproject.toml requirements.lock ./
-RUN mkdir app worker && touch README.md app/__init__.py worker/__init__.py
+COPY client/pyproject.toml client/
+RUN mkdir -p app worker client/src/fvt_client && touch README.md client/README.md \
+    app/__init__.py worker/__init__.py client/src/fvt_client/__init__.py
 
 
 FROM base AS api
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --constraint requirements.lock .
+    pip install --constraint requirements.lock './client[cli]' .
 COPY README.md ./
 COPY app app
 COPY worker worker
-RUN pip install --no-deps --force-reinstall .
+COPY client client
+RUN pip install --no-deps --force-reinstall ./client .
 WORKDIR /data
 USER fvt
 EXPOSE 8000
@@ -35,11 +38,12 @@ CMD ["python", "-m", "app.server", "--host", "0.0.0.0", "--port", "8000"]
 FROM base AS worker
 ARG PIP_EXTRA_INDEX_URL=""
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --constraint requirements.lock '.[worker]'
+    pip install --constraint requirements.lock './client[cli]' '.[worker]'
 COPY README.md ./
 COPY app app
 COPY worker worker
-RUN pip install --no-deps --force-reinstall .
+COPY client client
+RUN pip install --no-deps --force-reinstall ./client .
 WORKDIR /data
 USER fvt
 # A stop hands the job back first: give it 10 s more than FVT_SHUTDOWN_SECONDS.

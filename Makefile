@@ -10,10 +10,10 @@ EXTRAS := worker,local,dev
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml client/pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[$(EXTRAS)]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable './client[cli]' --editable '.[$(EXTRAS)]'
 	touch $@
 
 hooks: setup $(DOCS_STAMP)
@@ -79,8 +79,8 @@ openapi settings errors: setup
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check 'torch==2.13.0'
-	.venv-lock/bin/pip install --quiet --disable-pip-version-check '.[$(EXTRAS)]'
-	.venv-lock/bin/pip freeze --exclude fvt-service | sed 's/+cpu$$//' > requirements.lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check './client[cli]' '.[$(EXTRAS)]'
+	.venv-lock/bin/pip freeze --exclude fvt-service --exclude fvt-client | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check 'zensical==0.0.73'

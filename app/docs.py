@@ -3,6 +3,7 @@
 import difflib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
@@ -15,6 +16,7 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+EXCEPTIONS = ROOT / "client" / "src" / "fvt_client" / "errors.py"
 SETTINGS_HEAD = """# Settings
 
 Read from environment variables, by the API and by the workers. Made by `make settings` from \
@@ -43,6 +45,7 @@ def render() -> dict[Path, str]:
         DOCS / "openapi.json": _openapi(),
         DOCS / "settings.md": _settings(),
         **{DOCS / name: page for name, page in pages()},
+        EXCEPTIONS: _exceptions(),
     }
 
 
@@ -77,6 +80,64 @@ def _errors() -> str:
         for _, error in sorted(ERRORS.items())
     )
     return ERRORS_HEAD + "".join(rows)
+
+
+EXCEPTIONS_HEAD = '''"""Every exception of the client: a class for each error code of the service.
+
+Made by `make errors` from `app/contract/errors.py`.
+"""
+
+from ._errors import (
+%s)
+
+__all__ = [
+%s]
+'''
+BASES = (
+    *("AmbiguousIdError", "AuthenticationError", "BadRequestError", "ConflictError"),
+    *("DownloadError", "FvtError", "IncompatibleServiceError", "JobFailure", "NotFoundError"),
+    *("ProblemError", "RateLimitError", "ServerError", "TooLargeError", "UnprocessableError"),
+    *("UnreachableError", "UploadError"),
+)
+BASE_BY_STATUS = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    404: "NotFoundError",
+    409: "ConflictError",
+    413: "TooLargeError",
+    422: "UnprocessableError",
+    429: "RateLimitError",
+}
+
+
+def _exceptions() -> str:
+    """Return the module of the client that has an exception for each code."""
+    classes = {_class_name(code): error for code, error in sorted(ERRORS.items())}
+    names = sorted((*BASES, *classes, "BY_CODE"), key=lambda name: (name != "BY_CODE", name))
+    head = EXCEPTIONS_HEAD % (
+        "".join(f"    {name},\n" for name in BASES),
+        "".join(f'    "{name}",\n' for name in names),
+    )
+    table = "".join(f'    "{error.code}": {name},\n' for name, error in classes.items())
+    return (
+        head
+        + "".join(part for name, error in classes.items() for part in _class(name, error))
+        + f"\n\nBY_CODE: dict[str, type[ProblemError]] = {{\n{table}}}\n"
+    )
+
+
+def _class(name: str, error: ErrorCode) -> Iterator[str]:
+    if error.status is None:
+        base = "ProblemError"
+    else:
+        other = "ServerError" if error.status >= 500 else "ProblemError"
+        base = BASE_BY_STATUS.get(error.status, other)
+    yield f"\n\nclass {name}({base}):\n"
+    yield f'    """{error.meaning}\n\n    {error.remedy}\n    """\n'
+
+
+def _class_name(code: str) -> str:
+    return "".join(part.capitalize() for part in code.split("_"))
 
 
 def _where(error: ErrorCode) -> str:

@@ -31,6 +31,7 @@ from app.jobs.routes import router as jobs
 from app.maintenance.reaper import Reaper, reap_for_ever
 from app.middleware import RequestContext
 from app.openapi import install_openapi
+from app.page.routes import router as page
 from app.reference import serve_reference
 from app.security import KeyRing, require_key
 from app.settings import Settings, get_settings
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router, dependencies=[Depends(require_key)])
     app.include_router(health)
     serve_reference(app)
+    app.include_router(page)
     return app
 
 

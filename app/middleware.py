@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import time
+from importlib.metadata import version
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +17,8 @@ from app.health.metrics import HttpMetrics
 from app.security import SECURITY_HEADERS
 
 REQUEST_ID = "X-Request-Id"
+# A client of another version can then say so.
+VERSION_HEADER, VERSION = "X-Fvt-Version", version("fvt-service")
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = logging.getLogger(__name__)
@@ -72,6 +75,7 @@ class _Exchange:
             headers[REQUEST_ID] = self.request_id
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
+            headers[VERSION_HEADER] = VERSION
         elif not message.get("more_body"):
             self.finish()
         await self._send(message)

@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import median
 
 from app.cli.local import LocalService
-from app.client import FvtClient
 from benchmarks.recording import recorded
+from fvt_client import Client, CorpusView
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 RECIPE = {
@@ -38,34 +38,33 @@ def main() -> None:
         corpus.write_text("".join(TEXTS.format(number) for number in range(20_000)))
         with (
             LocalService(folder / "data", port=0) as service,
-            FvtClient(service.url) as client,
+            Client(service.url) as client,
         ):
-            corpus_id = client.upload_corpus(corpus).id
-            first_stage(client, corpus_id)
+            uploaded = client.upload(corpus)
+            first_stage(client, uploaded)
             print("| | queued to claim | claim to first stage |\n| --- | --- | --- |")
             for title, rest in (("at once after another", 0.0), (f"after {REST:.0f} s", REST)):
                 found = []
                 for _ in range(jobs):
                     time.sleep(rest)
-                    found.append(first_stage(client, corpus_id))
+                    found.append(first_stage(client, uploaded))
                 columns = [f"{min(s):.2f} s, {median(s):.2f} s" for s in zip(*found, strict=True)]
                 print(f"| {title} | {' | '.join(columns)} |")
-            client.wait(client.submit(BASE_MODEL, corpus_id, RECIPE).id)
+            client.compress(BASE_MODEL, uploaded, recipe=RECIPE).wait(check=False)
             log = (service.logs / "worker.log").read_text("utf-8")
             print(*[line for line in log.splitlines() if "self-check" in line], sep="\n")
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
-def first_stage(client: FvtClient, corpus_id: str) -> tuple[float, float]:
+def first_stage(client: Client, corpus: CorpusView) -> tuple[float, float]:
     """Return the seconds from submission to claim, and from there to the first stage."""
-    job_id = client.submit(BASE_MODEL, corpus_id, RECIPE).id
+    job = client.compress(BASE_MODEL, corpus, recipe=RECIPE)
     began: dict[str, datetime] = {}
     while "stage.started" not in began:
         time.sleep(0.05)
-        for event in client.events(job_id):
+        for event in job.events(follow=False):
             began.setdefault(event.type, event.created_at)
-    client.cancel(job_id)
-    client.wait(job_id, poll=0.1)
+    job.cancel().wait(poll=0.1, check=False)
     queued, claimed, staged = (
         began[name] for name in ("job.queued", "job.started", "stage.started")
     )

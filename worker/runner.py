@@ -28,6 +28,7 @@ from worker.context import JobContext, load_context
 from worker.disk import DiskFullError
 from worker.lease import CancelledError, open_database
 from worker.shutdown import StoppedError, check_may_go_on, signals_put_off
+from worker.spare import Spare
 from worker.stages import STAGES, Stage, shares
 from worker.watchdog import (
     AttemptLostError,
@@ -160,8 +161,9 @@ def end_from_outside(db: Database, claim: Claim, error: Exception) -> bool:
 
 def run_alone(claim: Claim, settings: Settings) -> None:
     """Run the job in this process, which is the job's own."""
+    spare = Spare()  # while this process has no thread, no connection and nothing of the job
     db = open_database(settings)
-    run_to_an_end(claim, settings, db, Blobs(settings.blobs_url))
+    run_to_an_end(claim, settings, db, Blobs(settings.blobs_url), spare)
 
 
 def free_workspace(claim: Claim, settings: Settings, *, ended: bool) -> None:
@@ -176,10 +178,13 @@ def free_workspace(claim: Claim, settings: Settings, *, ended: bool) -> None:
     free_ended_job(open_database(settings), blobs, claim.job_id, expired_before=now())
 
 
-def run_to_an_end(claim: Claim, settings: Settings, db: Database, blobs: Blobs) -> None:
+def run_to_an_end(
+    claim: Claim, settings: Settings, db: Database, blobs: Blobs, spare: Spare | None = None
+) -> None:
     """Run the job until it ends, is handed back, or is no longer this worker's."""
     import_engine(settings)
     context = load_context(claim, settings, db, blobs, shares)
+    context.spare = spare
     try:
         status = run_stages(context)
     except LeaseLostError:

@@ -24,6 +24,7 @@ from app.broker import QUEUE
 from app.hosts import is_loopback, spelled
 from app.keys import check_keys
 from app.settings import SHUTDOWN_SECONDS, Settings
+from fvt_client.errors import FvtError
 
 PACKAGES = Path(app.__file__).resolve().parent.parent
 """Children run here, so that a user's own `app` or `worker` folder is not imported instead."""
@@ -88,7 +89,7 @@ class Child:
             return b"".join(file.readlines()[-TAIL_LINES:]).decode(errors="replace")
 
 
-class LocalServiceError(Exception):
+class LocalServiceError(FvtError):
     """The local service cannot start or did not stay up; the message says what to do."""
 
 
@@ -219,7 +220,7 @@ class LocalService:
 
     With `api_key` only that key is let in; else as the environment says, and without any keys
     there only a loopback `host` is served, openly. Port 0 takes a free one. `models_dir` goes
-    before FVT_MODELS_DIR.
+    before FVT_MODELS_DIR, and `max_attempts` behind FVT_MAX_ATTEMPTS.
     """
 
     def __init__(
@@ -230,11 +231,14 @@ class LocalService:
         port: int = 8000,
         api_key: str | None = None,
         models_dir: Path | None = None,
+        max_attempts: int | None = None,
     ) -> None:
         self.data_dir = data_dir.absolute()
         self.url = ""
         self._host, self._port = host, port
         self._env = settings(host, self.data_dir, api_key, models_dir)
+        if max_attempts:
+            self._env.setdefault("FVT_MAX_ATTEMPTS", str(max_attempts))
         self._children: list[Child] = []
         self._socket_dir: Path | None = None
 

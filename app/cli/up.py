@@ -1,12 +1,11 @@
 """`fvt up`: the whole service on this machine."""
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.local import LocalService
+from fvt_client.cli.session import end_on_sigterm
 
 DataDir = Annotated[Path, typer.Option(help="Folder of the database, files and logs.")]
 
@@ -20,6 +19,9 @@ def up(
 
     Settings are read from FVT_… variables; with FVT_BROKER_URL set, that broker is used.
     """
+    # What a service needs takes a second to import, for which no other command waits.
+    from app.cli.local import LocalService  # noqa: PLC0415
+
     end_on_sigterm()
     service = LocalService(data_dir, host=host, port=port)
     try:
@@ -28,8 +30,3 @@ def up(
             service.watch()
     except KeyboardInterrupt:
         typer.echo("Stopped. Jobs that were queued or running go on at the next start.")
-
-
-def end_on_sigterm() -> None:
-    """Make SIGTERM end this process as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)

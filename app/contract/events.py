@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from app.contract.errors import JobError
-from app.contract.report import LossPoint
+from .errors import JobError
+from .report import LossPoint
 
 
 class EventData(BaseModel):

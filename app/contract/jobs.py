@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.contract.errors import JobError
-from app.contract.events import EVENTS
-from app.contract.recipe import Recipe
-from app.contract.states import TERMINAL, Status
+from .errors import JobError
+from .events import EVENTS
+from .recipe import Recipe
+from .states import TERMINAL, Status
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 JOB_ID = "job_01kaf3xg6zq0w8m2v7c5rjt4he"

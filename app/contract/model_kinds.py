@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from app.contract.errors import UserFault
+from .errors import UserFault
 
 Role = Literal["sentence_encoder", "cross_encoder", "classifier", "language_model", "encoder"]
 """The use of a model: it makes vectors of texts, scores of pairs of texts, labels of texts, text,

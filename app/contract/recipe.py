@@ -24,8 +24,8 @@ from pydantic_core.core_schema import (
     no_info_plain_validator_function,
 )
 
-from app.contract import names
-from app.contract.text import STORABLE, Printable
+from . import names
+from .text import STORABLE, Printable
 
 
 class RecipePart(BaseModel):

@@ -4,12 +4,13 @@ Each is a JSON file of its stage's folder, written and read as the type it has h
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
+from typing_extensions import Self
 
-from app.contract.errors import JobError
-from app.contract.report import (
+from .errors import JobError
+from .report import (
     Example,
     Export,
     Latency,

@@ -1,15 +1,22 @@
 """The states of a job and the only table of its transitions."""
 
-from enum import StrEnum
+from enum import Enum
 
 
-class Status(StrEnum):
+class Status(str, Enum):
     QUEUED = "queued"
     RUNNING = "running"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+    # Those of `enum.StrEnum`, which Python 3.10 lacks.
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __format__(self, format_spec: str) -> str:
+        return str.__format__(self.value, format_spec)
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from traceback import clear_frames
 
 import orjson
 from anyio import CancelScope
@@ -102,6 +103,8 @@ async def received_corpus(  # noqa: PLR0913
         # Its row may be there, and without its file it would be half a corpus.
         raise
     except BaseException as error:
+        # The writer is in the frames that the error came from, and holds the space of its file.
+        clear_frames(error.__traceback__)
         with CancelScope(shield=True):
             await run_in_threadpool(blobs.discard_upload, row.blob_prefix)
         if not isinstance(error, ProblemError) and is_full(error):

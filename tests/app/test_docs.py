@@ -10,6 +10,7 @@ from app import docs
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the documents go in this test."""
     monkeypatch.setattr(docs, "DOCS", tmp_path / "docs")
+    monkeypatch.setattr(docs, "EXCEPTIONS", tmp_path / "client" / "errors.py")
     return tmp_path / "docs"
 
 

@@ -12,7 +12,7 @@ from app.contract.errors import ERRORS
 from worker.compression.errors import ArtifactCheckFailedError
 
 ROOT = Path(errors.__file__).parent.parent
-NOT_THE_SERVICE = ("app/client/", "app/cli/")
+NOT_THE_SERVICE = ("app/cli/",)
 PAIRS = ("HTTP_PROBLEMS", "WHY_NOT", "NOT_YET")
 """Constants that hold a code and what is said of it."""
 PASSED_ON = {"_refuse", "_refusal", "_finished", "_user_error", "_check_error", "_system_error"} | {

@@ -118,7 +118,7 @@ def check(cluster: Machines, ledger: Ledger) -> None:
     assert list(invariants.broken_artifacts(jobs, cluster.blobs)) == []
     assert {job.status for job in jobs.values()} == {Status.SUCCEEDED}
     assert len(jobs) == JOBS + 1
-    wanted = invariants.expected_keys(cluster.db, jobs)
+    wanted = invariants.expected_keys(cluster.db, cluster.blobs, jobs)
     wait_until(lambda: set(cluster.blobs.keys("")) == wanted, 60)
     assert cluster.store.open_uploads() == []
 

@@ -75,13 +75,14 @@ def test_compress_leaves_the_model_and_nothing_else(tmp_path: Path) -> None:
 def test_a_failed_job_says_why_and_leaves_nothing(corpus: Path, tmp_path: Path) -> None:
     target = tmp_path / "results" / "small"
     failed = fvt(*options(corpus, target), "--vocab-size", "20000")
-    assert failed.returncode == 1
+    assert failed.returncode == 3
     assert "upload more text. [corpus_too_small]" in failed.stderr
     assert list(target.parent.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_ctrl_c_cancels_the_job(tmp_path: Path) -> None:
+@pytest.mark.timeout(1200)
+def test_after_ctrl_c_the_same_command_goes_on(tmp_path: Path) -> None:
     corpus, target = tmp_path / "docstrings.txt", tmp_path / "results" / "small"
     write_docstrings(corpus)
     process = start(*options(corpus, target))
@@ -90,7 +91,15 @@ def test_ctrl_c_cancels_the_job(tmp_path: Path) -> None:
         assert process.poll() is None
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    assert "Cancelled job_" in process.communicate(timeout=60)[1]
+    assert "the same command goes on" in process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert not any(map(runs, family))
-    assert list(target.parent.iterdir()) == []
+    assert [path.name for path in target.parent.iterdir()] == [".small.fvt"]
+    done = start(*options(corpus, target))
+    try:
+        said = done.communicate(timeout=900)[1]
+    finally:
+        done.kill()
+    assert done.returncode == 0, said
+    assert "was made by this same command before" in said
+    assert list(target.parent.iterdir()) == [target]

@@ -9,8 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.client import ApiError, Artifact, DownloadError
-from app.client.transfers import check_target, fetch, unpack
+from fvt_client import Client
+from fvt_client.contract.jobs import ArtifactView as Artifact
+from fvt_client.errors import DownloadError, JobNotFound
+from fvt_client.steps import Retries
+from fvt_client.transfers import OnBytes, check_target, fetch, unpack
 
 CONTENT = bytes(range(256)) * 1000
 ARTIFACT = Artifact(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest(), url="/x")
@@ -37,9 +40,18 @@ def serve(request: httpx.Request, breaks: list[bool]) -> httpx.Response:
     return httpx.Response(status, stream=httpx.ByteStream(CONTENT[start:]))
 
 
-def client(breaks: list[bool]) -> httpx.Client:
-    transport = httpx.MockTransport(lambda request: serve(request, breaks))
-    return httpx.Client(transport=transport, base_url="http://fvt")
+def fetch_it(
+    transport: httpx.MockTransport,
+    partial: Path,
+    on_bytes: OnBytes = lambda _have, _all: None,
+) -> None:
+    with Client("http://fvt", transport=transport) as client:
+        client.run(fetch("/x", ARTIFACT, partial, Retries(), on_bytes))
+
+
+def breaking(*breaks: bool) -> httpx.MockTransport:
+    left = list(breaks)
+    return httpx.MockTransport(lambda request: serve(request, left))
 
 
 def test_a_broken_download_goes_on_where_it_stopped(
@@ -47,7 +59,7 @@ def test_a_broken_download_goes_on_where_it_stopped(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     partial, seen = tmp_path / "part", list[int]()
-    fetch(client([True, True, False]), "/x", ARTIFACT, partial, lambda have, _: seen.append(have))
+    fetch_it(breaking(True, True, False), partial, lambda have, _: seen.append(have))
     assert partial.read_bytes() == CONTENT
     assert seen == sorted(seen)
 
@@ -56,16 +68,15 @@ def test_other_bytes_than_promised_are_thrown_away(tmp_path: Path) -> None:
     partial = tmp_path / "part"
     partial.write_bytes(b"x" * 1000)
     with pytest.raises(DownloadError, match="sha256"):
-        fetch(client([False]), "/x", ARTIFACT, partial, lambda _have, _all: None)
+        fetch_it(breaking(False), partial)
     assert not partial.exists()
 
 
 def test_a_problem_document_is_raised_as_such(tmp_path: Path) -> None:
     problem = {"code": "job_not_found", "detail": "There is none.", "request_id": "req_1"}
     transport = httpx.MockTransport(lambda _: httpx.Response(404, json=problem))
-    http = httpx.Client(transport=transport, base_url="http://fvt")
-    with pytest.raises(ApiError, match="There is none") as caught:
-        fetch(http, "/x", ARTIFACT, tmp_path / "part", lambda _have, _all: None)
+    with pytest.raises(JobNotFound, match="There is none") as caught:
+        fetch_it(transport, tmp_path / "part")
     assert (caught.value.code, caught.value.request_id) == ("job_not_found", "req_1")
 
 

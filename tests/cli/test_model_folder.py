@@ -7,8 +7,9 @@ import pytest
 import typer
 
 from app.base_models.catalog import PACKAGED_ID, check_submission, locate
-from app.cli.model_folder import ModelFolder, model_folder, safe_name, served
+from app.cli.served_folder import served
 from app.settings import Settings
+from fvt_client.cli.model_folder import ModelFolder, model_folder, safe_name
 from tests.support.commands import fvt
 from tests.support.sound_model import make_sound
 from tests.support.tiny_models import make_base_model, texts

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.cli.output import describe_corpus, print_report
-from app.client import Corpus
+from fvt_client import CorpusView as Corpus
+from fvt_client import Report
+from fvt_client.cli.output import describe_corpus, print_report
 from tests.support.reports import full_report
 
 
@@ -41,9 +42,9 @@ def test_expected_unknown_tokens_and_warnings_are_said(capsys: pytest.CaptureFix
     report = full_report()
     tokens = report.tokens.model_copy(update={"expected_unk_rate": 0.0123})
     warned = report.model_copy(update={"tokens": tokens, "warnings": ["Unknown tokens [rise]."]})
-    print_report(warned.model_dump())
+    print_report(Report.model_validate_json(warned.model_dump_json()))
     shown = capsys.readouterr()
     assert "1.230%" in shown.out
     assert "Note: Unknown tokens [rise]." in shown.err
-    print_report(report.model_dump())
+    print_report(Report.model_validate_json(report.model_dump_json()))
     assert "Note" not in capsys.readouterr().err

@@ -27,7 +27,7 @@ def fvt(*args: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=environment(**settings),
-        timeout=120,
+        timeout=280,
         check=False,
     )
 

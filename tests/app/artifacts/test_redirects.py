@@ -17,9 +17,11 @@ from pydantic import SecretStr
 from app.artifacts.responses import file_response
 from app.artifacts.service import StoredFile
 from app.blobs import Blobs
-from app.client import ApiError, Artifact, FvtClient
-from app.client.errors import DownloadError, UnreachableError
-from app.client.transfers import fetch
+from fvt_client import Client
+from fvt_client.contract.jobs import ArtifactView as Artifact
+from fvt_client.errors import DownloadError, ProblemError, UnreachableError
+from fvt_client.steps import Retries
+from fvt_client.transfers import fetch
 from tests.support.results import FILES
 from tests.support.s3 import ObjectStore, s3_server
 from tests.support.serving import Service, serving
@@ -167,7 +169,7 @@ def test_the_client_downloads_from_the_store(
     service: Service, store: ObjectStore, job_id: str, tmp_path: Path
 ) -> None:
     before = store.requests("GET")
-    with FvtClient(str(service.http.base_url), KEY) as client:
+    with Client(str(service.http.base_url), KEY) as client:
         client.download(job_id, tmp_path / "model")
     assert (tmp_path / "model" / "model.safetensors").stat().st_size == 300_000
     assert store.requests("GET") == before + 1
@@ -177,8 +179,8 @@ def test_the_client_goes_on_where_it_stopped(service: Service, job_id: str, tmp_
     partial = tmp_path / f".{job_id}.tar.gz.partial"
     partial.write_bytes(ARCHIVE[:1000])
     first: list[int] = []
-    with FvtClient(str(service.http.base_url), KEY) as client:
-        client.download(job_id, tmp_path / "x", on_bytes=lambda have, _: first.append(have))
+    with Client(str(service.http.base_url), KEY) as client:
+        client.download(job_id, tmp_path / "x", progress=lambda have, _: first.append(have))
     assert first[0] > 1000
     assert (tmp_path / "x" / "model.safetensors").is_file()
 
@@ -189,7 +191,7 @@ def test_the_client_does_not_believe_the_store(service: Service, tmp_path: Path)
     key = next(key for key in service.blobs.keys(f"jobs/{job_id}") if key.endswith(".tar.gz"))
     service.blobs.put(key, ARCHIVE[:-1] + b"x")
     with (
-        FvtClient(str(service.http.base_url), KEY) as client,
+        Client(str(service.http.base_url), KEY) as client,
         pytest.raises(DownloadError, match="sha256"),
     ):
         client.download(job_id, tmp_path / "model")
@@ -215,9 +217,8 @@ def fetch_the_rest(partial: Path, transport: httpx.MockTransport) -> None:
     """Go on with a download of which 100 bytes have arrived."""
     partial.write_bytes(ARCHIVE[:100])
     artifact = Artifact(bytes=len(ARCHIVE), sha256=SHA256, url="/x")
-    headers = {"Authorization": f"Bearer {KEY}"}
-    http = httpx.Client(transport=transport, base_url="http://fvt", headers=headers)
-    fetch(http, "/x", artifact, partial, lambda _have, _all: None)
+    with Client("http://fvt", KEY, transport=transport) as client:
+        client.run(fetch("/x", artifact, partial, Retries(), lambda _have, _all: None))
 
 
 @pytest.mark.parametrize("location", ["http://store/x?sig=secret", "/store/x?sig=secret"])
@@ -245,12 +246,14 @@ def test_redirects_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_error_of_the_store_does_not_show_the_signature(tmp_path: Path) -> None:
-    http = httpx.Client(
-        transport=serve(403, [], "http://store/x?sig=secret"), base_url="http://fvt"
-    )
+    transport = serve(403, [], "http://store/x?sig=secret")
     artifact = Artifact(bytes=len(ARCHIVE), sha256=SHA256, url="/x")
-    with pytest.raises(ApiError, match="HTTP 403 from http://store/x") as caught:
-        fetch(http, "/x", artifact, tmp_path / "part", lambda _have, _all: None)
+    steps = fetch("/x", artifact, tmp_path / "part", Retries(), lambda _have, _all: None)
+    with (
+        Client("http://fvt", transport=transport) as client,
+        pytest.raises(ProblemError, match="HTTP 403 from http://store/x") as caught,
+    ):
+        client.run(steps)
     assert "secret" not in str(caught.value)
 
 

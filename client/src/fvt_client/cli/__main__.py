@@ -1,0 +1,5 @@
+"""Run `fvt` as `python -m fvt_client.cli`."""
+
+from . import main
+
+main()

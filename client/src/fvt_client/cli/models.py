@@ -1,0 +1,71 @@
+"""`fvt models` and `fvt estimate`: what can be compressed, and what would come of it."""
+
+from . import recipes
+from .compress import CorpusFiles, Model, Revision, TextField
+from .options import LOCAL_URL, ApiKey, AsJson, ServiceUrl, connect
+from .output import describe_estimate, print_json, say, show
+
+
+def models(url: ServiceUrl = LOCAL_URL, api_key: ApiKey = None, as_json: AsJson = False) -> None:
+    """List the base models that the service can compress."""
+    with connect(url, api_key) as client:
+        found = client.models()
+    if as_json:
+        return print_json(found)
+    for model in found:
+        if model.usable:
+            show(model.id)
+        elif model.problem:
+            say(f"{model.id} cannot be compressed: {model.problem.message}")
+    return None
+
+
+def estimate(
+    *,
+    model: Model,
+    corpus: CorpusFiles,
+    vocab_size: recipes.VocabSize = None,
+    sweep: recipes.Sweep = None,
+    preset: recipes.Preset = None,
+    layers: recipes.Layers = None,
+    max_minutes: recipes.MaxMinutes = None,
+    int8: recipes.Int8 = False,
+    onnx: recipes.Onnx = False,
+    task: recipes.Task = None,
+    min_quality: recipes.MinQuality = None,
+    method: recipes.Method = None,
+    seed: recipes.Seed = None,
+    recipe: recipes.RecipeFile = None,
+    revision: Revision = None,
+    text_field: TextField = None,
+    url: ServiceUrl = LOCAL_URL,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a job would make and how long it would take; nothing is stored."""
+    wanted = recipes.read_recipe(
+        recipe,
+        vocab_size=vocab_size,
+        sweep=sweep,
+        preset=preset,
+        layers=layers,
+        max_minutes=max_minutes,
+        int8=int8,
+        onnx=onnx,
+        task=task,
+        min_quality=min_quality,
+        method=method,
+        seed=seed,
+    )
+    recipes.check_recipe(wanted, service_knows_more=True)
+    with connect(url, api_key) as client:
+        found = client.estimate(
+            model, corpus, recipe=wanted, revision=revision, text_field=text_field
+        )
+    if as_json:
+        return print_json(found)
+    for line in describe_estimate(found):
+        show(line)
+    for warning in found.warnings:
+        say(f"Note: {warning.message}")
+    return None

@@ -1,0 +1,171 @@
+"""From the options of a command to a recipe, checked before anything is sent."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from ..contract.recipe import TASKS, Recipe
+
+# What a service may know that this client does not: fields and names of a later version or of an
+# extension.
+KNOWN_TO_THE_SERVICE = frozenset({"extra_forbidden", "literal_error", "union_tag_invalid"})
+
+VocabSize = Annotated[
+    float | None, typer.Option(help="Fraction of the base vocabulary, or a number of tokens.")
+]
+Sweep = Annotated[
+    str | None,
+    typer.Option(help="Several sizes, as 0.5,0.25,0.1: the smallest that passes the gate."),
+]
+Preset = Annotated[str | None, typer.Option(help="What recovery may spend: fast, balanced or max.")]
+Layers = Annotated[int | None, typer.Option(help="Keep so many layers, evenly spread.")]
+Int8 = Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file too.")]
+Onnx = Annotated[bool, typer.Option("--onnx", help="Write an ONNX file too.")]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE:PART=FILE,…",
+        help="Measure on labelled data, as "
+        "sequence_classification:train=train.jsonl,test=test.jsonl.",
+    ),
+]
+MinQuality = Annotated[
+    float | None, typer.Option(help="Share of the base's quality to keep, else exit code 4.")
+]
+MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
+Method = Annotated[str | None, typer.Option(help="fvt, pvt or wvt.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Recipe as JSON, where a task may name files; options go before it.",
+    ),
+]
+
+
+def read_recipe(
+    file: Path | None,
+    *,
+    vocab_size: float | None = None,
+    sweep: str | None = None,
+    preset: str | None = None,
+    layers: int | None = None,
+    max_minutes: float | None = None,
+    int8: bool = False,
+    onnx: bool = False,
+    task: str | None = None,
+    min_quality: float | None = None,
+    method: str | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Return the recipe to send: the file's, with the options put over it."""
+    if sweep is not None and vocab_size is not None:
+        raise typer.BadParameter("give one size with --vocab-size, or several with --sweep")
+    options: dict[str, Any] = {
+        "vocab_size": sizes_of(sweep) if sweep is not None else vocab_size,
+        "seed": seed,
+        "transfer": {"method": method},
+        "recovery": {"preset": preset, "keep_layers": layers, "max_minutes": max_minutes},
+        "export": {"int8": int8 or None, "onnx": onnx or None},
+        "evaluation": {"task": task_of(task) if task else None},
+        "gate": {"min_quality": min_quality},
+    }
+    return _over(_from_file(file) if file else {}, _given(options))
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(f"not a JSON object: {error}", param_hint="--recipe") from error
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what was not asked for."""
+    parts = {k: _given(v) if isinstance(v, dict) else v for k, v in options.items()}
+    return {name: value for name, value in parts.items() if value is not None and value != {}}
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a recipe over another, field by field; a task replaces the whole task."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        is_part = isinstance(value, dict) and isinstance(old, dict) and name != "task"
+        merged[name] = _over(old, value) if is_part else value  # type: ignore[arg-type]
+    return merged
+
+
+def sizes_of(sweep: str) -> list[float]:
+    """Return the sizes of `--sweep`."""
+    try:
+        return [float(size) for size in sweep.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{sweep!r} is no list of numbers, as 0.5,0.25,0.1", param_hint="--sweep"
+        ) from error
+
+
+def task_of(text: str) -> dict[str, Any]:
+    """Return the task of `--task`; values that are JSON numbers or lists are read as such."""
+    type_, _, rest = text.partition(":")
+    pairs = [part.partition("=") for part in rest.split(",") if part]
+    if type_ not in TASKS or any(not value for _, _, value in pairs):
+        parts = f"{type_}:PART=FILE,…" if type_ in TASKS else f"one of {', '.join(TASKS)}"
+        raise typer.BadParameter(f"{text!r} is no task: give {parts}", param_hint="--task")
+    return {"type": type_, **{name.strip(): _value(value) for name, _, value in pairs}}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def check_recipe(recipe: Mapping[str, Any], *, service_knows_more: bool) -> None:
+    """Refuse a recipe that cannot be; with `service_knows_more` leave unknown names to it.
+
+    A task's files must be there.
+    """
+    _check_task_files(recipe)
+    try:
+        Recipe.model_validate(recipe)
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {_said(fault['type'], fault['msg'])}"
+            for fault in error.errors(include_url=False)
+            if not (service_knows_more and fault["type"] in KNOWN_TO_THE_SERVICE)
+        ]
+        if faults:
+            raise typer.BadParameter("; ".join(faults), param_hint="the recipe") from error
+
+
+def _said(type_: str, message: str) -> str:
+    if type_ == "extra_forbidden":
+        return "there is no such field"
+    return message.removeprefix("Value error, ")
+
+
+def _check_task_files(recipe: Mapping[str, Any]) -> None:
+    evaluation = recipe.get("evaluation")
+    task = evaluation.get("task") if isinstance(evaluation, dict) else None
+    type_ = task.get("type") if isinstance(task, dict) else None
+    if not isinstance(task, dict) or not isinstance(type_, str) or type_ not in TASKS:
+        return
+    for name in TASKS[type_].data:
+        value = task.get(name)
+        if isinstance(value, str) and not value.startswith("corpus_") and not Path(value).is_file():
+            raise typer.BadParameter(f"there is no file {value} for the task's `{name}`")
+
+
+def has_extensions() -> bool:
+    """Tell whether the service that is started here knows names that this client does not."""
+    return os.environ.get("FVT_EXTENSIONS", "").strip() not in {"", "[]"}

@@ -1,0 +1,110 @@
+// Sizes, training, layers, exports and the least quality: the choices of a recipe.
+import { useId } from "preact/hooks";
+import type { BaseModel } from "./api";
+import { useFacts } from "./facts";
+import { count, tokensOf } from "./format";
+import { type Choices, type FieldErrorMap, NO_TRAINING } from "./recipe";
+import { FieldErrors } from "./ui";
+
+const COMMON_SIZES = [0.75, 0.5, 0.25, 0.1];
+const SHOWN_FIRST = ["fast", "balanced", "max"];
+
+interface RecipeFormProps {
+  choices: Choices;
+  onChange: (choices: Choices) => void;
+  errors: FieldErrorMap;
+  model: BaseModel | null;
+  baseLayers: number | null;
+}
+
+export function SizeField({ choices, onChange, errors, model }: RecipeFormProps) {
+  const id = useId();
+  const toggle = (size: number) => {
+    const sizes = choices.sizes.includes(size) ? choices.sizes.filter((each) => each !== size) : [...choices.sizes, size];
+    onChange({ ...choices, sizes: sizes.sort((a, b) => b - a) });
+  };
+  const several = choices.sizes.length + (choices.otherSizes.trim() ? 1 : 0) > 1;
+  return (
+    <fieldset class="field" aria-describedby={`${id}-errors ${id}-hint`}>
+      <legend>Size of the new vocabulary</legend>
+      <div class="chips">
+        {COMMON_SIZES.map((size) => (
+          <label key={size} class="chip">
+            <input type="checkbox" checked={choices.sizes.includes(size)} onChange={() => toggle(size)} />
+            <span>{size * 100} %{model?.vocab_size && <small>{count(tokensOf(size, model.vocab_size))} tokens</small>}</span>
+          </label>
+        ))}
+        <div class="other">
+          <label for={`${id}-other`} class="soft small">Other</label>
+          <input id={`${id}-other`} type="text" size={10} placeholder="15%, 8000" value={choices.otherSizes} spellcheck={false} autocomplete="off"
+            aria-invalid={errors.sizes?.length ? "true" : undefined} aria-describedby={`${id}-errors`}
+            onInput={(event) => onChange({ ...choices, otherSizes: event.currentTarget.value })} />
+        </div>
+      </div>
+      <p id={`${id}-hint`} class="soft small hint">
+        {several ? "Several sizes are made in one job and plotted, quality against size." : "Smaller saves more and keeps less. Choose several to compare them."}
+      </p>
+      <FieldErrors id={`${id}-errors`} errors={errors.sizes ?? []} />
+    </fieldset>
+  );
+}
+
+export function MoreFields({ choices, onChange, errors, baseLayers }: RecipeFormProps) {
+  const id = useId();
+  const facts = useFacts();
+  const presets = Object.keys(facts.presets).length > 0 ? Object.keys(facts.presets) : SHOWN_FIRST;
+  const exported = Object.entries(facts.runtimes).filter(([, row]) => row.field);
+  const switchExport = (name: string) => {
+    const present = choices.exports.includes(name);
+    onChange({ ...choices, exports: present ? choices.exports.filter((each) => each !== name) : [...choices.exports, name] });
+  };
+  return (
+    <div class="grid">
+      <fieldset class="field" aria-describedby={`${id}-training`}>
+        <legend>Training after the transfer</legend>
+        {[...presets, NO_TRAINING].map((preset) => (
+          <label key={preset} class="choice">
+            <input type="radio" name={`${id}-preset`} checked={choices.preset === preset} onChange={() => onChange({ ...choices, preset })} />
+            <span>{preset} <span class="soft small">{preset === NO_TRAINING ? "seconds; keeps the least" : facts.presets[preset]}</span></span>
+          </label>
+        ))}
+        <FieldErrors id={`${id}-training`} errors={errors.training ?? []} />
+      </fieldset>
+      {exported.length > 0 && (
+        <fieldset class="field" aria-describedby={`${id}-exports`}>
+          <legend>Also write files for</legend>
+          {exported.map(([name, row]) => (
+            <label key={name} class="choice">
+              <input type="checkbox" checked={choices.exports.includes(row.field!)} onChange={() => switchExport(row.field!)} />
+              <span>{row.label} <span class="soft small"><code>{row.path}</code></span></span>
+            </label>
+          ))}
+          <FieldErrors id={`${id}-exports`} errors={errors.exports ?? []} />
+        </fieldset>
+      )}
+      <div class="field">
+        <label for={`${id}-layers`}>Layers to keep</label>
+        <input id={`${id}-layers`} type="text" inputMode="numeric" size={6} value={choices.layers} placeholder="all"
+          aria-invalid={errors.layers?.length ? "true" : undefined} aria-describedby={`${id}-layers-errors ${id}-layers-hint`}
+          onInput={(event) => onChange({ ...choices, layers: event.currentTarget.value })} />
+        <span id={`${id}-layers-hint`} class="soft small hint"> {baseLayers ? `of ${baseLayers}. ` : ""}Fewer layers run faster; training then matters more.</span>
+        <FieldErrors id={`${id}-layers-errors`} errors={errors.layers ?? []} />
+      </div>
+      <div class="field">
+        <label for={`${id}-quality`}>Least quality, % of the base's</label>
+        <input id={`${id}-quality`} type="text" inputMode="decimal" size={6} value={choices.minQuality} placeholder="none"
+          aria-invalid={errors.quality?.length ? "true" : undefined} aria-describedby={`${id}-quality-errors ${id}-quality-hint`}
+          onInput={(event) => onChange({ ...choices, minQuality: event.currentTarget.value })} />
+        <span id={`${id}-quality-hint`} class="soft small hint"> A result below it fails the job and is kept. Of several sizes the smallest above it is chosen.</span>
+        <FieldErrors id={`${id}-quality-errors`} errors={errors.quality ?? []} />
+      </div>
+      <div class="field full">
+        <label for={`${id}-more`}>More of the recipe, as JSON</label>
+        <textarea id={`${id}-more`} rows={2} value={choices.more} spellcheck={false} placeholder='{"tokenizer": {"multiword": 500}, "seed": 1}'
+          aria-invalid={errors.more?.length ? "true" : undefined} aria-describedby={`${id}-more-errors`}
+          onInput={(event) => onChange({ ...choices, more: event.currentTarget.value })} />
+        <FieldErrors id={`${id}-more-errors`} errors={errors.more ?? []} />
+      </div>
+    </div>
+  );
+}
