@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -47,13 +48,18 @@ class Reader:
 
     def _run(self, command: list[str]) -> None:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=self.folder,
             env=environment(**self.settings, PATH=path),
-            check=True,
-            timeout=1800,
+            start_new_session=True,
         )
+        try:
+            assert process.wait(timeout=1800) == 0, command[-1]
+        finally:
+            # A command that a block started would go on where its shell was ended.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
 
 
 @contextmanager
