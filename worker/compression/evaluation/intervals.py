@@ -126,3 +126,13 @@ def intervals_of(draws: Draws | None, *, higher_is_better: bool) -> Intervals:
     after = draws and interval(draws.after)
     (low, high), (after_low, after_high) = kept or (None, None), after or (None, None)
     return Intervals(low=low, high=high, after_low=after_low, after_high=after_high)
+
+
+def rowwise_correlation(first: Array, second: Array) -> Array:
+    """Return Pearson's correlation of each row with its like; NaN where a row has one value."""
+    first = first - first.mean(axis=1, keepdims=True)
+    second = second - second.mean(axis=1, keepdims=True)
+    products: Array = (first * second).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        correlations: Array = products / np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    return correlations

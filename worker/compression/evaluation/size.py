@@ -36,7 +36,7 @@ def measure_size(loaded: LoadedModel) -> ModelSize:
     )
 
 
-def measure_memory(
+def measure_memory(  # noqa: PLR0913
     base: Path,
     compressed: Path,
     files: Mapping[str, Path],

@@ -8,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.pooling import after_pooling, pool_text, pools_prompt

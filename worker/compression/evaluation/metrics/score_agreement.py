@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
-from worker.compression.evaluation.intervals import Array, Draws, drawn_places
+from worker.compression.evaluation.intervals import Array, Draws, drawn_places, rowwise_correlation
 from worker.compression.evaluation.metrics.metric import Compared, Metric, Sample
 from worker.compression.models.encoder import Encoder, scores_of_pairs
 from worker.compression.models.reading import make_pairs
@@ -68,13 +68,9 @@ def _draws(before: Tensor, after: Tensor) -> Draws | None:
 def _correlations(before: Tensor, after: Tensor, places: NDArray[np.int64]) -> Array:
     """Return Spearman's correlation on each resample, by the same rules as on all pairs."""
     ranks = [rankdata(one.double().numpy()[places], axis=1) for one in (before, after)]
-    centred = [one - one.mean(axis=1, keepdims=True) for one in ranks]
-    first, second = ((one**2).sum(axis=1) for one in centred)
-    products: Array = (centred[0] * centred[1]).sum(axis=1)
-    is_flat = (first == 0) | (second == 0)
-    root = np.sqrt(np.where(is_flat, 1.0, first * second))
-    correlations: Array = np.where(is_flat, (first == 0) & (second == 0), products / root)
-    return correlations
+    is_flat = [np.ptp(one, axis=1) == 0 for one in ranks]
+    correlations = rowwise_correlation(ranks[0], ranks[1])
+    return np.where(is_flat[0] | is_flat[1], is_flat[0] & is_flat[1], correlations)
 
 
 SCORE_AGREEMENT = Metric("score_agreement", _has_scores, _agreement)
