@@ -83,7 +83,9 @@ def describe_corpus(corpus: Corpus) -> list[str]:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Print the figures of a report, and its warnings."""
+    """Print the verdict and the figures of a report, and its warnings."""
+    if verdict := report.get("verdict"):
+        out.print(verdict, style="bold", markup=False, highlight=False)
     out.print(before_after(report))
     for warning in report.get("warnings", []):
         say(f"Note: {warning}")
