@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Self
 
@@ -17,16 +19,29 @@ from app.waits import DatabaseAwayError
 log = logging.getLogger(__name__)
 
 
+_BEAT_SECONDS = 2.0
+
+
 class CancelledError(Exception):
     """Someone asked for the job to be cancelled."""
 
 
 class Lease:
-    """Keeps `claim` alive from a thread while the block runs."""
+    """Keeps `claim` alive from a thread while the block runs.
 
-    def __init__(self, db: Database, claim: Claim, settings: Settings) -> None:
+    `on_beat` is called by that thread, at least every few seconds, as long as the job is held.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        claim: Claim,
+        settings: Settings,
+        on_beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._db = db
         self._claim = claim
+        self._on_beat = on_beat
         self._every = settings.heartbeat_seconds
         self._length = timedelta(seconds=settings.lease_seconds)
         self._done = threading.Event()
@@ -47,9 +62,14 @@ class Lease:
             raise self._stop_with
 
     def _beat(self) -> None:
-        while not self._done.wait(self._every):
+        renewed_at = time.monotonic()
+        while not self._done.wait(min(self._every, _BEAT_SECONDS)):
             try:
+                self._on_beat()
+                if time.monotonic() - renewed_at < self._every:
+                    continue
                 status = transitions.renew(self._db, self._claim, self._length)
+                renewed_at = time.monotonic()
             except LeaseLostError as lost:
                 self._stop_with = lost
                 return

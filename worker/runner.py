@@ -100,7 +100,7 @@ def run_stages(context: JobContext) -> Status:
     """Run every stage that has no checkpoint yet; returns the status the job then has."""
     db, claim = context.db, context.claim
     try:
-        with Lease(db, claim, context.settings) as lease:
+        with Lease(db, claim, context.settings, context.progress.beat) as lease:
             done = checkpoints(context)
             for stage in STAGES:
                 lease.check()
@@ -121,6 +121,7 @@ def run_stage(context: JobContext, lease: Lease, stage: Stage) -> None:
     db, claim = context.db, context.claim
     transitions.start_stage(db, claim, stage.name, context.progress.start_of(stage.name))
     began = time.perf_counter()
+    context.progress.update(stage.name, 0.0, f"{stage.name} begins")
 
     def progress(fraction: float, message: str) -> None:
         lease.check()
@@ -131,6 +132,7 @@ def run_stage(context: JobContext, lease: Lease, stage: Stage) -> None:
     stage.run(context, folder, progress)
     outputs = context.workspace.save(stage.name)
     seconds = context.stage_seconds[stage.name] = time.perf_counter() - began
+    context.progress.finished(stage.name, seconds)
     transitions.finish_stage(db, claim, stage.name, seconds, outputs)
     context.workspace.drop_partials(stage.name, but={})
 

@@ -13,7 +13,7 @@ from worker.compression import errors
 from worker.compression.corpus import Texts
 from worker.compression.progress import Progress, part
 from worker.compression.recovery.data import SAMPLING_SHARE, sample_texts
-from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
+from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions, Replanned
 from worker.compression.subprocesses import ChildProcess, child_process
 
 RECORD_SEPARATOR = "\x1e"
@@ -132,11 +132,7 @@ def _follow(launcher: ChildProcess, progress: Progress, callbacks: RecoveryCallb
         if "summary" in record:
             summary = Recovery.model_validate(record["summary"])
             break
-        if "point" in record:
-            callbacks.on_point(LossPoint.model_validate(record["point"]))
-        elif "saved" in record:
-            callbacks.saved()
-        else:
+        if not _called_back(record, callbacks):
             fraction, message = record["fraction"], record["message"]
             report()
     # The result is saved by now: it counts also where they do not exit and have to be ended.
@@ -145,6 +141,19 @@ def _follow(launcher: ChildProcess, progress: Progress, callbacks: RecoveryCallb
     if summary is None or status:
         raise RuntimeError(f"The processes of the recovery ended with {status}.")
     return summary
+
+
+def _called_back(record: dict[str, Any], callbacks: RecoveryCallbacks) -> bool:
+    """Call back with what a record holds; False of one that is about progress."""
+    if "point" in record:
+        callbacks.on_point(LossPoint.model_validate(record["point"]))
+    elif "plan" in record:
+        callbacks.on_plan(Replanned(**record["plan"]))
+    elif "saved" in record:
+        callbacks.saved()
+    else:
+        return False
+    return True
 
 
 def _records(launcher: ChildProcess, callback: Callable[[], None]) -> Iterator[dict[str, Any]]:
