@@ -146,7 +146,7 @@ def queue_positions(db: Database, jobs: Sequence[Job]) -> dict[str, int]:
     queue = select(Job.id, place).where(Job.status == Status.QUEUED).subquery()
     with db.read() as session:
         rows = session.execute(select(queue.c.id, queue.c.place).where(queue.c.id.in_(waiting)))
-        return dict(rows.tuples().all())
+        return {row.id: row.place for row in rows}
 
 
 @retried
