@@ -62,7 +62,8 @@ class JobProgress:
             now = time.monotonic()
             if stage != self._stage:
                 self._stage, self._began_at, self._fraction = stage, now, 0.0
-            self._fraction, self._message = min(max(fraction, 0.0), 1.0), message
+            # What is left may turn out to be more; what is done stays done.
+            self._fraction, self._message = min(max(fraction, self._fraction), 1.0), message
             self._news_at = now
             if now - self._reported_at >= REPORT_EVERY_SECONDS:
                 self._send(now, message)

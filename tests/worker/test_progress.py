@@ -61,6 +61,15 @@ def test_stays_within_the_stage_whatever_it_is_told() -> None:
     assert reports[0][0] == pytest.approx(0.5)
 
 
+def test_never_goes_back(clock: Clock) -> None:
+    reports: Reports = []
+    whole = JobProgress({"a": 1.0}, lambda *report: reports.append(report))
+    for fraction in (0.5, 0.2, 0.6):
+        whole.update("a", fraction, "")
+        clock.now += 1.0
+    assert [fraction for fraction, _, _ in reports] == [0.5, 0.5, 0.6]
+
+
 def test_a_long_silence_is_broken_with_what_goes_on(clock: Clock) -> None:
     reports: Reports = []
     whole = JobProgress({"a": 20.0, "b": 20.0}, lambda *report: reports.append(report))

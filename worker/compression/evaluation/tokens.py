@@ -88,9 +88,10 @@ def add_cut_texts(
 ) -> TokenUsage:
     """Return the usage with the shares of the texts that are longer than the models read.
 
-    Texts are whole here, with the prompt of the model's use before each of them.
+    Texts are whole here, with the prompt of the model's use before each of them; the shares are of
+    the first 500.
     """
-    longest = longest_input(base)
+    longest, texts = longest_input(base), texts[:_SAMPLE]
     shares = []
     for loaded in (base, compressed):
         backend = truncating_backend(loaded.tokenizer, longest_input(loaded))
