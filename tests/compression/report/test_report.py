@@ -77,7 +77,7 @@ def test_the_json_holds_the_fields_of_the_contract(tmp_path: Path) -> None:
         assert set(report[model]) == {"vocab_size", "parameters", "embedding_parameters", "bytes"}
     tokens = {"copied", "averaged", "fallback", "per_text_before", "per_text_after"}
     assert tokens | {"unk_rate_before", "unk_rate_after"} <= set(report["tokens"])
-    assert set(report["quality"][0]) == {"metric", "before", "after", "retention"}
+    assert {"metric", "before", "after", "retention"} <= set(report["quality"][0])
     latency = {"runtime", "device", "batch_size", "before_ms", "after_ms", "speedup"}
     assert latency <= set(report["latency"][0])
     assert report["stages"] == [{"name": "tokenizer", "seconds": 6.5}]
