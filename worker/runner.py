@@ -27,6 +27,7 @@ from worker.compression.models.faults import is_panic
 from worker.context import JobContext, load_context
 from worker.disk import DiskFullError
 from worker.lease import CancelledError, open_database
+from worker.progress import beating
 from worker.shutdown import StoppedError, check_may_go_on, signals_put_off
 from worker.spare import Spare
 from worker.stages import STAGES, Stage, shares
@@ -205,10 +206,11 @@ def run_stages(context: JobContext) -> Status:
     db, claim = context.db, context.claim
     try:
         done = checkpoints(context)
-        for stage in STAGES:
-            check_may_go_on()
-            if not restored(context, stage, done):
-                run_stage(context, stage)
+        with beating(context.progress):
+            for stage in STAGES:
+                check_may_go_on()
+                if not restored(context, stage, done):
+                    run_stage(context, stage)
         return finish(context)
     except LeaseLostError:
         raise
@@ -245,6 +247,7 @@ def run_stage(context: JobContext, stage: Stage) -> None:
     db, claim = context.db, context.claim
     transitions.start_stage(db, claim, stage.name, context.progress.start_of(stage.name))
     began = time.perf_counter()
+    context.progress.update(stage.name, 0.0, f"{stage.name} begins")
 
     def progress(fraction: float, message: str) -> None:
         # A recovery stops by itself, once it has saved how far it is.
@@ -257,6 +260,7 @@ def run_stage(context: JobContext, stage: Stage) -> None:
     stage.run(context, folder, progress)
     outputs = context.workspace.save(stage.name)
     seconds = context.stage_seconds[stage.name] = time.perf_counter() - began
+    context.progress.finished(stage.name, seconds)
     transitions.finish_stage(db, claim, stage.name, seconds, outputs)
     context.workspace.drop_partials(stage.name, but={})
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.contract.names import RUNTIMES
 from app.contract.report import Report, TokenReason
+from app.contract.verdict import steps_done
 from worker.compression.models.folders import kind_of_folder
 from worker.compression.report.page import render, render_page, task_scores
 from worker.compression.transfer.partition import Partition
@@ -33,6 +34,7 @@ def write_model_card(folder: Path, report: Report) -> Path:
         kind=kind,
         usages=_usages(report),
         task_scores=task_scores(report),
+        steps_done=steps_done(report.recovery),
     )
     path.write_text(card, encoding="utf-8")
     return path
