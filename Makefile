@@ -5,6 +5,8 @@ STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 DOCS_STAMP := $(DOCS_VENV)/.installed
 EXTRAS := worker,local,dev
+# A file's tests share what they start, so a file is one process's.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: setup hooks demo test coverage test-slow test-all chaos check lint types contracts docs docs-check docs-figures openapi settings errors lock clean
 
@@ -12,8 +14,9 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml client/pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo 'Installing into $(VENV), once; of what is downloaded, PyTorch is the largest part.'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable './client[cli]' --editable '.[$(EXTRAS)]'
+	$(BIN)/pip install --disable-pip-version-check --constraint requirements.lock --editable './client[cli]' --editable '.[$(EXTRAS)]'
 	touch $@
 
 hooks: setup $(DOCS_STAMP)
@@ -23,19 +26,19 @@ demo: setup
 	$(BIN)/python -m examples.demo
 
 test: setup
-	$(BIN)/pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 # 95 % of the lines and branches in November 2026. A machine without PostgreSQL covers less.
 # `make test` judges the tests; tracing slows what some of them time, so here only the lines count.
 coverage: setup
-	-$(BIN)/pytest -m 'not slow' --cov --cov-report=
+	-$(PYTEST) -m 'not slow' --cov --cov-report=
 	$(BIN)/coverage report --fail-under=92
 
 test-slow: setup $(DOCS_STAMP)
-	$(BIN)/pytest -m slow
+	$(PYTEST) -m slow
 
 test-all: setup $(DOCS_STAMP)
-	$(BIN)/pytest
+	$(PYTEST)
 
 # 200 jobs on each database among some 350 kills and freezes: half an hour on two quiet cores.
 chaos: setup
