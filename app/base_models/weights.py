@@ -77,14 +77,6 @@ class StoredTensor:
     start: int = 0
     """Where its values are in the file."""
 
-    def begins_with(self, most: int) -> bytes | None:
-        """Return the first bytes of its values; None where the file is not here."""
-        if self.file is None:
-            return None
-        with open_regular(self.file) as (file, _):
-            file.seek(self.start)
-            return file.read(min(most, self.bytes))
-
 
 def read_tensors(files: Iterable[Path]) -> list[StoredTensor]:
     """Return the tensors of a model; refuses files that end before their last tensor does."""

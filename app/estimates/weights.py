@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from app.base_models.config_checks import LAYER
+from app.base_models.files import open_regular
 from app.base_models.weights import BITS, StoredTensor
-from app.contract.architectures import ARCHITECTURES, LANGUAGE_MODEL_HEADS
+from app.contract.architectures import ARCHITECTURES, LANGUAGE_MODEL_HEADS, evenly_spaced
 
 INPUT_TABLE = re.compile(
     r"(^|\.)(word_embeddings|tok_embeddings|embed_tokens|embed_in|wte|shared)\.weight$"
@@ -51,7 +53,6 @@ PREFIXES = {
 """The name of the body in a model with a head; of those that are not here it is `model`."""
 POOLERS = {"albert": "pooler", **dict.fromkeys(("bert", "roberta", "mpnet"), "pooler.dense")}
 POOLERS["xlm-roberta"] = "pooler.dense"
-SHARDS_ABOVE = 50_000_000_000
 DTYPES = {
     **{"float32": "F32", "float": "F32", "float16": "F16", "half": "F16", "bfloat16": "BF16"},
     **{"float64": "F64", "double": "F64"},
@@ -82,9 +83,9 @@ def kept_tensors(config: Mapping[str, Any], tensors: Iterable[StoredTensor]) -> 
     if _is_tied(config, found):
         found = {name: t for name, t in found.items() if not OUTPUT_TABLE.search(name)}
     for name in list(found):
-        if (stack := STACK_TABLE.match(name)) and f"{stack[1] or ''}shared.weight" in found:
-            del found[name]
-        elif (bias := SECOND_BIAS.match(name)) and f"{bias[1]}.bias" in found:
+        stack, bias = STACK_TABLE.match(name), SECOND_BIAS.match(name)
+        partner = f"{stack[1] or ''}shared.weight" if stack else f"{bias[1]}.bias" if bias else ""
+        if partner in found:
             del found[name]
     dtype = _dtype_of(config, found.values())
     return [replace(t, dtype=dtype) if "F" in t.dtype else t for t in found.values()]
@@ -114,9 +115,15 @@ def _is_tied(config: Mapping[str, Any], found: Mapping[str, StoredTensor]) -> bo
 
 def is_same(one: StoredTensor, other: StoredTensor) -> bool:
     """Tell whether two stored tensors begin with the same values; those of the hub never do."""
-    return one.shape == other.shape and one.begins_with(BEGINNING) == (
-        other.begins_with(BEGINNING) or b""
-    )
+    if one.shape != other.shape or one.file is None or other.file is None:
+        return False
+    return _beginning(one, one.file) == _beginning(other, other.file)
+
+
+def _beginning(tensor: StoredTensor, path: Path) -> bytes:
+    with open_regular(path) as (file, _):
+        file.seek(tensor.start)
+        return file.read(min(BEGINNING, tensor.bytes))
 
 
 def _body_of(found: Mapping[str, StoredTensor], prefix: str) -> dict[str, StoredTensor]:
@@ -174,11 +181,6 @@ def _has_rows(tensor: StoredTensor, rows: int) -> bool:
     return bool(OUTPUT_BIAS.search(tensor.name)) and rows in tensor.shape
 
 
-def evenly_spaced(total: int, keep: int) -> list[int]:
-    """Return the numbers of `keep` of `total` layers, evenly from the first to the last."""
-    return [0] if keep == 1 else [round(i * (total - 1) / (keep - 1)) for i in range(keep)]
-
-
 def with_layers(tensors: Sequence[StoredTensor], keep: int) -> list[StoredTensor]:
     """Return the tensors of a model with so many layers of each stack."""
     kept = {
@@ -202,16 +204,14 @@ def _kept(
     tensors: Iterable[StoredTensor], kept: Mapping[str, Mapping[int, int]]
 ) -> Iterator[StoredTensor]:
     for tensor in tensors:
-        found = LAYER.match(tensor.name)
-        stack = found[1] or "" if found else None
-        if found is None or stack not in kept:
-            yield tensor
-        elif (number := kept[stack].get(int(found[2]))) is not None:
-            start = f"{stack}.{number}." if stack else f"{number}."
-            rest = tensor.name[found.end() :]
-            end = next((old for old in NEWER_NAMES if rest.endswith(old)), "")
-            rest = rest.removesuffix(end) + NEWER_NAMES.get(end, "")
-            yield replace(tensor, name=start + rest)
+        found, name = LAYER.match(tensor.name), tensor.name
+        stack = (found[1] or "") if found else ""
+        if found and stack in kept:
+            if (number := kept[stack].get(int(found[2]))) is None:
+                continue
+            name = f"{stack}.{number}.".lstrip(".") + name[found.end() :]
+        old = next((old for old in NEWER_NAMES if name.endswith(old)), "")
+        yield replace(tensor, name=name.removesuffix(old) + NEWER_NAMES.get(old, ""))
 
 
 def measure(config: Mapping[str, Any], tensors: Sequence[StoredTensor]) -> Weights:
@@ -229,9 +229,7 @@ def measure(config: Mapping[str, Any], tensors: Sequence[StoredTensor]) -> Weigh
     )
 
 
-def _own_head(
-    config: Mapping[str, Any], tensors: Sequence[StoredTensor]
-) -> Iterator[StoredTensor]:
+def _own_head(config: Mapping[str, Any], tensors: Sequence[StoredTensor]) -> Iterator[StoredTensor]:
     """Yield the head that is written beside the table it is tied to, for transformers 4."""
     says = config.get("scale_decoder_outputs", config.get("tie_word_embeddings"))
     model_type = config.get("model_type")

@@ -99,7 +99,7 @@ def _insert(
             session.add(corpus)
         else:
             corpus = hold_corpus(session, corpus)
-        check_has_text(corpus)
+        check_has_text(corpus.format)
         hold_task_data(session, fields.recipe.evaluation.task)
         job = Job(
             base_model=fields.base_model,
