@@ -194,5 +194,7 @@ def looks_like(texts: list[str], format_: str) -> str | None:
 
 
 def _same_count(lines: list[str], sign: str) -> bool:
-    [(count, times)] = Counter(line.count(sign) for line in lines).most_common(1)
+    """Tell whether lines have a sign equally often, as rows do; in prose a space follows it."""
+    parted = (line.count(sign) - line.count(f"{sign} ") for line in lines)
+    [(count, times)] = Counter(parted).most_common(1)
     return count > 0 and times > 0.9 * len(lines)

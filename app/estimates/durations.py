@@ -28,8 +28,8 @@ UNKNOWN_MACHINE = 3.0
 LEAST_SPREAD = 1.25
 NEARNESS = 1.0
 """How fast a job counts less the larger or smaller it was, by the logarithm of its work."""
-PRIOR = 0.5
-"""How many jobs the table counts for."""
+PRIOR, PRIOR_SPREAD = 0.2, 0.5
+"""How many jobs the table counts for, and how many the spread of unknown machines."""
 
 
 @dataclass(frozen=True)
@@ -197,5 +197,6 @@ def _correction(
     # What is known of the spread comes from the jobs; the table's own is that of any machine.
     scatter = sum(w * (x - mean) ** 2 for w, x in zip(weights[1:], logs[1:], strict=True))
     prior = math.log(UNKNOWN_MACHINE) ** 2
-    spread = math.exp(math.sqrt((scatter + prior * PRIOR) / total))
+    variance = (scatter + prior * PRIOR_SPREAD) / (total - PRIOR + PRIOR_SPREAD)
+    spread = math.exp(math.sqrt(variance))
     return math.exp(mean), max(LEAST_SPREAD, spread)

@@ -129,6 +129,12 @@ def _about_sizes(recipe: Recipe, facts: Facts) -> Iterator[tuple[str, str]]:
                 f"its own words and pieces come to about {tokens.available:,}. Tokens of the base "
                 "fill the rest, or the job is refused. Ask for fewer, or upload more text.",
             )
+        if size.vocab_size < tokens.least:
+            yield (
+                "size_below_floor",
+                f"The characters of the corpus and the special tokens alone come to about "
+                f"{tokens.least:,} tokens: with {size.vocab_size:,} the job may be refused.",
+            )
         if estimate.value > estimate.base:
             yield (
                 "more_tokens",

@@ -25,14 +25,18 @@ LONGEST_WORD = 100
 """Characters of a word that WordPiece still splits."""
 LEARNED_SHARE = 0.8
 """Of the sample: the vocabulary is imitated from it, and tried on the rest."""
+SLACK = 1.06
+"""How much a vocabulary as trained may differ, and once more where words are split otherwise."""
 PIECE_SHARE = 0.25
 """Of a word's uses that count for each of its pieces, which it needs only where it has no token."""
+MOST_CHARACTERS = 20_000
+"""Of a document; what follows in a longer one is taken to be alike."""
 METASPACE = "\u2581"
 
 
 @dataclass(frozen=True)
 class TokenEstimate:
-    """Tokens a text: of the base, and of the domain's vocabulary with what it may also be."""
+    """Tokens a text without special ones: of the base, and of a vocabulary of the domain."""
 
     base: float
     value: float
@@ -48,6 +52,8 @@ class TokenCounts:
     sizes: list[TokenEstimate]
     available: int
     """Tokens that the sample could fill a vocabulary with."""
+    least: int
+    """Tokens that its characters and the special tokens take alone."""
     cut: float
     """Share of the texts that are longer than the model reads."""
 
@@ -60,7 +66,7 @@ class TokenCounts:
         mean = sum(min(length, longest) for length in lengths) / max(1, len(lengths))
         estimate = TokenEstimate(round(mean, 2), round(mean, 2), round(mean / 2, 2), mean * 2)
         cut = sum(length > longest for length in lengths) / max(1, len(lengths))
-        return cls(round(mean, 2), [estimate] * len(sizes), 1 << 62, cut)
+        return cls(round(mean, 2), [estimate] * len(sizes), 1 << 62, 0, cut)
 
 
 class BaseTokenizer:
@@ -125,7 +131,10 @@ class BaseTokenizer:
             end = min(len(word), start + self._longest)
             while end > start + 1 and mark + word[start:end] not in known:
                 end -= 1
-            found.append(mark + word[start:end])
+            piece = mark + word[start:end]
+            if self.kind == "WordPiece" and piece not in known:
+                return [word]  # one unknown token
+            found.append(piece)
             start = end
         return found
 
@@ -173,10 +182,10 @@ def count_tokens(  # noqa: PLR0913
     cuts them, at `max_length` tokens; the model reads `longest`.
     """
     split, texts, cut = dict[str, list[str]](), list[list[str]](), 0
-    base_total = 0
+    base_total = 0.0
     for document in documents:
         words, tokens = list[str](), tokenizer.special
-        for word in tokenizer.words(document):
+        for word in tokenizer.words(document[:MOST_CHARACTERS]):
             if word not in split:
                 split[word] = tokenizer.pieces(word, tokenizer.vocabulary)
             if max_length is not None and tokens + len(split[word]) > max_length:
@@ -186,7 +195,8 @@ def count_tokens(  # noqa: PLR0913
             words.append(word)
         cut += max_length is None and tokens > longest
         texts.append(words)
-        base_total += tokens
+        more = max(1.0, len(document) / MOST_CHARACTERS) if max_length is None else 1.0
+        base_total += (tokens - tokenizer.special) * more
     base = base_total / max(1, len(texts))
     # Turn by turn, so that a corpus in an order does not have its last kind of text tried alone.
     tried = texts[:: round(1 / (1 - LEARNED_SHARE))] if len(texts) > 4 else texts
@@ -195,10 +205,11 @@ def count_tokens(  # noqa: PLR0913
     return TokenCounts(
         base=base,
         sizes=[
-            _estimate(tokenizer, vocabulary.of(size), base, (tried, learned), split, whole=whole)
+            _estimate(tokenizer, vocabulary, size, base, (tried, learned), split, whole=whole)
             for size in sizes
         ],
         available=vocabulary.available,
+        least=vocabulary.least,
         cut=cut / max(1, len(texts)),
     )
 
@@ -231,36 +242,40 @@ class _Imitation:
         self._ranked = [token for token in reversed(ranked) if token not in self._alphabet]
         self._base = list(tokenizer.vocabulary)
         self._reserved = tokenizer.added
-        self.available = len(self._ranked) + len(self._alphabet) + self._reserved
+        self.least = len(self._alphabet) + self._reserved
+        self.available = len(self._ranked) + self.least
 
     def of(self, size: int) -> set[str]:
         """Return a vocabulary of so many tokens; the base's own fill what the texts do not."""
-        room = max(0, size - self._reserved - len(self._alphabet))
+        room = max(0, size - self.least)
         chosen = self._alphabet | set(self._ranked[:room])
         return chosen | set(islice(self._base, max(0, room - len(self._ranked))))
 
 
-def _estimate(  # noqa: PLR0913
+def _estimate(  # noqa: PLR0913, PLR0917
     tokenizer: BaseTokenizer,
-    vocabulary: set[str],
+    imitation: _Imitation,
+    size: int,
     base: float,
     parts: tuple[list[list[str]], list[list[str]]],
     split: Mapping[str, list[str]],
     *,
     whole: bool,
 ) -> TokenEstimate:
+    vocabulary, least = imitation.of(size), imitation.least
     lengths = {word: len(tokenizer.pieces(word, vocabulary)) for word in split}
     unseen, seen = (_ratio(texts, lengths, split) for texts in parts)
     # A corpus that goes on after the sample knows more of the words of new texts.
     ratio = unseen if whole else seen + (unseen - seen) / 4
-    content = base - tokenizer.special
     low, high = min(seen, unseen), max(seen, unseen)
-    slack = 1.05 if tokenizer.kind == "WordPiece" else 1.1
+    slack = SLACK * (1.0 if tokenizer.kind == "WordPiece" else SLACK)
+    # Close to its letters a vocabulary has little choice, and ours may choose otherwise.
+    crowded = max(1.0, min(3.0, 3.0 * least / max(1, size)))
     return TokenEstimate(
         base=round(base, 2),
-        value=round(content * ratio + tokenizer.special, 2),
-        low=round(content * low / slack + tokenizer.special, 2),
-        high=round(content * high * slack + tokenizer.special, 2),
+        value=round(base * ratio * crowded**0.5, 2),
+        low=round(base * low / slack, 2),
+        high=round(base * high * slack * crowded, 2),
     )
 
 

@@ -12,6 +12,7 @@ import psutil
 from tests.hostile.case import Case, Refused
 from tests.hostile.subjects import (
     archives,
+    estimates,
     forms,
     headers,
     json_texts,
@@ -42,6 +43,7 @@ SUBJECTS: dict[str, Sequence[Case]] = {
     "headers and bodies": headers.CASES,
     "bytes on the wire": wires.CASES,
     "recipes": recipes.CASES,
+    "estimates": estimates.CASES,
     "ids of models and the hub": model_ids.CASES,
     "labelled data": tasks.CASES,
     "states, keys, ranges, files": states.CASES,
