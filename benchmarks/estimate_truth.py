@@ -5,16 +5,11 @@ service with one worker; each job is estimated before it runs, so that the later
 by the history of the earlier ones.
 """
 
+import ast
 import json
 import os
-import pkgutil
-import pydoc
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +17,10 @@ import httpx
 
 from tests.support.domain import domain_documents
 from tests.support.matrix_models import KINDS, Kind
-from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.matrix_tokenizers import tokenizer_pair
 from tests.support.servers import valkey_server
-from tests.support.serving import MODEL, Service, serving
+from tests.support.serving import MODEL, serving
+from tests.support.workers import worker_process
 from worker.compression import save_model
 
 FAST: dict[str, Any] = {"recovery": {"preset": "fast"}}
@@ -55,7 +51,7 @@ def main() -> None:
         broker = valkey_server()
         with (
             serving(Path(folder), next(broker), models_dir=models, dispatch_seconds=1) as service,
-            _worker(service),
+            worker_process(service.settings),
         ):
             texts = {"domain": domain_documents(5000), "prose": _docstrings()}
             corpora = {
@@ -78,35 +74,14 @@ def _save_tiny(kind: Kind, folder: Path) -> None:
 
 def _docstrings() -> list[str]:
     """Return the docstrings of the standard library, a line each."""
-
     found = dict[str, None]()
-    for module in pkgutil.iter_modules():
-        if module.name.startswith("_") or module.name in {"antigravity", "this", "idlelib"}:
-            continue
-        try:
-            text = pydoc.plain(pydoc.render_doc(module.name))
-        except BaseException:  # noqa: BLE001, S112
-            continue
-        found |= dict.fromkeys(line.strip() for line in text.splitlines() if len(line) > 60)
-        if len(found) > 20_000:
-            break
-    return [*found, *domain_texts()]
-
-
-@contextmanager
-def _worker(service: Service) -> Iterator[None]:
-    given = service.settings.model_dump(mode="json", exclude_none=True)
-    names = ("data_dir", "broker_url", "models_dir", "database_url", "blobs_url", "hub")
-
-    environment = {f"FVT_{name.upper()}": str(given[name]) for name in names}
-    command = [sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker"]
-    command += ["--pool", "solo", "--loglevel", "WARNING"]
-    process = subprocess.Popen(command, env={**os.environ, **environment})
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(60)
+    for file in sorted(Path(os.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and (
+                text := ast.get_docstring(node)
+            ):
+                found[" ".join(text.split())] = None
+    return list(found)
 
 
 def _compare(http: httpx.Client, base_model: str, corpus: str, recipe: dict[str, Any]) -> None:
