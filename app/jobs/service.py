@@ -115,7 +115,7 @@ def _insert(  # noqa: PLR0913, PLR0917
             session.add(corpus)
         else:
             corpus = hold_corpus(session, corpus)
-        check_has_text(corpus)
+        check_has_text(corpus.format)
         check([corpus, *hold_task_data(session, fields.recipe.evaluation.task)])
         job = Job(
             base_model=fields.base_model,

@@ -13,6 +13,7 @@ from tests.hostile.case import Case, Refused
 from tests.hostile.subjects import (
     archives,
     edges,
+    estimates,
     forms,
     headers,
     json_texts,
@@ -43,6 +44,7 @@ SUBJECTS: dict[str, Sequence[Case]] = {
     "headers and bodies": headers.CASES,
     "bytes on the wire": wires.CASES,
     "recipes": recipes.CASES,
+    "estimates": estimates.CASES,
     "ids of models and the hub": model_ids.CASES,
     "labelled data": tasks.CASES,
     "states, keys, ranges, files": states.CASES,

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from app.contract.budgets import Preset
 from app.contract.report import LossPoint
 from worker.compression.progress import Progress, silent
-
-Preset = Literal["fast", "balanced", "max"]
 
 
 @dataclass(frozen=True)
