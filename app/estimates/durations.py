@@ -16,7 +16,7 @@ STAGES = (
     *("resolve", "corpus", "tokenizer", "transfer", "recover"),
     *("check", "export", "evaluate", "package"),
 )
-MEASURED_ON = "two cores of a server's CPU, or one GPU of a data centre"
+USUAL_MACHINE = "two cores of a server's CPU, or one GPU of a data centre"
 FLOPS_PER_SECOND: Mapping[Device, float] = {"cpu": 8e10, "cuda": 5e12}
 STEP_SECONDS: Mapping[Device, float] = {"cpu": 0.02, "cuda": 0.05}
 """The least that a step takes, whatever it computes."""

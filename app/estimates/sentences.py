@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.contract.estimate import EstimateWarning
 from app.contract.names import METRICS, RUNTIMES
 from app.contract.recipe import Recipe
-from app.estimates.durations import MEASURED_ON, Device, Work, planned_budget
+from app.estimates.durations import USUAL_MACHINE, Device, Work, planned_budget
 from app.estimates.examination import Facts
 
 FEW_TEXTS = 2000
@@ -79,8 +79,8 @@ def basis_of(jobs: int, device: Device | None) -> str:
             f"where they are few a table of times {where}."
         )
     return (
-        f"A table of times {where}, measured on other machines ({MEASURED_ON}): no job has "
-        "finished here yet, so the interval is wide."
+        f"A table of usual times {where} ({USUAL_MACHINE}), in part a guess: no job has finished "
+        "here yet, so the interval is wide."
     )
 
 
