@@ -17,6 +17,7 @@ API = "/v1"
 """Every path at or under it needs a key, before routes are looked at."""
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 PAGES = frozenset({"/", "/docs", "/redoc"})
+PROBLEMS = "/problems/"
 """A link on another site may lead here: such a page reads nothing that it was not asked to."""
 
 
@@ -80,7 +81,8 @@ class Admission:
 
 def _refuse_other_origins(request: Request, path: str, host: Host) -> None:
     headers = request.headers
-    if is_same_origin(headers, host) or (path in PAGES and is_visit(request.method, headers)):
+    is_page = path in PAGES or path.startswith(PROBLEMS)
+    if is_same_origin(headers, host) or (is_page and is_visit(request.method, headers)):
         return
     raise ForbiddenError(
         "cross_origin",

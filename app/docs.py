@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from app.contract.errors import ERRORS, ErrorCode
+from app.docs_reference import pages
 from app.main import create_app
 from app.settings import Settings
 
@@ -29,7 +30,8 @@ ERRORS_HEAD = """# Errors
 Every `code` of a problem document (`application/problem+json`) and of a job's `error`. A code \
 with a status refuses a request. One with *job* ends a job as `failed`, through what its user \
 sent (*user*) or through the service (*system*). Some do either, as early as they show. Made by \
-`make errors` from `app/contract/errors.py`.
+`make errors` from `app/contract/errors.py`. A running service says the same at `/problems/CODE`, \
+the `type` of the problem.
 
 | code | where | meaning | what to do |
 | --- | --- | --- | --- |
@@ -42,6 +44,7 @@ def render() -> dict[Path, str]:
         DOCS / "errors.md": _errors(),
         DOCS / "openapi.json": _openapi(),
         DOCS / "settings.md": _settings(),
+        **{DOCS / name: page for name, page in pages()},
         EXCEPTIONS: _exceptions(),
     }
 
@@ -72,7 +75,8 @@ def _openapi() -> str:
 
 def _errors() -> str:
     rows = (
-        f"| `{error.code}` | {_where(error)} | {error.meaning} | {error.remedy} |\n"
+        f'| <a id="{error.code}"></a>`{error.code}` | {_where(error)} | {error.meaning} '
+        f"| {error.remedy} |\n"
         for _, error in sorted(ERRORS.items())
     )
     return ERRORS_HEAD + "".join(rows)

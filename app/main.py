@@ -19,6 +19,9 @@ from app.broker import Dispatcher
 from app.corpora.routes import router as corpora
 from app.db import Database
 from app.errors import install_error_handlers
+from app.estimates.routes import describe_estimate
+from app.estimates.routes import router as estimates
+from app.estimates.service import Estimator
 from app.extensions import import_names
 from app.health.metrics import HttpMetrics, JobMetrics
 from app.health.routes import router as health
@@ -45,6 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     import_names(settings)
     describe_submission()
+    describe_estimate()
     app = FastAPI(
         title="FVT Service",
         description=DESCRIPTION,
@@ -72,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     install_error_handlers(app)
     install_openapi(app)
-    for router in (corpora, jobs, artifacts, base_models):
+    for router in (corpora, jobs, estimates, artifacts, base_models):
         app.include_router(router, dependencies=[Depends(require_key)])
     app.include_router(health)
     serve_reference(app)
@@ -99,6 +103,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.db, app.state.blobs, app.state.dispatcher = db, blobs, dispatcher
     app.state.subprocesses = subprocesses = Subprocesses()
     app.state.examiner = KeepingExaminer(subprocesses)
+    # Processes of their own: an estimate does not wait for the inspection of a large upload.
+    app.state.estimating = estimating = Subprocesses()
+    app.state.estimator = Estimator(settings, db, app.state.blobs, estimating)
     app.state.registry.register(jobs_metrics)
     app.state.submitted = submitted = asyncio.Event()
     app.state.dispatching = asyncio.create_task(
@@ -118,6 +125,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 await task
         app.state.registry.unregister(jobs_metrics)
         subprocesses.close()
+        estimating.close()
         db.close()
 
 

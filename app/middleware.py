@@ -102,4 +102,9 @@ def _full(scope: Scope) -> ASGIApp:
 
 def _request_id(headers: Headers) -> str:
     given = headers.get(REQUEST_ID, "")
-    return given if SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    return given if SANE_ID.fullmatch(given) else new_request_id()
+
+
+def new_request_id() -> str:
+    """Return an id for a request that came with none."""
+    return f"req_{secrets.token_hex(12)}"

@@ -24,10 +24,12 @@ from uvicorn.server import ServerState
 from app.bodies import LINGER_BYTES, LINGER_SECONDS
 from app.errors import HTTP_PROBLEMS, MEDIA_TYPE, problem_document
 from app.main import create_app
+from app.middleware import REQUEST_ID, new_request_id
 from app.security import SECURITY_HEADERS
 from app.settings import Settings, get_settings
 
 MAX_HEAD_BYTES = 32 << 10
+VERSIONS = {b"1.0", b"1.1"}
 SPARE_CONNECTIONS = 100
 """Beyond FVT_MAX_CONNECTIONS: for probes, and for those who are told that there is no room."""
 OTHER_FILES = 400
@@ -57,7 +59,7 @@ class ServerConfig(uvicorn.Config):
 
 
 class GuardedConnection(h11.Connection):
-    """Parses as h11 does, and refuses a head that is too large even if it came at once."""
+    """Parses as h11 does, and refuses two kinds of heads that h11 takes: too large, not HTTP/1."""
 
     status_of_error = 400
 
@@ -68,10 +70,17 @@ class GuardedConnection(h11.Connection):
         except h11.RemoteProtocolError as error:
             self.status_of_error = error.error_status_hint
             raise
-        if isinstance(event, h11.Request) and _size(event) > MAX_HEAD_BYTES:
+        if isinstance(event, h11.Request):
+            self._check(event)
+        return event
+
+    def _check(self, request: h11.Request) -> None:
+        if _size(request) > MAX_HEAD_BYTES:
             self.status_of_error = 431
             raise h11.RemoteProtocolError("Head too large", error_status_hint=431)
-        return event
+        if request.http_version not in VERSIONS:
+            self.status_of_error = 400
+            raise h11.RemoteProtocolError("Unknown version", error_status_hint=400)
 
 
 def _size(request: h11.Request) -> int:
@@ -186,22 +195,25 @@ class GuardedProtocol(H11Protocol):
             if self.cycle.response_started:
                 self.drop()
                 return
-        self.transport.write(_refusal(status if status in DETAILS else 400))
+        request_id = new_request_id()
+        self.transport.write(_refusal(status if status in DETAILS else 400, request_id))
         # The client sees the end, and what it still sends is read and thrown away.
         self.transport.write_eof()
         self.config.without_request[self] = None
         self._timer = self.loop.call_later(LINGER_SECONDS, self.drop)
-        log.info("refused with %d what %s sent", status, self.client)
+        log.info("refused with %d what %s sent request_id=%s", status, self.client, request_id)
 
 
-def _refusal(status: int) -> bytes:
-    problem = problem_document(status, HTTP_PROBLEMS[status][0], DETAILS[status])
+def _refusal(status: int, request_id: str) -> bytes:
+    code = HTTP_PROBLEMS[status][0]
+    problem = problem_document(status, code, DETAILS[status], request_id=request_id)
     body = json.dumps(problem).encode()
     headers = {
         **SECURITY_HEADERS,
         "Content-Type": MEDIA_TYPE,
         "Content-Length": str(len(body)),
         "Connection": "close",
+        REQUEST_ID: request_id,
     }
     lines = [f"HTTP/1.1 {status} {problem['title']}", *(f"{k}: {v}" for k, v in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -48,6 +48,7 @@ DETECTIONS = Limit("detections", 2)
 """What looks at the first megabyte of an upload holds the interpreter for milliseconds."""
 INSPECTIONS = Limit("inspections", PROCESSES)
 """Each waits for a process: more of them would only hold a thread each."""
+ESTIMATES = Limit("estimates", PROCESSES)
 _WRITES = Limit("writes", 16)
 
 

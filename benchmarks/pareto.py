@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.recording import recorded
 from benchmarks.recovery_quality import packaged_minilm
 from benchmarks.retrieval import smart
 from benchmarks.runtimes import contenders
@@ -28,4 +29,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from app.cli.local import LocalService
+from benchmarks.recording import recorded
 from fvt_client import Client, CorpusView
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -71,4 +72,5 @@ def first_stage(client: Client, corpus: CorpusView) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

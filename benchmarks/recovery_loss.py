@@ -19,6 +19,7 @@ from typing import Any
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from benchmarks.recording import recorded
 from benchmarks.recovery_quality import on_device
 from benchmarks.transfer_loss import HELD_OUT, MODELS, TRAINING, Score, all_contracts, score_of
 from worker.compression import (
@@ -97,4 +98,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

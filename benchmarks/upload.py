@@ -22,6 +22,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.recording import recorded
+
 SIZE = 1_000_000_000
 ROUNDS = 3
 TEXT = "the patient was given aspirin for naïve pain and it went away after two days"
@@ -149,4 +151,5 @@ def highest_rss(process: psutil.Process) -> Iterator[list[int]]:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

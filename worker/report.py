@@ -24,6 +24,7 @@ from app.contract.results import (
     TokenizerResult,
     TransferResult,
 )
+from app.contract.verdict import caveats, verdict
 from worker.context import JobContext
 from worker.gate import choose, misses
 
@@ -44,7 +45,7 @@ def build_report(context: JobContext) -> Report:
     counts = context.read(TransferResult, "transfer", "counts.json").root[chosen.vocab_size]
     recovery = context.read(RecoveryResult, "recover", "recovery.json").root[chosen.vocab_size]
     coverage = context.read(TokenizerResult, "tokenizer", "coverage.json").root[chosen.vocab_size]
-    return Report(
+    report = Report(
         base_model=BaseModelInfo(id=resolved.id, commit=resolved.commit),
         corpus=CorpusSummary(
             sha256=context.corpus.sha256, documents=corpus.documents, held_out=corpus.held_out
@@ -76,8 +77,10 @@ def build_report(context: JobContext) -> Report:
         memory=chosen.memory,
         examples=chosen.examples,
         task=chosen.task,
-        warnings=list(unknown_warnings(chosen.tokens, coverage)),
     )
+    unknown = unknown_warnings(chosen.tokens, coverage)
+    told = {"warnings": [*caveats(report), *unknown], "verdict": verdict(report)}
+    return report.model_copy(update=told)
 
 
 def unknown_warnings(tokens: TokenUsage, coverage: VocabularyCoverage) -> Iterator[str]:
@@ -161,4 +164,5 @@ def headline(report: Report) -> Headline:
             if runtime_name(row.runtime) == BASELINE
         },
         quality={row.metric: round(row.retention, 4) for row in report.quality},
+        verdict=report.verdict,
     )

@@ -27,7 +27,9 @@ from worker.compression.models.faults import is_panic
 from worker.context import JobContext, load_context
 from worker.disk import DiskFullError
 from worker.lease import CancelledError, open_database
+from worker.progress import beating
 from worker.shutdown import StoppedError, check_may_go_on, signals_put_off
+from worker.spare import Spare
 from worker.stages import STAGES, Stage, shares
 from worker.watchdog import (
     AttemptLostError,
@@ -40,6 +42,7 @@ from worker.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+NOT_OURS = "%s is another worker's now, or was deleted"
 FULL_TRIES, FULL_WAIT_SECONDS = 20, 2.0
 """How often the end of a job is written down again where the database's disk is full too."""
 TIME_LIMIT = JobError(
@@ -153,6 +156,7 @@ def end_from_outside(db: Database, claim: Claim, error: Exception) -> bool:
             end_badly(db, claim, error)
         return transitions.look(db, claim) in TERMINAL
     except LeaseLostError:
+        log.warning(NOT_OURS, claim.job_id)
         return False
     finally:
         db.close()
@@ -160,8 +164,9 @@ def end_from_outside(db: Database, claim: Claim, error: Exception) -> bool:
 
 def run_alone(claim: Claim, settings: Settings) -> None:
     """Run the job in this process, which is the job's own."""
+    spare = Spare()  # while this process has no thread, no connection and nothing of the job
     db = open_database(settings)
-    run_to_an_end(claim, settings, db, Blobs(settings.blobs_url))
+    run_to_an_end(claim, settings, db, Blobs(settings.blobs_url), spare)
 
 
 def free_workspace(claim: Claim, settings: Settings, *, ended: bool) -> None:
@@ -176,14 +181,17 @@ def free_workspace(claim: Claim, settings: Settings, *, ended: bool) -> None:
     free_ended_job(open_database(settings), blobs, claim.job_id, expired_before=now())
 
 
-def run_to_an_end(claim: Claim, settings: Settings, db: Database, blobs: Blobs) -> None:
+def run_to_an_end(
+    claim: Claim, settings: Settings, db: Database, blobs: Blobs, spare: Spare | None = None
+) -> None:
     """Run the job until it ends, is handed back, or is no longer this worker's."""
     import_engine(settings)
     context = load_context(claim, settings, db, blobs, shares)
+    context.spare = spare
     try:
         status = run_stages(context)
     except LeaseLostError:
-        log.warning("%s is another worker's now, or was deleted", claim.job_id)
+        log.warning(NOT_OURS, claim.job_id)
         context.workspace.leave()
         return
     if status in TERMINAL:
@@ -198,10 +206,11 @@ def run_stages(context: JobContext) -> Status:
     db, claim = context.db, context.claim
     try:
         done = checkpoints(context)
-        for stage in STAGES:
-            check_may_go_on()
-            if not restored(context, stage, done):
-                run_stage(context, stage)
+        with beating(context.progress):
+            for stage in STAGES:
+                check_may_go_on()
+                if not restored(context, stage, done):
+                    run_stage(context, stage)
         return finish(context)
     except LeaseLostError:
         raise
@@ -238,6 +247,7 @@ def run_stage(context: JobContext, stage: Stage) -> None:
     db, claim = context.db, context.claim
     transitions.start_stage(db, claim, stage.name, context.progress.start_of(stage.name))
     began = time.perf_counter()
+    context.progress.update(stage.name, 0.0, f"{stage.name} begins")
 
     def progress(fraction: float, message: str) -> None:
         # A recovery stops by itself, once it has saved how far it is.
@@ -250,6 +260,7 @@ def run_stage(context: JobContext, stage: Stage) -> None:
     stage.run(context, folder, progress)
     outputs = context.workspace.save(stage.name)
     seconds = context.stage_seconds[stage.name] = time.perf_counter() - began
+    context.progress.finished(stage.name, seconds)
     transitions.finish_stage(db, claim, stage.name, seconds, outputs)
     context.workspace.drop_partials(stage.name, but={})
 

@@ -29,8 +29,9 @@ BYTES_HEADERS = {
 SENT_HEADERS = {name: text for name, text in BYTES_HEADERS.items() if name != "Location"}
 
 
-def _file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
-    content = {media_type: BINARY}
+def _file_responses(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    # A JSON file of a result may hold anything.
+    content = {type_: {} if type_ == "application/json" else BINARY for type_ in media_types}
     return {
         200: {"description": "The file", "content": content, "headers": SENT_HEADERS},
         206: {"description": "The part asked for", "content": content},
@@ -43,7 +44,8 @@ def _file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 
 ARCHIVE = _file_responses("application/gzip")
-FILE = _file_responses("application/octet-stream")
+NAMED = (type_.partition(";")[0] for type_ in service.MEDIA_TYPES.values())
+FILE = _file_responses("application/octet-stream", *NAMED)
 REPORT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The report",

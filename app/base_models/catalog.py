@@ -35,6 +35,7 @@ __all__ = [
     "LocatedModel",
     "ModelFolder",
     "check_submission",
+    "folder_of",
     "how_trained",
     "list_models",
     "locate",
@@ -91,6 +92,15 @@ def check_submission(
     if revision:
         _commit(folder, revision, examiner)
     return facts
+
+
+def folder_of(base_model: str, settings: Settings) -> Path | None:
+    """Return the folder of a model that is here; None if it would come from the hub.
+
+    Raises `UserFault`: `invalid_model_id`, `base_model_not_found`.
+    """
+    folder = _find(base_model, settings)
+    return folder.path if folder else None
 
 
 def how_trained(

@@ -107,8 +107,15 @@ def kind_of(folder: Path) -> ModelKind:
 
 def check_configs(folder: Path) -> Architecture:
     """Refuse what the configs rule out; returns the model's row. Needs no other file."""
-    configs = {name: read_json(folder / name) for name in CONFIGS if is_there(folder / name)}
-    if "config.json" not in configs:
+    return check_config_types(
+        {name: read_json(folder / name) for name in CONFIGS if is_there(folder / name)}
+    )
+
+
+def check_config_types(configs: Mapping[str, Any]) -> Architecture:
+    """Refuse what the configs of these names rule out; returns the model's row."""
+    configs = {name: config for name, config in configs.items() if config is not None}
+    if not isinstance(configs.get("config.json"), dict):
         raise invalid_model("it has no config.json")
     for name, config in configs.items():
         if _names_code(config):

@@ -12,10 +12,18 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
+    SafetensorsParsingError,
 )
 
-from app.base_models.checks import CONFIGS, check_configs, check_files, check_size
-from app.base_models.files import read_any_json
+from app.base_models.checks import (
+    CONFIGS,
+    check_config_types,
+    check_configs,
+    check_files,
+    check_size,
+)
+from app.base_models.files import invalid_model, read_any_json
+from app.base_models.weights import BITS, StoredTensor, check_weight_names
 from app.contract.errors import UserFault
 from app.contract.model_kinds import (
     MODULES,
@@ -121,6 +129,49 @@ def look_up(base_model: str, revision: str | None, seconds: float) -> None:
     with _explaining(base_model, revision):
         info = _describe(base_model, revision, seconds, sizes=False)
     check_files({file.rfilename for file in info.siblings or []})
+
+
+MOST_WEIGHT_FILES = 16
+
+
+def read_headers(
+    base_model: str, revision: str | None, seconds: float, max_bytes: int
+) -> tuple[dict[str, Any], list[StoredTensor]]:
+    """Read the configs of a model and the headers of its weights on the hub, and nothing else.
+
+    Returns the content of its JSON files by path, and its tensors. Raises `UserFault` and
+    `HubUnreachableError`.
+    """
+    with _explaining(base_model, revision):
+        info = _describe(base_model, revision, seconds, sizes=True)
+        siblings, commit = info.siblings or [], str(info.sha)
+        sizes = {file.rfilename: file.size or 0 for file in siblings}
+        files = dict[str, Any]()
+
+        def read(name: str) -> Any:
+            if name in sizes and name not in files:
+                path = hf_hub_download(base_model, name, revision=commit, etag_timeout=seconds)
+                files[name] = read_any_json(Path(path))
+            return files.get(name)
+
+        inner = decide_kind(read).transformer
+        for name in CONFIGS:
+            read(join(inner, name))
+        check_config_types({name: files.get(join(inner, name)) for name in CONFIGS})
+        weights = [name for name in sizes if fnmatch(name, join(inner, WEIGHTS))]
+        check_size(sum(sizes[name] for name in weights), max_bytes)
+        check_weight_names(PurePosixPath(name).name for name in sizes)
+        try:
+            return files, [
+                StoredTensor(name, tensor.dtype, list(tensor.shape), 0)
+                for file in weights[:MOST_WEIGHT_FILES]
+                for name, tensor in HfApi()
+                .parse_safetensors_file_metadata(base_model, file, revision=commit)
+                .tensors.items()
+                if tensor.dtype in BITS
+            ]
+        except (SafetensorsParsingError, AttributeError, KeyError, TypeError) as error:
+            raise invalid_model("its weights are not safetensors files") from error
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def read_vocabulary(tokenizer: Mapping[str, Any]) -> tuple[str, int]:
     model = tokenizer.get("model")
     if not isinstance(model, dict) or "vocab" not in model:
         raise _broken("it has no `model` with a `vocab`")
-    return _kind_of(model), len(_ids(tokenizer))
+    return _kind_of(model), len(token_ids(tokenizer))
 
 
 def _kind_of(model: Mapping[str, Any]) -> str:
@@ -50,7 +50,7 @@ def check_tokenizer(tokenizer: Mapping[str, Any], rows: int | None) -> None:
     `rows` are those of the matrix, where the config says them. Raises `UserFault`:
     `invalid_model`.
     """
-    ids = _ids(tokenizer)
+    ids = token_ids(tokenizer)
     if rows is not None:
         for token, number in ids.items():
             if number >= rows:
@@ -59,14 +59,14 @@ def check_tokenizer(tokenizer: Mapping[str, Any], rows: int | None) -> None:
     _check_model(tokenizer["model"])
     _check_ends(tokenizer.get("post_processor"), rows)
     for kind in ("normalizer", "pre_tokenizer", "decoder"):
-        parts = list(_parts(tokenizer.get(kind)))
+        parts = list(parts_of(tokenizer.get(kind)))
         for part in parts:
             _check_part(part, kind)
         _check_growth(parts, kind)
     _check_padding(tokenizer.get("padding"))
 
 
-def _ids(tokenizer: Mapping[str, Any]) -> dict[str, int]:
+def token_ids(tokenizer: Mapping[str, Any]) -> dict[str, int]:
     """Return the id of each token, those that were added included."""
     ids = _model_ids(tokenizer["model"]["vocab"])
     added = tokenizer.get("added_tokens", [])
@@ -142,7 +142,7 @@ def _check_merges(model: Mapping[str, Any]) -> None:
                 raise _broken(f"a merge names {token[:80]!r}, which is not in `model.vocab`")
 
 
-def _parts(part: Any) -> Iterator[dict[str, Any]]:
+def parts_of(part: Any) -> Iterator[dict[str, Any]]:
     """Yield the parts of a normalizer, pre-tokenizer, decoder or post-processor."""
     if not isinstance(part, dict):
         return
@@ -150,13 +150,13 @@ def _parts(part: Any) -> Iterator[dict[str, Any]]:
     for name in ("normalizers", "pretokenizers", "decoders", "processors"):
         inner = part.get(name)
         for each in inner if isinstance(inner, list) else ():
-            yield from _parts(each)
+            yield from parts_of(each)
 
 
 def _check_ends(part: Any, rows: int | None) -> None:
     """Check the tokens that a post-processor puts around a text."""
     most = rows if rows is not None else MAX_ID + 1
-    for each in _parts(part):
+    for each in parts_of(part):
         for name in ("sep", "cls"):
             pair = each.get(name, ["", 0])
             if not isinstance(pair, list) or len(pair) != 2 or not _is_id(pair[1], most):
@@ -321,7 +321,7 @@ def check_named_tokens(
 
     They are given ids behind the last one when the tokenizer is loaded.
     """
-    ids = _ids(tokenizer)
+    ids = token_ids(tokenizer)
     named = [value for name, value in config.items() if SPECIAL.match(name)]
     for name in ("additional_special_tokens", "extra_special_tokens"):
         more = config.get(name) or []

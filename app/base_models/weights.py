@@ -3,7 +3,7 @@
 import json
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -73,6 +73,9 @@ class StoredTensor:
     dtype: str
     shape: list[int]
     bytes: int
+    file: Path | None = None
+    start: int = 0
+    """Where its values are in the file."""
 
 
 def read_tensors(files: Iterable[Path]) -> list[StoredTensor]:
@@ -108,10 +111,13 @@ def _read_header(path: Path) -> list[StoredTensor]:
         raise unreadable from error
     if not isinstance(header, dict):
         raise unreadable
-    return list(_tensors_in(header, path.name, file_bytes - 8 - size))
+    return list(_tensors_in(header, path, file_bytes - 8 - size, 8 + size))
 
 
-def _tensors_in(header: dict[str, Any], file: str, data_bytes: int) -> Iterator[StoredTensor]:
+def _tensors_in(
+    header: dict[str, Any], path: Path, data_bytes: int, start: int
+) -> Iterator[StoredTensor]:
+    file = path.name
     places = list[tuple[int, int]]()
     for name, described in header.items():
         if name == "__metadata__":
@@ -122,7 +128,7 @@ def _tensors_in(header: dict[str, Any], file: str, data_bytes: int) -> Iterator[
         if described["data_offsets"][1] > data_bytes:
             raise invalid_model(f"{file} is cut off before its last tensor")
         places.append(tuple(described["data_offsets"]))
-        yield tensor
+        yield replace(tensor, file=path, start=start + described["data_offsets"][0])
     # The library takes no file with bytes that are of no tensor, or of two.
     places.sort()
     ends = [0, *(end for _, end in places)]

@@ -220,7 +220,7 @@ class LocalService:
 
     With `api_key` only that key is let in; else as the environment says, and without any keys
     there only a loopback `host` is served, openly. Port 0 takes a free one. `models_dir` goes
-    before FVT_MODELS_DIR, and `max_attempts` behind FVT_MAX_ATTEMPTS.
+    before FVT_MODELS_DIR.
     """
 
     def __init__(
@@ -231,14 +231,11 @@ class LocalService:
         port: int = 8000,
         api_key: str | None = None,
         models_dir: Path | None = None,
-        max_attempts: int | None = None,
     ) -> None:
         self.data_dir = data_dir.absolute()
         self.url = ""
         self._host, self._port = host, port
         self._env = settings(host, self.data_dir, api_key, models_dir)
-        if max_attempts:
-            self._env.setdefault("FVT_MAX_ATTEMPTS", str(max_attempts))
         self._children: list[Child] = []
         self._socket_dir: Path | None = None
 

@@ -14,9 +14,6 @@ from app.cli import up
 from fvt_client.cli import local
 from fvt_client.cli.model_folder import ModelFolder
 
-# Each Ctrl-C takes one: the worker that is started by the next command claims the job anew.
-MAX_ATTEMPTS = 20
-
 
 class Installation:
     """The service distribution, as `fvt_client.cli.local` wants it."""
@@ -41,7 +38,6 @@ class Installation:
                     port=0,
                     api_key=key,
                     models_dir=models_dir,
-                    max_attempts=MAX_ATTEMPTS,
                 )
             )
             yield local.LocalService(service.url, key, service.check)

@@ -107,3 +107,10 @@ _ROWS = (
 
 ARCHITECTURES: dict[str, Architecture] = {row.model_type: row for row in _ROWS}
 """The rows by `model_type`."""
+
+
+def evenly_spaced(total: int, keep: int) -> list[int]:
+    """Return the numbers of ``keep`` of ``total`` layers, evenly from the first to the last."""
+    if keep == 1:
+        return [0]
+    return [round(i * (total - 1) / (keep - 1)) for i in range(keep)]

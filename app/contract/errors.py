@@ -93,6 +93,12 @@ _CODES = (
     ),
     _request(413, "request_too_large", "The body is too large.", "Send a smaller one."),
     _request(
+        413,
+        "sample_too_large",
+        "More of a corpus was sent for an estimate than is read.",
+        "Send its first 8 MiB with `corpus_bytes`, or upload it and give its `corpus_id`.",
+    ),
+    _request(
         415,
         "unsupported_media_type",
         "A job came in another content type than JSON or a form.",
@@ -174,6 +180,12 @@ _CODES = (
     ),
     _request(
         422, "broken_zstd", "The zstd file is cut off or damaged.", "Compress and send it again."
+    ),
+    _request(
+        422,
+        "sample_unreadable",
+        "The beginning of a corpus of this format cannot be read alone.",
+        "Send all of it, or upload it and give its `corpus_id`.",
     ),
     _request(422, "empty_corpus", "The corpus holds no text.", "Send at least one document."),
     _request(

@@ -47,7 +47,7 @@ class EstimatedSize(ReportPart):
     vocab_size: int
     layers: int
     parameters: int
-    bytes: int = Field(description="Of its weights in float32")
+    bytes: int = Field(description="Of its weights, in the type of the base's")
     exports: list[EstimatedExport]
     tokens_per_text: Interval
     base_tokens_per_text: float

@@ -96,6 +96,15 @@ class RecoveryLoss(LossPoint, EventData):
     vocab_size: int
 
 
+class RecoveryReplanned(EventData):
+    """Time is short for the planned steps of the model of this many tokens: it takes fewer."""
+
+    type = "recovery.replanned"
+    vocab_size: int
+    planned_steps: int
+    steps: int
+
+
 EVENTS: dict[str, type[EventData]] = {
     event.type: event
     for event in (
@@ -110,5 +119,6 @@ EVENTS: dict[str, type[EventData]] = {
         StageStarted,
         StageFinished,
         RecoveryLoss,
+        RecoveryReplanned,
     )
 }

@@ -74,6 +74,12 @@ class JobView(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    elapsed_seconds: float | None = Field(
+        None, description="Since a worker first took it up, until its end", examples=[12.5]
+    )
+    queue_position: int | None = Field(
+        None, description="While it is queued: 1 is the next to be taken up", examples=[1]
+    )
     artifact: ArtifactView | None = Field(
         description="The result, once it succeeded, or where it failed its gate; until it expires"
     )

@@ -110,7 +110,9 @@ class TokenUsage(ReportPart):
     """Tokens that stand for text: means over ``texts`` held-out texts, neither padded nor cut.
 
     ``special_per_text`` more, such as [CLS] and [SEP], surround each text before and after. An
-    unknown rate is the share of unknown tokens.
+    unknown rate is the share of unknown tokens. ``cut_before`` and ``cut_after`` are the shares of
+    the texts that are longer than ``longest_input``, the tokens that the model reads at a time:
+    the rest of such a text is not seen.
     """
 
     texts: int
@@ -120,6 +122,9 @@ class TokenUsage(ReportPart):
     unk_rate_before: float
     unk_rate_after: float
     histogram: Histogram | None = None
+    longest_input: int | None = None
+    cut_before: float | None = None
+    cut_after: float | None = None
 
 
 class Tokens(TokenUsage, TransferCounts):
@@ -132,23 +137,48 @@ class Tokens(TokenUsage, TransferCounts):
     expected_unk_rate: float | None = None
 
 
+class Slice(ReportPart):
+    """What is kept on some of the texts: a metric's share of the base's, with its interval.
+
+    ``name`` is ``short`` or ``long``, a quarter of the held-out texts each; ``rare_words``, the
+    quarter with most words that no other of the texts has; or ``out_of_domain``, sentences of
+    general English that stand for text of no domain.
+    """
+
+    name: str
+    texts: int
+    retention: float
+    low: float | None = None
+    high: float | None = None
+
+
 class Quality(ReportPart):
     """A metric of the base model and of the compressed model.
 
     ``retention`` is the share of the base's quality that is left: after / before, or before /
-    after where less is better.
+    after where less is better. ``low`` to ``high`` holds it in 95 of 100 resamples of the texts,
+    queries or pairs, ``items`` in number; ``after_low`` to ``after_high`` holds ``after``. They are
+    None where the items are too few. ``slices`` are of one metric of a model.
     """
 
     metric: str
     before: float
     after: float
     retention: float
+    low: float | None = None
+    high: float | None = None
+    after_low: float | None = None
+    after_high: float | None = None
+    items: int | None = None
+    slices: list[Slice] = Field(default_factory=list)
 
 
 class Latency(ReportPart):
     """Median milliseconds a batch, tokenization included, each model with its own tokenizer.
 
-    Of an exported file, what was before is the base in PyTorch and float32 on the same CPU.
+    Of an exported file, what was before is the base in PyTorch and float32 on the same CPU. The
+    models take turns, ``rounds`` of them. ``low`` to ``high`` holds ``speedup`` in 95 of 100
+    resamples of the batches; ``stable`` tells whether that became narrow in the time there was.
     """
 
     runtime: str
@@ -161,6 +191,10 @@ class Latency(ReportPart):
     before_ms: float
     after_ms: float
     speedup: float
+    low: float | None = None
+    high: float | None = None
+    rounds: int | None = None
+    stable: bool | None = None
 
 
 class Memory(ReportPart):
@@ -203,12 +237,19 @@ class TaskScores(ReportPart):
     """A metric of a task, of both models.
 
     ``retention`` is after / before of the means; None where the base scores nothing, or less.
+    Intervals are as in ``Quality``: over the queries, pairs or texts of the test part, the seeds
+    as they are.
     """
 
     metric: str
     before: Scores
     after: Scores
     retention: float | None
+    low: float | None = None
+    high: float | None = None
+    after_low: float | None = None
+    after_high: float | None = None
+    items: int | None = None
 
 
 class TaskQuality(ReportPart):
@@ -223,14 +264,17 @@ class TaskQuality(ReportPart):
     before: Scores
     after: Scores
     retention: float | None
+    low: float | None = None
+    high: float | None = None
+    after_low: float | None = None
+    after_high: float | None = None
+    items: int | None = None
     others: list[TaskScores] = Field(default_factory=list)
 
     @property
     def scores(self) -> dict[str, TaskScores]:
         """Return all its metrics by name, its own first."""
-        first = TaskScores(
-            metric=self.metric, before=self.before, after=self.after, retention=self.retention
-        )
+        first = TaskScores(**{name: getattr(self, name) for name in TaskScores.model_fields})
         return {row.metric: row for row in (first, *self.others)}
 
 
@@ -311,7 +355,9 @@ class Report(ReportPart):
 
     ``task`` is there where one was asked for; its metrics come first in ``quality``. ``sweep`` has
     a row a size where there are several, and the rest is of the one at the root of the result.
-    ``warnings`` are sentences about what the result does worse than its user may think.
+    ``verdict`` is what it comes to in one sentence, of figures that stand outside their own noise;
+    a recovery that was cut short comes first in it. ``warnings`` are sentences about what the
+    result does worse than its user may think, and about figures that rest on little.
     ``recipe`` is the whole of it, ``made_at`` the time in ISO 8601, in UTC.
     """
 
@@ -335,6 +381,7 @@ class Report(ReportPart):
     examples: list[Example] = Field(default_factory=list)
     task: TaskQuality | None = None
     warnings: list[str] = Field(default_factory=list)
+    verdict: str | None = None
     job_id: str | None = None
     made_at: str | None = None
     recipe: dict[str, Any] | None = None

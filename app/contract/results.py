@@ -122,6 +122,7 @@ class Headline(StageResult):
     tokens_per_text_after: float
     speedup: dict[str, float] = Field(description="In PyTorch, by batch size")
     quality: dict[str, float] = Field(description="The share of the base's that is kept, by metric")
+    verdict: str | None = Field(None, description="What it comes to, in a sentence")
 
 
 class ArtifactFile(BaseModel):

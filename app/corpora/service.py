@@ -1,9 +1,10 @@
 """Take in corpora, find, list and delete them."""
 
 import hashlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from traceback import clear_frames
 
 import orjson
 from anyio import CancelScope
@@ -86,7 +87,7 @@ async def received_corpus(  # noqa: PLR0913
             observe=counter.feed,
             room=room,
         )
-        options = _options(options or CorpusOptions(), upload.fields)
+        options = read_options(options or CorpusOptions(), upload.fields)
         hints = Hints(options.format, options.text_field, upload.filename, upload.media_type)
         whole = upload.size == len(upload.head)
         layout = await DETECTIONS.run(detect_layout, upload.head, whole, hints)
@@ -102,6 +103,8 @@ async def received_corpus(  # noqa: PLR0913
         # Its row may be there, and without its file it would be half a corpus.
         raise
     except BaseException as error:
+        # The writer is in the frames that the error came from, and holds the space of its file.
+        clear_frames(error.__traceback__)
         with CancelScope(shield=True):
             await run_in_threadpool(blobs.discard_upload, row.blob_prefix)
         if not isinstance(error, ProblemError) and is_full(error):
@@ -201,7 +204,8 @@ def delete(session: Session, corpus_id: str, find_reader: FindReader) -> Corpus:
     return corpus
 
 
-def _options(options: CorpusOptions, fields: dict[str, str]) -> CorpusOptions:
+def read_options(options: CorpusOptions, fields: Mapping[str, str]) -> CorpusOptions:
+    """Return the options with those that a form gives in their place."""
     said = {name: fields[name] for name in CorpusOptions.model_fields if name in fields}
     try:
         return CorpusOptions.model_validate({**options.model_dump(), **said})

@@ -74,7 +74,7 @@ async def receive_upload(  # noqa: PLR0913
     try:
         if is_multipart(request):
             return await _receive_form(request, form, sink)
-        async for chunk in _body(request):
+        async for chunk in body_of(request):
             await sink.add([chunk])
         return Upload(*await sink.close(), media_type=media_type_of(request))
     finally:
@@ -83,7 +83,7 @@ async def receive_upload(  # noqa: PLR0913
 
 async def _receive_form(request: Request, shape: FormShape, sink: "_Sink") -> Upload:
     form = FileForm(request.headers["content-type"], shape)
-    async for chunk in _body(request):
+    async for chunk in body_of(request):
         await sink.add(form.feed(chunk))
     form.finish()
     return Upload(*await sink.close(), form.filename, form.media_type, form.fields)
@@ -125,7 +125,8 @@ def _bare(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-async def _body(request: Request) -> AsyncIterator[bytes]:
+async def body_of(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; raises `ProblemError` where the client goes away."""
     try:
         async for chunk in request.stream():
             yield chunk

@@ -1,6 +1,6 @@
 """Metrics for Prometheus: requests as they are answered, jobs as they are in the database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -55,7 +55,12 @@ class JobMetrics:
         except (SQLAlchemyError, DatabaseAwayError):
             # Requests are counted all the same, and they tell of the outage.
             return
-        gauge = GaugeMetricFamily("fvt_jobs", "Jobs in the database.", labels=("status",))
-        for status in Status:
-            gauge.add_metric((status,), counts.get(status, 0))
-        yield gauge
+        yield jobs_by_status(counts)
+
+
+def jobs_by_status(counts: Mapping[str, int]) -> GaugeMetricFamily:
+    """Return the gauge of jobs; a status that is not counted has none."""
+    gauge = GaugeMetricFamily("fvt_jobs", "Jobs in the database.", labels=("status",))
+    for status in Status:
+        gauge.add_metric((status,), counts.get(status, 0))
+    return gauge

@@ -228,7 +228,8 @@ async def submit_job(
 def list_jobs(db: DatabaseDep, query: Annotated[JobQuery, Query()]) -> Page[JobView]:
     """Every job, or those in one state."""
     jobs, more = service.list_jobs(db, query)
-    return Page(data=[job_view(job) for job in jobs], has_more=more)
+    places = service.queue_positions(db, jobs)
+    return Page(data=[job_view(job, places.get(job.id)) for job in jobs], has_more=more)
 
 
 @router.get(
@@ -242,7 +243,7 @@ def get_job(job_id: str, response: Response, db: DatabaseDep) -> JobView:
     job = service.read_job(db, job_id)
     if job.status in ACTIVE:
         response.headers["retry-after"] = LOOK_AGAIN_SECONDS
-    return job_view(job)
+    return job_view(job, service.queue_positions(db, [job]).get(job.id))
 
 
 @router.post(

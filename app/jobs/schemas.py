@@ -9,6 +9,7 @@ from app.contract.recipe import Recipe
 from app.contract.states import Status
 from app.contract.text import PRINTABLE, STORABLE
 from app.contract.text import Printable as Text
+from app.db import now
 from app.jobs.models import Job, JobEvent
 from app.pagination import PageQuery
 
@@ -56,8 +57,8 @@ class JobForm(BaseModel):
     text_field: str | None = Field(None, description="The field of the corpus that holds its text.")
 
 
-def job_view(job: Job) -> JobView:
-    """Return what a client sees of a job."""
+def job_view(job: Job, queue_position: int | None = None) -> JobView:
+    """Return what a client sees of a job; its place in the queue is that of a moment ago."""
     artifact = None
     if job.artifact and not job.artifact_expired_at:
         artifact = {
@@ -67,10 +68,28 @@ def job_view(job: Job) -> JobView:
         }
     progress = Progress(fraction=job.fraction, message=job.message, eta_seconds=job.eta_seconds)
     same = {name: getattr(job, name) for name in _SAME_AS_COLUMN}
-    return JobView(metadata=job.labels, progress=progress, artifact=artifact, **same)
+    return JobView(
+        metadata=job.labels,
+        progress=progress,
+        artifact=artifact,
+        elapsed_seconds=_elapsed_seconds(job),
+        queue_position=queue_position,
+        **same,
+    )
 
 
-_SAME_AS_COLUMN = JobView.model_fields.keys() - {"object", "metadata", "progress", "artifact"}
+def _elapsed_seconds(job: Job) -> float | None:
+    """Return the time since a worker first took the job up; None of one that never was."""
+    if job.started_at is None:
+        return None
+    # Clocks of two machines may differ.
+    return max(0.0, round(((job.finished_at or now()) - job.started_at).total_seconds(), 1))
+
+
+_SAME_AS_COLUMN = JobView.model_fields.keys() - {
+    *("object", "metadata", "progress", "artifact"),
+    *("elapsed_seconds", "queue_position"),
+}
 
 
 def event_view(event: JobEvent) -> EventView:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -115,7 +115,7 @@ def _insert(  # noqa: PLR0913, PLR0917
             session.add(corpus)
         else:
             corpus = hold_corpus(session, corpus)
-        check_has_text(corpus)
+        check_has_text(corpus.format)
         check([corpus, *hold_task_data(session, fields.recipe.evaluation.task)])
         job = Job(
             base_model=fields.base_model,
@@ -151,6 +151,18 @@ def list_jobs(db: Database, query: JobQuery) -> tuple[Sequence[Job], bool]:
         statement = statement.where(Job.status == query.status)
     with db.read() as session:
         return fetch_page(session, statement, Job.id, query)
+
+
+def queue_positions(db: Database, jobs: Sequence[Job]) -> dict[str, int]:
+    """The places in the queue of those of the jobs that wait in it, by their ids."""
+    waiting = [job.id for job in jobs if job.status == Status.QUEUED]
+    if not waiting:
+        return {}
+    place = func.row_number().over(order_by=(Job.created_at, Job.id)).label("place")
+    queue = select(Job.id, place).where(Job.status == Status.QUEUED).subquery()
+    with db.read() as session:
+        rows = session.execute(select(queue.c.id, queue.c.place).where(queue.c.id.in_(waiting)))
+        return {row.id: row.place for row in rows}
 
 
 @retried

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from app.contract.recipe import TASKS
 from app.corpora.models import Corpus
 from app.corpora.service import received_corpus
-from app.corpora.uploads import is_multipart
+from app.corpora.uploads import is_multipart, media_type_of
 from app.dependencies import BlobsDep, DatabaseDep, ExaminerDep, SettingsDep
 from app.errors import MAX_ERRORS, FieldError, ProblemError, UnprocessableError
 from app.jobs import service
@@ -180,6 +180,16 @@ class UnsupportedMediaTypeError(ProblemError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+def check_is_json(request: Request) -> None:
+    """Refuse a submission of another media type, where it is no form."""
+    if media_type_of(request) != "application/json":
+        raise UnsupportedMediaTypeError(
+            "unsupported_media_type",
+            "Send the job as `Content-Type: application/json`, or as multipart/form-data "
+            "together with its corpus.",
+        )
+
+
 class ReplayedError(Exception):
     """The submission had been made before: the file that came with it now is not kept."""
 
@@ -201,13 +211,7 @@ class Intake:
         """Queue the job that a request describes, unless it was made before: it and whether."""
         if is_multipart(request):
             return await self._take_form(request, key)
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type != "application/json":
-            raise UnsupportedMediaTypeError(
-                "unsupported_media_type",
-                "Send the job as `Content-Type: application/json`, or as multipart/form-data "
-                "together with its corpus.",
-            )
+        check_is_json(request)
         body = await request.body()
         is_small = len(body) <= IN_THE_LOOP_BYTES
         fields = read_json(body) if is_small else await CHECKS.run(read_json, body)

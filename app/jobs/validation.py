@@ -46,8 +46,13 @@ def check_recovery(base_model: str, facts: TrainingFacts, asked: RecoveryRecipe)
         is_one = f", and {base_model} is a {facts.architecture}" if facts.architecture else ""
         detail = f"`{asked.objective}` needs {needs}{is_one}. Use `auto`."
         _refuse("recovery_unsupported", OBJECTIVE, detail)
-    if asked.keep_layers and facts.layers and asked.keep_layers > facts.layers:
-        detail = f"{base_model} has {facts.layers} layers: give 1 to {facts.layers}."
+    check_layers(base_model, facts.layers, asked)
+
+
+def check_layers(base_model: str, layers: int | None, asked: RecoveryRecipe) -> None:
+    """Refuse more layers than the model has, where their number is known."""
+    if asked.keep_layers and layers and asked.keep_layers > layers:
+        detail = f"{base_model} has {layers} layers: give 1 to {layers}."
         _refuse("keep_layers_above_base", LAYERS, detail)
 
 
@@ -79,7 +84,7 @@ def check_base_model(
     if facts is None:
         return None
     _check_export(fields, encoder_decoder=facts.encoder_decoder)
-    _check_sizes(fields, facts.vocab_size)
+    check_sizes(fields, facts.vocab_size)
     _check_task(fields, facts)
     if trained := catalog.how_trained(fields.base_model, settings, examiner):
         check_recovery(fields.base_model, trained, fields.recipe.recovery)
@@ -149,7 +154,8 @@ def _check_gate(recipe: Recipe) -> None:
         raise UnprocessableError("gate_metric_not_measured", detail, errors=[fault])
 
 
-def _check_sizes(fields: JobFields, base_size: int) -> None:
+def check_sizes(fields: JobFields, base_size: int) -> None:
+    """Refuse vocabularies that are larger than the base's."""
     sizes = fields.recipe.sizes
     errors = [
         FieldError(
@@ -185,9 +191,9 @@ def hold_corpus(session: Session, corpus_id: str, pointer: str = CORPUS_ID) -> C
     return corpus
 
 
-def check_has_text(corpus: Corpus) -> None:
+def check_has_text(format_: str) -> None:
     """Refuse labelled data in place of the text to compress for."""
-    if corpus.format == "records":
+    if format_ == "records":
         _refuse(
             "corpus_without_text",
             CORPUS_ID,

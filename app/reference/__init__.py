@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from app.reference.problems import serve_problems
+
 FILES = "reference"
 """Where the scripts and styles of both pages are; the URLs in the pages are relative."""
 
@@ -40,10 +42,11 @@ REDOC_BODY = f"""<redoc spec-url="openapi.json"></redoc>
 
 
 def serve_reference(app: FastAPI) -> None:
-    """Add both pages to `app`, and the files that they load."""
+    """Add both pages and those of the errors to `app`, and the files that they load."""
     title = escape(app.title)
     _add_page(app, "/docs", PAGE.format(title=title, head=SWAGGER_HEAD, body=SWAGGER_BODY))
     _add_page(app, "/redoc", PAGE.format(title=title, head=REDOC_HEAD, body=REDOC_BODY))
+    serve_problems(app)
     # The package holds the files of both libraries; its code, which would load more, is not used.
     libraries = StaticFiles(packages=[("fastapi_offline", "static")])
     app.mount(f"/{FILES}/libraries", libraries, name="reference-libraries")

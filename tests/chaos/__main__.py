@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.cli.up import end_on_sigterm
+from fvt_client.cli.session import end_on_sigterm
 from tests.chaos.databases import DATABASES
 from tests.chaos.run import run
 from tests.chaos.table import details, tables

@@ -15,6 +15,7 @@ from app.contract.states import TERMINAL, Status
 from app.corpora.models import Corpus
 from app.db import Database
 from app.jobs.models import Job, JobEvent
+from app.maintenance.ownership import MARKER, installation_id, owner_of
 from tests.chaos.jobs import REFUSAL, Kind, Ledger, label
 from tests.chaos.stack import Stack
 from tests.support.finished_jobs import check_artifact
@@ -97,10 +98,12 @@ def sha256(blobs: Blobs, key: str) -> str:
         return hashlib.sha256(bytes(file.read())).hexdigest()
 
 
-def expected_keys(db: Database, jobs: Mapping[str, Job]) -> set[str]:
-    """The keys that a row of the database names."""
+def expected_keys(db: Database, blobs: Blobs, jobs: Mapping[str, Job]) -> set[str]:
+    """The keys that a row of the database names, and the one that names the database."""
     with db.read() as session:
         keys = {corpus.blob_key for corpus in session.scalars(select(Corpus))}
+    if owner_of(blobs) == installation_id(db):
+        keys.add(MARKER)
     for job in jobs.values():
         if job.artifact:
             prefix = job.artifact["prefix"]
@@ -115,7 +118,7 @@ def files_left(stack: Stack, db: Database, jobs: Mapping[str, Job]) -> list[str]
     Listing the blob store would hide files that were never finished, so the folders are walked.
     """
     data = stack.settings.data_dir
-    wanted = {data / "blobs" / key for key in expected_keys(db, jobs)}
+    wanted = {data / "blobs" / key for key in expected_keys(db, stack.blobs, jobs)}
     found = [path for name in ("blobs", "workspaces") for path in leaves(data / name)]
     # A killed worker of Celery's leaves an empty folder here, `pymp-…`, which is not ours to mend.
     found += [path for path in leaves(stack.scratch) if not path.is_dir()]

@@ -22,7 +22,7 @@ from tests.support.tiny_models import make_base_model
 from tests.support.workers import wait_until
 
 LEASE_SECONDS = 4.0
-REAPING = {"reap_seconds": "5", "abandoned_seconds": "30"}
+REAPING = {"reap_seconds": "15", "abandoned_seconds": "30"}
 """Settings of what frees files that belong to nothing, made quick."""
 QUICK = {
     "hub": "false",

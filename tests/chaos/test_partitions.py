@@ -14,6 +14,7 @@ from tests.chaos import invariants
 from tests.chaos.cluster import Machines, machines
 from tests.chaos.jobs import Client, Kind, Ledger, Plan, corpus_text
 from tests.chaos.stack import LEASE_SECONDS
+from tests.support.finished_jobs import STAGES
 from tests.support.workers import events, wait_until
 
 JOBS = 6
@@ -67,10 +68,11 @@ def cut_off_from_the_database(cluster: Machines) -> str:
                 pid = int((job.worker or ":0").rpartition(":")[2])
                 if pid in {process.pid for process in worker.family()}:
                     node, job_id = worker.name, job.id
-                    return job.stage == "check"
+                    # Early enough to be cut off before it has done.
+                    return job.stage in STAGES[:5]
         return False
 
-    wait_until(is_running, 60)
+    wait_until(is_running, 120)
     cluster.net.part(node, "postgres")
     # The job is taken from it while it is away, and does not know.
     wait_until(lambda: ("job.retrying", None) in events(cluster.db, job_id), 60)
@@ -118,7 +120,7 @@ def check(cluster: Machines, ledger: Ledger) -> None:
     assert list(invariants.broken_artifacts(jobs, cluster.blobs)) == []
     assert {job.status for job in jobs.values()} == {Status.SUCCEEDED}
     assert len(jobs) == JOBS + 1
-    wanted = invariants.expected_keys(cluster.db, jobs)
+    wanted = invariants.expected_keys(cluster.db, cluster.blobs, jobs)
     wait_until(lambda: set(cluster.blobs.keys("")) == wanted, 60)
     assert cluster.store.open_uploads() == []
 

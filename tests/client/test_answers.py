@@ -84,11 +84,11 @@ def test_a_cancelled_job(service: Service, client: Client) -> None:
 
 
 def test_a_key_that_is_wrong(tmp_path: Path, valkey: str) -> None:
-    with serving(tmp_path, valkey, auth="on", api_keys=["right-key"]) as running:
+    with serving(tmp_path, valkey, auth="on", api_keys=["right-key-of-16-letters"]) as running:
         url = str(running.http.base_url)
         with Client(url, "wrong-key") as client, pytest.raises(InvalidKey):
             client.jobs()
-        with Client(url, "right-key") as client:
+        with Client(url, "right-key-of-16-letters") as client:
             assert client.jobs() == []
     with pytest.raises(FvtError, match="copy it again"):
         Client("http://localhost", "key\n")

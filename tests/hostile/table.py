@@ -12,6 +12,8 @@ import psutil
 from tests.hostile.case import Case, Refused
 from tests.hostile.subjects import (
     archives,
+    edges,
+    estimates,
     forms,
     headers,
     json_texts,
@@ -42,12 +44,14 @@ SUBJECTS: dict[str, Sequence[Case]] = {
     "headers and bodies": headers.CASES,
     "bytes on the wire": wires.CASES,
     "recipes": recipes.CASES,
+    "estimates": estimates.CASES,
     "ids of models and the hub": model_ids.CASES,
     "labelled data": tasks.CASES,
     "states, keys, ranges, files": states.CASES,
     "folders of models": model_files.CASES,
     "configs and tokenizers": model_configs.CASES,
     "sentence-transformers": sentence_models.CASES,
+    "other pages, full disks, waits": edges.CASES,
     "surroundings": surroundings.CASES,
 }
 LOOK_SECONDS = 0.1

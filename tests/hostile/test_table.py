@@ -17,6 +17,8 @@ MOST_GROWTH = 800 * MIB
 MOST_SILENCE = 10.0
 """Seconds."""
 ELSEWHERE = {
+    "corpus_needs_memory": "What is let in here needs less than is given: "
+    "tests/app/corpora/test_hostile_sizes.py.",
     "internal_error": "No input leads there; that of a bug is in tests/app/test_main.py.",
     "upload_aborted": "Nobody is there to read it; the cases only see that nothing is left.",
 }

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import httpx
 
 from app.blobs import Blobs
 from app.contract.errors import JobError
-from app.db import Database
+from app.db import Database, now
 from app.jobs import transitions
+from app.jobs.models import Job
 from app.jobs.service import cancel
 from app.settings import Settings
 from tests.hostile.case import Answer
 from tests.hostile.hub import HostileHub
+from tests.support.api_process import free_port
 from tests.support.results import ARCHIVE, FILES
 from tests.support.servers import valkey_server
 from tests.support.serving import Service
@@ -36,6 +38,9 @@ LIMITS: dict[str, Any] = {
     "max_model_bytes": MIB,
     "max_recovery_minutes": 60,
     "hub_seconds": 2,
+    "request_seconds": 5,
+    "database_seconds": 2,
+    "allowed_hosts": ["fvt.example.com"],
 }
 FAULT = JobError(type="user", code="corpus_too_small", message="Upload more.", retryable=False)
 SECONDS = 60
@@ -50,11 +55,15 @@ class World:
     process: subprocess.Popen[bytes]
     models: Path
     stop_broker: Any
+    hub: str
     model: str = MODEL
     corpus: str = ""
     records: str = ""
     jobs: dict[str, str] = field(default_factory=dict)
     """An id of a job in each state."""
+    fronts: ExitStack = field(default_factory=ExitStack)
+    addresses: dict[tuple[tuple[str, str], ...], tuple[str, int]] = field(default_factory=dict)
+    """Of the further fronts that were started, by what is different there."""
 
     @property
     def http(self) -> httpx.Client:
@@ -70,11 +79,33 @@ class World:
             path = path.replace(f"{{{name}}}", id_)
         return path
 
-    def raw(self, data: bytes, *, then: bytes = b"", wait: float = SECONDS) -> Answer:
+    def front(self, **different: str) -> tuple[str, int]:
+        """Give the address of another API of this service, started with different settings.
+
+        A name in capitals is a variable of the environment.
+        """
+        key = tuple(sorted(different.items()))
+        if key not in self.addresses:
+            log = self.service.settings.data_dir / f"front{len(self.addresses)}.log"
+            environment = environment_of(self.service.settings, self.hub) | {
+                name if name.isupper() else f"FVT_{name.upper()}": value for name, value in key
+            }
+            _, self.addresses[key] = self.fronts.enter_context(api(environment, log))
+        return self.addresses[key]
+
+    def raw(
+        self,
+        data: bytes,
+        *,
+        then: bytes = b"",
+        wait: float = SECONDS,
+        address: tuple[str, int] | None = None,
+    ) -> Answer:
         """Send bytes as they are, and read an answer; `then` is sent a moment later."""
-        data = data.replace(b"HOST", "{}:{}".format(*self.address).encode())
+        address = address or self.address
+        data = data.replace(b"HOST", "{}:{}".format(*address).encode())
         data = data.replace(b"KEY", KEY.encode())
-        with socket.create_connection(self.address, timeout=wait) as connection:
+        with socket.create_connection(address, timeout=wait) as connection:
             try:
                 connection.sendall(data)
                 if then:
@@ -117,57 +148,66 @@ def running_world(folder: Path, database_url: str = "") -> Iterator[World]:
         dispatch_seconds=3600,
         **LIMITS,
     )
-    with socket.socket() as listener, (folder / "api.log").open("wb") as log:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(128)
-        process = _start(settings, hub.url, listener, log.fileno())
-        address: tuple[str, int] = listener.getsockname()
     try:
-        with httpx.Client(
-            base_url="http://{}:{}".format(*address),
-            headers={"authorization": f"Bearer {KEY}"},
-            timeout=SECONDS,
-        ) as http:
-            _wait(http, process, folder / "api.log")
+        with (
+            api(environment_of(settings, hub.url), folder / "api.log") as (process, address),
+            httpx.Client(
+                base_url="http://{}:{}".format(*address),
+                headers={"authorization": f"Bearer {KEY}"},
+                timeout=SECONDS,
+            ) as http,
+        ):
             db = Database(settings.database_url)
             service = Service(http, db, Blobs(settings.blobs_url), settings)
-            world = World(service, address, process, models, lambda: next(broker, None))
+            world = World(service, address, process, models, lambda: next(broker, None), hub.url)
             _fill(world)
-            yield world
+            with world.fronts:
+                yield world
             db.close()
     finally:
-        process.terminate()
-        process.wait(30)
         hub.stop()
         next(broker, None)
 
 
-def _start(
-    settings: Settings, hub: str, listener: socket.socket, log: int
-) -> subprocess.Popen[bytes]:
+def environment_of(settings: Settings, hub: str) -> dict[str, str]:
+    """Give the environment of an API with these settings, and no others."""
     given = settings.model_dump(mode="json", exclude_none=True) | {"api_keys": [KEY]}
     environment = {
         f"FVT_{name.upper()}": json.dumps(value) if isinstance(value, (list, bool)) else str(value)
         for name, value in given.items()
     }
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("FVT_", "HF_"))}
-    environment |= {"HF_ENDPOINT": hub, "HF_HOME": str(settings.data_dir / "hub")}
-    command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"]
-    command += ["--fd", str(listener.fileno()), "--no-access-log"]
-    return subprocess.Popen(
-        command,
-        env=inherited | environment,
-        pass_fds=[listener.fileno()],
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
+    return {
+        **inherited,
+        **environment,
+        "HF_ENDPOINT": hub,
+        "HF_HOME": str(settings.data_dir / "hub"),
+    }
 
 
-def _wait(http: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+@contextmanager
+def api(
+    environment: dict[str, str], log: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], tuple[str, int]]]:
+    """Run the server of `fvt up` and of the image, once it answers, until the block ends."""
+    address = ("127.0.0.1", free_port())
+    command = [sys.executable, "-m", "app.server", "--port", str(address[1])]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, env=environment, stdout=sink, stderr=subprocess.STDOUT)
+    try:
+        _wait("http://{}:{}".format(*address), process, log)
+        yield process, address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
-            http.get("/healthz")
+            httpx.get(f"{url}/healthz", trust_env=False)
         except httpx.TransportError:
             time.sleep(0.05)
         else:
@@ -181,11 +221,23 @@ def _fill(world: World) -> None:
     rows = {"file": ("rows.jsonl", b'{"text": "a", "label": 1}\n')}
     sent = service.http.post("/v1/corpora", files=rows, data={"format": "records"})
     world.records = sent.json()["id"]
-    for state in ("queued", "running", "cancelling", "succeeded", "failed", "cancelled", "lost"):
+    for state in (
+        "queued",
+        "running",
+        "cancelling",
+        "succeeded",
+        "failed",
+        "cancelled",
+        "lost",
+        "expired",
+    ):
         world.jobs[state] = service.submit(base_model=MODEL)["id"]
     service.succeed(world.jobs["succeeded"], FILES, ARCHIVE)
     service.succeed(world.jobs["lost"], {"gone.bin": b"soon gone"}, b"soon gone")
     service.blobs.delete_all(f"jobs/{world.jobs['lost']}")
+    service.succeed(world.jobs["expired"], FILES, ARCHIVE)
+    with service.db.write() as session:
+        session.get_one(Job, world.jobs["expired"]).artifact_expired_at = now()
     transitions.fail(service.db, service.claim(world.jobs["failed"]), FAULT)
     cancel(service.db, world.jobs["cancelled"])
     for state in ("running", "cancelling"):

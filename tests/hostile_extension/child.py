@@ -2,5 +2,12 @@
 
 from tests.hostile_extension.acts import ACTS, said
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Do it in the place of the self-check's `main`."""
     ACTS[said()[1]]()
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ from app.server import ServerConfig
 from app.settings import Settings
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-LEASE = timedelta(minutes=1)
+LEASE = timedelta(hours=1)  # longer than any run of tests
 
 
 @dataclass(frozen=True)

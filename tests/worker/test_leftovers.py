@@ -1,5 +1,6 @@
 """Workspaces of workers that were killed, removed by the next worker on the machine."""
 
+import psutil
 import pytest
 
 from app.blobs import Blobs
@@ -45,3 +46,5 @@ def test_a_worker_removes_what_killed_ones_left_when_it_starts_and_later(
         wait_until(lambda: there() == [], 30)
         wait_until(lambda: list(settings.workspaces.iterdir()) == [], 10)
         assert process.poll() is None
+        children = psutil.Process(process.pid).children
+        wait_until(lambda: all(c.status() != psutil.STATUS_ZOMBIE for c in children()), 10)

@@ -154,6 +154,7 @@ def test_one_worker_runs_jobs_in_a_row(settings: Settings, db: Database, blobs: 
         ran = set[int]()
         jobs = [submit(db, corpus.id, "acme/tiny-bert", recipe) for recipe in recipes]
         for job in jobs:
+            Dispatcher(settings).send(job.id)
             wait_until(partial(is_at_work, db, job.id, first))
             ran |= {process.pid for process in first.children()}
             done = wait_for_end(settings, db, job.id)

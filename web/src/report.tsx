@@ -21,12 +21,13 @@ export function ReportView({ report, losses: told }: ReportViewProps) {
   const sweep = report.sweep ?? [];
   // The events tell of all sizes; the report, which may come from elsewhere, of its own.
   const losses = told.size > 0 || !recovery?.loss?.length ? told : new Map([[compressed.vocab_size, recovery.loss]]);
-  const warnings = [...cutShort(report), ...worse(report, facts), ...(recovery?.warning ? [recovery.warning] : []), ...(report.warnings ?? [])];
+  // A report of an earlier version says no verdict; one of this version says what it rests on too.
+  const warnings = [...(report.verdict ? [] : cutShort(report)), ...worse(report, facts), ...(recovery?.warning ? [recovery.warning] : []), ...(report.warnings ?? [])];
   return (
     <>
       <section class="verdict" aria-labelledby="verdict">
         <h2 id="verdict" class="sr-only">Verdict</h2>
-        <p class="lead">{verdict(report, facts)}</p>
+        <p class="lead">{report.verdict || verdict(report, facts)}</p>
         <p class="soft small">Measured on {count(tokens.texts)} held-out texts of {count(report.corpus.documents)} documents.{sweep.length > 1 && ` Of ${sweep.length} sizes, this is the one of ${count(compressed.vocab_size)} tokens.`}</p>
         {warnings.map((warning) => <p key={warning} class="note warn">{warning}</p>)}
         {report.gate?.misses.map((miss) => <p key={miss} class="note bad">{miss}</p>)}

@@ -82,7 +82,8 @@ export function JobProgress({ job, label }: { job: Job; label: string }) {
   const eta = job.progress.eta_seconds;
   if (job.status === "queued") {
     const waited = (now - Date.parse(job.created_at)) / 1000;
-    return <div class="progress-line soft">Waits for a worker, since {duration(waited)}</div>;
+    const place = job.queue_position ? `Number ${job.queue_position} in the queue` : "Waits for a worker";
+    return <div class="progress-line soft">{place}, since {duration(waited)}</div>;
   }
   return (
     <div class="progress">

@@ -51,7 +51,11 @@ from worker.compression.evaluation.quality import measure_exports, measure_quali
 from worker.compression.evaluation.size import measure_memory, measure_size
 from worker.compression.evaluation.tasks.fine_tuning import check_head, check_output
 from worker.compression.evaluation.tasks.scores import compare, quality_rows
-from worker.compression.evaluation.tokens import measure_tokens, tokenized_examples
+from worker.compression.evaluation.tokens import (
+    add_cut_texts,
+    measure_tokens,
+    tokenized_examples,
+)
 from worker.compression.models.loading import LoadedModel, load_model, load_tokenizer
 from worker.compression.models.reading import texts_as_fed
 from worker.compression.models.saving import save_model
@@ -117,6 +121,7 @@ __all__ = [
     "UnsupportedTokenizerError",
     "VocabSizeAboveBaseError",
     "VocabSizeBelowFloorError",
+    "add_cut_texts",
     "check_exportable",
     "check_head",
     "check_multiword",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import IO
+from typing import IO, Protocol
 
 from worker.compression.errors import LibraryCrashedError
 from worker.compression.lifetimes import TIED
@@ -26,16 +26,30 @@ CRASHES = frozenset(
 _PANIC = "PanicException"
 
 
+class Running(Protocol):
+    """A process that leads a group of its own and whose output is text; a `Popen` is one."""
+
+    pid: int
+
+    @property
+    def stdout(self) -> IO[str] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
 class ChildProcess:
     """Watch a running child; an exception raised from a callback leaves the watch at once."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Running) -> None:
         self.pid = process.pid
         self._process = process
         self._lines = SimpleQueue[str | None]()
         Thread(target=self._read, args=(process.stdout,), daemon=True).start()
 
-    def _read(self, output: IO[str]) -> None:
+    def _read(self, output: IO[str] | None) -> None:
+        assert output
         with contextlib.suppress(ValueError):  # the file was closed meanwhile
             for line in output:
                 self._lines.put(line)
@@ -86,23 +100,32 @@ def child_process(
 
     ``stderr`` is as in ``subprocess``; ``env`` is added to this process's environment.
     """
-    with subprocess.Popen(  # noqa: S603
-        [*TIED, *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        errors="replace",
-        env={**os.environ, **(env or {})},
-        start_new_session=True,
-    ) as process:
-        try:
-            yield ChildProcess(process)
-        finally:
-            _end_group(process)
+    with (
+        subprocess.Popen(  # noqa: S603
+            [*TIED, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            errors="replace",
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        ) as process,
+        watched(process) as child,
+    ):
+        yield child
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+@contextlib.contextmanager
+def watched(process: Running) -> Iterator[ChildProcess]:
+    """Watch a process; at the end, end all that is left of its group."""
+    try:
+        yield ChildProcess(process)
+    finally:
+        _end_group(process)
+
+
+def _end_group(process: Running) -> None:
     for wanted in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, wanted)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from app.contract.errors import UserFault
@@ -12,8 +13,9 @@ from app.contract.results import CheckedModels
 from worker.compression import ArtifactCheckFailedError
 from worker.compression.report.files import VOCABULARY
 from worker.compression.self_check import BASE_FAILED, CHECKED, FAILED
-from worker.compression.subprocesses import child_process, failure
+from worker.compression.subprocesses import ChildProcess, child_process, failure
 from worker.context import JobContext, StageProgress
+from worker.spare import Spare
 
 SELF_CHECK = "worker.compression.self_check"
 
@@ -23,7 +25,8 @@ log = logging.getLogger(__name__)
 def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `check.json`, which models load and run as their user will load and run them.
 
-    One process checks them all, since most of its time goes into its imports.
+    One process checks them all. It was forked before the job began; where there is none, as in a
+    job that no worker runs, a fresh one imports everything.
     """
     recovered = context.workspace.root / "recover"
     models = sorted(file.parent for file in recovered.rglob(VOCABULARY))
@@ -35,7 +38,7 @@ def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
 
     began = time.perf_counter()
     texts = context.output("corpus", "held_out.json")
-    checked = run_self_check(models, texts, context.base.folder, report)
+    checked = run_self_check(models, texts, context.base.folder, report, context.spare)
     seconds = dict(zip(names, checked, strict=True))
     import_seconds = time.perf_counter() - began - sum(seconds.values())
     log.info("self-check: %.1f s of imports, then %s", import_seconds, seconds)
@@ -43,7 +46,11 @@ def check(context: JobContext, folder: Path, progress: StageProgress) -> None:
 
 
 def run_self_check(
-    models: Sequence[Path], texts: Path, base: Path, report: Callable[[int], None]
+    models: Sequence[Path],
+    texts: Path,
+    base: Path,
+    report: Callable[[int], None],
+    spare: Spare | None = None,
 ) -> list[float]:
     """Return the seconds that each model's check took; `report` gets how many have ended.
 
@@ -54,8 +61,7 @@ def run_self_check(
 
     """
     seconds, output = list[float](), list[str]()
-    command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, texts, base, *models]
-    with child_process(command, stderr=subprocess.STDOUT) as child:
+    with check_process([texts, base, *models], spare) as child:
         for line in child.lines(lambda: report(len(seconds))):
             if line.startswith(CHECKED):
                 seconds.append(float(line.removeprefix(CHECKED)))
@@ -71,3 +77,13 @@ def run_self_check(
     if status:
         raise failure("The check", status, text)
     return seconds
+
+
+def check_process(
+    arguments: Sequence[Path], spare: Spare | None
+) -> AbstractContextManager[ChildProcess]:
+    """Start the self-check in the process that waits for it, or in a fresh one without."""
+    if spare and spare.poll() is None:
+        return spare.run(SELF_CHECK, arguments)
+    command: list[str | Path] = [sys.executable, "-m", SELF_CHECK, *arguments]
+    return child_process(command, stderr=subprocess.STDOUT)

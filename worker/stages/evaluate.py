@@ -1,9 +1,11 @@
 """Measure base and compressed models side by side on held-out text."""
 
+import time
 from pathlib import Path
 
 from app.contract.results import EvaluatedSize, Evaluation, HeldOutSample
 from worker.compression import (
+    add_cut_texts,
     exported_files,
     measure_exports,
     measure_latency,
@@ -14,32 +16,54 @@ from worker.compression import (
     texts_as_fed,
     tokenized_examples,
 )
+from worker.compression.evaluation.clock import Clock
 from worker.compression.progress import part
 from worker.context import JobContext, StageProgress, nth_part, to_device
 from worker.labelled.scoring import score_sizes
 
-USUAL_SECONDS = 25
+USUAL_SECONDS = 45
 """Without a task."""
+_SHARE = 0.5
+"""Of the time of all else, so that the measurements are a third of a job."""
+_LEAST_SECONDS = 30.0
+"""For a size, whatever else took."""
+_SMALL, _MOST_SECONDS, _MOST_SECONDS_OF_LARGE = 50_000_000, 100.0, 600.0
+"""A model of fewer parameters is measured in so many seconds; loading models comes to that."""
+_WORK = {"quality": 3.0, "exports": 3.0, "latency": 4.0, "memory": 2.0}
+"""Shares of the time; what one leaves the next ones have."""
 
 
 def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `evaluation.json`: sizes, tokens, quality, latency, memory, exports of all models.
 
-    With a task, its scores come first: the base's once, and one of each size.
+    With a task, its scores come first: the base's once, and one of each size. All else has a
+    limit of time, and reads fewer texts where that is short.
     """
+    began = time.monotonic()
     to_device(context.base.model, context.settings)
     sizes = context.resolved.target_vocab_sizes
     share = context.task_seconds / (context.task_seconds + USUAL_SECONDS)
     scored = score_sizes(context, sizes, part(progress, 0.0, share))
-    rest = part(progress, share, 1.0)
+    rest, base = part(progress, share, 1.0), measure_size(context.base)
+    spent = sum(context.stage_seconds.values()) + time.monotonic() - began
+    clock = Clock(evaluation_seconds(spent, base.parameters, len(sizes)))
     measured = list[EvaluatedSize]()
     for number, size in enumerate(sizes):
-        row = _measure(context, size, nth_part(rest, number, len(sizes)))
+        own = Clock(clock.share(1, len(sizes) - number))
+        row = _measure(context, size, own, nth_part(rest, number, len(sizes)))
         measured.append(scored[size].added_to(row) if scored else row)
-    Evaluation(base=measure_size(context.base), sizes=measured).write(folder / "evaluation.json")
+    Evaluation(base=base, sizes=measured).write(folder / "evaluation.json")
 
 
-def _measure(context: JobContext, size: int, progress: StageProgress) -> EvaluatedSize:
+def evaluation_seconds(spent: float, parameters: int, sizes: int) -> float:
+    """Return the seconds for all measurements, after a job of ``spent`` seconds so far."""
+    most = _MOST_SECONDS if parameters < _SMALL else _MOST_SECONDS_OF_LARGE
+    return min(most, max(sizes * _LEAST_SECONDS, _SHARE * spent))
+
+
+def _measure(
+    context: JobContext, size: int, clock: Clock, progress: StageProgress
+) -> EvaluatedSize:
     """Measure the model of one size, and what was exported of it, without the task."""
     base, compressed, wanted = context.base, context.final(size), context.recipe.evaluation
     texts = context.read(HeldOutSample, "corpus", "held_out.json").root
@@ -48,18 +72,34 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> Evaluat
     files = {file.runtime: exported / file.path for file in exported_files(exported)}
     as_fed = list(texts_as_fed(base, lambda: texts)())
     tokens = measure_tokens(base.tokenizer, compressed.tokenizer, as_fed, part(progress, 0.0, 0.1))
+    tokens = add_cut_texts(tokens, base, compressed, texts)
+    is_wanted = {"exports": bool(files), "latency": wanted.latency, "memory": wanted.memory}
+    work = {name: of for name, of in _WORK.items() if is_wanted.get(name, True)}
+    shares = _shares(work, part(progress, 0.1, 1.0))
+
+    def seconds(name: str) -> float | None:
+        """Return the share of the time that is left for this and what follows."""
+        following = list(work)[list(work).index(name) :]
+        return clock.share(work[name], sum(work[one] for one in following))
+
     seed = context.recipe.seed
-    quality = measure_quality(base, compressed, texts, seed=seed, progress=part(progress, 0.1, 0.4))
-    exports = measure_exports(
-        base, compressed, exported, texts, seed=seed, progress=part(progress, 0.4, 0.7)
+    quality = measure_quality(
+        base, compressed, texts, seed=seed, seconds=seconds("quality"), progress=shares["quality"]
     )
-    latency, memory = [], []
+    exports, latency, memory = [], [], []
+    if files:
+        exports = measure_exports(
+            *(base, compressed, exported, texts),
+            seed=seed,
+            seconds=seconds("exports"),
+            progress=shares["exports"],
+        )
     if wanted.latency:
-        own = part(progress, 0.7, 0.9)
-        latency = measure_latency(base, compressed, texts, files=files, progress=own)
+        own, limit = shares["latency"], seconds("latency")
+        latency = measure_latency(base, compressed, texts, files=files, seconds=limit, progress=own)
     if wanted.memory:
-        own = part(progress, 0.9, 1.0)
-        memory = measure_memory(base.folder, compressed.folder, files, as_fed, own)
+        own, limit = shares["memory"], seconds("memory")
+        memory = measure_memory(base.folder, compressed.folder, files, as_fed, own, seconds=limit)
     return EvaluatedSize(
         compressed=measure_size(compressed),
         tokens=tokens,
@@ -69,3 +109,12 @@ def _measure(context: JobContext, size: int, progress: StageProgress) -> Evaluat
         latency=latency,
         memory=memory,
     )
+
+
+def _shares(work: dict[str, float], progress: StageProgress) -> dict[str, StageProgress]:
+    """Return the progress of each measurement, as long as its share of the time."""
+    total, done, shares = sum(work.values()), 0.0, dict[str, StageProgress]()
+    for name, of in work.items():
+        shares[name] = part(progress, done / total, (done + of) / total)
+        done += of
+    return shares

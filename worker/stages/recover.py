@@ -3,9 +3,10 @@
 import os
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
-from app.contract.events import RecoveryLoss
+from app.contract.events import RecoveryLoss, RecoveryReplanned
 from app.contract.report import LossPoint, Recovery
 from app.contract.results import RecoveryResult
 from app.extensions import engine_modules
@@ -18,6 +19,7 @@ from worker.compression import (
 )
 from worker.compression.recovery.data import sample_texts
 from worker.compression.recovery.distributed import Folders, recover_in_processes
+from worker.compression.recovery.options import Replanned
 from worker.context import JobContext, StageProgress, nth_part
 from worker.shutdown import check_may_go_on, stop_requested
 
@@ -94,6 +96,9 @@ def _callbacks(
     def on_point(point: LossPoint) -> None:
         context.tell(RecoveryLoss(vocab_size=size, **dict(point)))
 
+    def on_plan(plan: Replanned) -> None:
+        context.tell(RecoveryReplanned(vocab_size=size, **asdict(plan)))
+
     def saved() -> None:
         context.keep_partial(folder.name)
         check_may_go_on()
@@ -101,6 +106,7 @@ def _callbacks(
     return RecoveryCallbacks(
         progress=progress,
         on_point=on_point,
+        on_plan=on_plan,
         file=folder / STATE,
         every_seconds=context.settings.checkpoint_seconds,
         saved=saved,

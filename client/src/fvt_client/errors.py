@@ -114,6 +114,8 @@ __all__ = [
     "RequestTooLarge",
     "RevisionNotFound",
     "RouteNotFound",
+    "SampleTooLarge",
+    "SampleUnreadable",
     "ServerError",
     "StorageUnavailable",
     "TaskDataInvalid",
@@ -687,6 +689,20 @@ class RouteNotFound(NotFoundError):
     """
 
 
+class SampleTooLarge(TooLargeError):
+    """More of a corpus was sent for an estimate than is read.
+
+    Send its first 8 MiB with `corpus_bytes`, or upload it and give its `corpus_id`.
+    """
+
+
+class SampleUnreadable(UnprocessableError):
+    """The beginning of a corpus of this format cannot be read alone.
+
+    Send all of it, or upload it and give its `corpus_id`.
+    """
+
+
 class StorageUnavailable(ServerError):
     """The object store of the files is away, or silent for longer than a call waits.
 
@@ -947,6 +963,8 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "request_too_large": RequestTooLarge,
     "revision_not_found": RevisionNotFound,
     "route_not_found": RouteNotFound,
+    "sample_too_large": SampleTooLarge,
+    "sample_unreadable": SampleUnreadable,
     "storage_unavailable": StorageUnavailable,
     "task_data_invalid": TaskDataInvalid,
     "task_unsupported": TaskUnsupported,

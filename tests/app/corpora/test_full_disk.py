@@ -149,7 +149,7 @@ def test_an_api_that_is_killed_amid_an_upload_leaves_a_file_that_is_freed(
         sender.start()
         assert began.wait(60)
         time.sleep(0.5)
-        os.kill(up.named("uvicorn")[0].pid, signal.SIGKILL)
+        os.kill(up.named("app.server")[0].pid, signal.SIGKILL)
         up.process.wait(60)
     assert sum(path.stat().st_size for path in staged_files(data / "blobs")) > 8 * MIB
     with running_up(data, **settings):

@@ -1,4 +1,5 @@
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_a_database_that_is_gone(fresh: Service) -> None:
 
 def test_a_storage_that_cannot_be_written(fresh: Service) -> None:
     folder = fresh.settings.data_dir / "blobs"
-    folder.rmdir()
+    shutil.rmtree(folder)
     folder.write_text("not a folder")
     assert why_not_ready(fresh)[0] == ["storage"]
 

@@ -1,6 +1,8 @@
 """The calls of the job store, on both databases."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from app.errors import NotFoundError
 from app.jobs import service, transitions
 from app.jobs.events import read_events, read_news
 from app.jobs.models import IdempotencyKey, Job, JobEvent
-from app.jobs.schemas import JobFields, JobQuery
+from app.jobs.schemas import JobFields, JobQuery, job_view
 from app.jobs.service import Key
 from app.settings import Settings
 from tests.support.job_store import LEASE, add_job
@@ -114,3 +116,39 @@ def test_pages_of_events(db: Database) -> None:
     rest, ended = read_news(db, job_id, first[-1].sequence)
     assert ([event.type for event in rest], ended) == (["job.failed"], True)
     assert rest[0].data == {"error": transitions.WORKER_LOST.model_dump()}
+
+
+def test_a_job_has_its_place_in_the_queue_and_the_time_it_has_taken(
+    db: Database, settings: Settings
+) -> None:
+    with db.write() as session:
+        for job in session.query(Job).filter_by(status=Status.QUEUED):
+            transitions.request_cancel(session, job)
+    corpus_id = add_corpus(db)
+    blobs = Blobs(settings.blobs_url)
+    submitted = [
+        service.submit(db, blobs, settings, FIELDS, None, corpus_id, None) for _ in range(4)
+    ]
+    jobs = [job for job, _ in submitted]
+    first, second, third, fourth = (job.id for job in jobs)
+    assert service.queue_positions(db, jobs) == {first: 1, second: 2, third: 3, fourth: 4}
+    assert service.queue_positions(db, jobs[2:]) == {third: 3, fourth: 4}
+    service.cancel(db, second)
+    claim = transitions.claim(db, first, "w", LEASE)
+    assert claim
+    now = [service.read_job(db, job.id) for job in jobs]
+    assert service.queue_positions(db, now) == {third: 1, fourth: 2}
+    running, waiting = job_view(now[0]), job_view(now[2], 1)
+    assert (waiting.queue_position, waiting.elapsed_seconds) == (1, None)
+    assert running.queue_position is None
+    assert running.elapsed_seconds is not None
+    assert 0 <= running.elapsed_seconds < 60
+    with db.write() as session:
+        job = session.get_one(Job, first)
+        job.started_at = (job.started_at or job.created_at) - timedelta(seconds=90)
+    transitions.succeed(db, claim, {}, {"bytes": 1, "sha256": "0"})
+    ended = job_view(service.read_job(db, first)).elapsed_seconds
+    time.sleep(0.2)
+    assert job_view(service.read_job(db, first)).elapsed_seconds == ended
+    assert ended is not None
+    assert 90 <= ended < 150

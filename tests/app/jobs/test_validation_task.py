@@ -51,7 +51,10 @@ def test_json_lines_serve_as_well(service: Service) -> None:
     assert service.submit(recipe={"evaluation": {"task": task}})
 
 
-@pytest.mark.parametrize("known", [new_id("corpus"), "corpus_none", "../../etc/passwd"])
+NOBODYS = "corpus_" + "0" * 26
+
+
+@pytest.mark.parametrize("known", [NOBODYS, "corpus_none", "../../etc/passwd"])
 def test_a_corpus_that_is_not_there_is_named(service: Service, known: str) -> None:
     task = uploaded_task(service, "retrieval", queries=known)
     code, pointer, detail = refused(service, 404, recipe={"evaluation": {"task": task}})

@@ -1,7 +1,14 @@
 import pytest
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from worker.compression import CorpusEmptyError, measure_tokens, train_tokenizer
+from worker.compression import (
+    CorpusEmptyError,
+    LoadedModel,
+    add_cut_texts,
+    measure_tokens,
+    train_tokenizer,
+)
+from worker.compression.models.reading import longest_input
 
 
 def test_tokens_are_counted_without_padding_or_truncation(
@@ -31,3 +38,15 @@ def test_the_unknown_rate_is_a_share_of_the_tokens_of_text(
 def test_without_texts_nothing_is_measured(uncased: PreTrainedTokenizerBase) -> None:
     with pytest.raises(CorpusEmptyError):
         measure_tokens(uncased, uncased, [])
+
+
+def test_texts_that_are_longer_than_the_model_reads_are_counted(minilm: LoadedModel) -> None:
+    texts = ["short"] * 6 + ["the rash " * 200] * 2
+    usage = measure_tokens(minilm.tokenizer, minilm.tokenizer, texts)
+    found = add_cut_texts(usage, minilm, minilm, texts)
+    assert found.longest_input == longest_input(minilm) == 256
+    # 254 tokens of text fit beside [CLS] and [SEP].
+    fitting = ["rash " * 254, "rash " * 255]
+    assert (found.cut_before, found.cut_after) == (0.25, 0.25)
+    assert add_cut_texts(usage, minilm, minilm, fitting).cut_before == 0.5
+    assert add_cut_texts(usage, minilm, minilm, ["short"]).cut_before == 0.0

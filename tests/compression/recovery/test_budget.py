@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from app.contract.budgets import limit_steps
 from worker.compression.recovery.budget import (
     count_useful_texts,
     default_learning_rate,
-    limit_steps,
     resolve_budget,
 )
 from worker.compression.recovery.data import CHARACTERS_PER_TOKEN, TextSampler

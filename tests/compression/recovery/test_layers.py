@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
+from app.contract.architectures import evenly_spaced
 from tests.support.matrix_models import DEEP, KINDS, deep
 from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import TooManyLayersError, load_model, save_model
-from worker.compression.models.layers import drop_layers, evenly_spaced, layer_count
+from worker.compression.models.layers import drop_layers, layer_count
 
 
 def run(model: Any, tokenizer: Any) -> torch.Tensor:

@@ -23,7 +23,7 @@ from worker.compression import (
 )
 from worker.compression.recovery import trainer as trainer_module
 from worker.compression.recovery.objectives.distill import DistillationLoss
-from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
+from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions, Replanned
 from worker.compression.recovery.recover import Recovered, recover
 from worker.compression.recovery.trainer import Trainer
 
@@ -202,8 +202,20 @@ class Clock:
 
 def test_a_time_budget_is_kept_and_the_schedule_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer_module, "time", Clock())
-    done = Case().run(replace(TINY, max_steps=1000, max_minutes=1.0))
+    told, messages = list[Replanned](), list[str]()
+    callbacks = RecoveryCallbacks(
+        progress=lambda _, message: messages.append(message), on_plan=told.append
+    )
+    done = Case().run(replace(TINY, max_steps=1000, max_minutes=1.0), callbacks)
     assert done.summary.stopped_by == "max_minutes"
+    # Fewer steps than were planned are told of when that is known, and said with each of them.
+    assert told[0].planned_steps == done.summary.planned_steps == 1000
+    assert told[0].steps < 1000
+    assert len(told) < 10
+    steps = [message for message in messages if message.startswith("step ")]
+    assert steps[0].startswith("step 0 of 1,000,") or steps[0] == "step 0 of 1,000"
+    assert "(1,000 were planned: time is short)" in steps[-1]
+    assert not any(" left" in message for message in steps)
     assert 5 < done.summary.steps < 60
     assert done.summary.seconds <= 62
 

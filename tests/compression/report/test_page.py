@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app.contract.report import Gate, Report
+from app.contract.report import Gate, Recovery, Report, Slice
 from tests.support.reports import full_report, recovered, sweep_report, with_task
 from worker.compression.report.page import render_page
 
@@ -174,3 +174,32 @@ def test_the_headline_says_what_is_slower(speedup: float, said: str) -> None:
     row = report.latency[0].model_copy(update={"speedup": speedup})
     html = render_page(report.model_copy(update={"latency": [row], "exports": []}))
     assert f"<strong>{said}</strong>" in html
+
+
+def test_the_verdict_comes_first_and_noise_is_no_card() -> None:
+    plain = full_report()
+    latency = [
+        row.model_copy(update={"low": 0.9, "high": 1.4, "rounds": 9, "stable": False})
+        for row in plain.latency
+    ]
+    slices = [
+        Slice(name="short", texts=60, retention=0.91, low=0.9, high=0.92),
+        Slice(name="out_of_domain", texts=24, retention=0.71, low=0.6, high=0.8),
+    ]
+    quality = plain.quality[0].model_copy(update={"low": 0.92, "high": 0.94, "slices": slices})
+    recovery = Recovery(used="distill", steps=13, planned_steps=93, stopped_by="max_minutes")
+    update = {
+        "verdict": "Recovery was cut short. 1.6x smaller.",
+        "latency": latency,
+        "quality": [quality, *plain.quality[1:]],
+        "recovery": recovery,
+    }
+    text = "".join(Page(render_page(plain.model_copy(update=update))).text)
+    assert text.index("Recovery was cut short.") < text.index("times smaller")
+    assert "As fast as the base, within the noise" in text
+    assert not re.search(r"[0-9.]+ times faster\s", text.split("Size and tokens")[0])
+    assert "0.90 to 1.40, unstable" in text
+    assert "92.0 to 94.0 %" in text
+    assert "general English, not of the corpus" in text
+    assert "60.0 to 80.0 %" in text
+    assert "13 of 93 planned steps: its time was used up" in text

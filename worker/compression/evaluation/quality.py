@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from app.contract.report import Export, Quality
+from app.contract.report import Export, Quality, Slice
+from worker.compression.evaluation.clock import Clock
+from worker.compression.evaluation.intervals import intervals_of
 from worker.compression.evaluation.metrics import METRICS, Metric, Sample
+from worker.compression.evaluation.metrics.metric import BeforeAfter, Compared
+from worker.compression.evaluation.slices import GENERAL, slices_of
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
@@ -33,6 +37,7 @@ def measure_quality(  # noqa: PLR0913
     *,
     sample: int = 1000,
     seed: int = 0,
+    seconds: float | None = None,
     progress: Progress | None = None,
 ) -> list[Quality]:
     """Compare both models on (a sample of) the same held-out texts.
@@ -44,9 +49,18 @@ def measure_quality(  # noqa: PLR0913
     the base that are so under the compressed model (fewer where there are fewer texts). Both are 1
     for the base against itself. Where the model predicts masked tokens,
     ``masked_lm_bits_per_character`` is of 32 of the texts.
+
+    Each row has its intervals, and the first that is a sum over texts what is kept on slices of
+    them. In about ``seconds``: where the time runs out, fewer texts are read.
     """
     rows = compare_quality(
-        Encoder(base), [Encoder(compressed)], texts, sample=sample, seed=seed, progress=progress
+        Encoder(base),
+        [Encoder(compressed)],
+        texts,
+        sample=sample,
+        seed=seed,
+        seconds=seconds,
+        progress=progress,
     )
     return rows[0]
 
@@ -58,29 +72,64 @@ def compare_quality(  # noqa: PLR0913
     *,
     sample: int = 1000,
     seed: int = 0,
+    seconds: float | None = None,
     progress: Progress | None = None,
 ) -> list[list[Quality]]:
     """Compare several models with the base as `measure_quality` does; returns the rows of each."""
-    progress = progress or silent
+    progress, clock = progress or silent, Clock(seconds)
     if len(texts) > sample:
         texts = random.Random(seed).sample(texts, sample)  # noqa: S311
-    metrics, drawn = _applicable(base), Sample(base, others, texts)
+    metrics, drawn = _applicable(base), Sample(base, others, texts, seed=seed)
     done = list(accumulate((metric.work for metric in metrics), initial=0.0))
     total = done[-1] or 1.0
     rows: list[list[Quality]] = [[] for _ in others]
+    sliced = False
     for number, metric in enumerate(metrics):
-        share = part(progress, done[number] / total, done[number + 1] / total)
-        for quality, pair in zip(rows, metric.measure(drawn, share), strict=True):
-            quality.extend(_row(metric, *pair) if pair else [])
+        own = part(progress, done[number] / total, done[number + 1] / total)
+        drawn.clock = Clock(clock.share(metric.work, total - done[number]))
+        found = [_with_sums(pair) for pair in metric.measure(drawn, part(own, 0, 0.95))]
+        slices: list[list[Slice]] = [[] for _ in others]
+        if not sliced and any(one and one.sums for one in found):
+            slices, sliced = _slices(metric, found, drawn, part(own, 0.95, 1)), True
+        for quality, one, of_parts in zip(rows, found, slices, strict=True):
+            quality.extend(_row(metric, one, of_parts, seed) if one else [])
     return rows
 
 
-def _row(metric: Metric, before: float, after: float) -> list[Quality]:
+def _with_sums(pair: BeforeAfter | Compared | None) -> Compared | None:
+    return pair if pair is None or isinstance(pair, Compared) else Compared(*pair)
+
+
+def _row(metric: Metric, found: Compared, slices: list[Slice], seed: int) -> list[Quality]:
     """Return a row; none where no share of the base's is kept."""
-    retention = metric.row.retention(before, after)
+    retention = metric.row.retention(found.before, found.after)
     if retention is None:
         return []
-    return [Quality(metric=metric.name, before=before, after=after, retention=retention)]
+    draws = found.sums.draws(seed) if found.sums else found.draws
+    row = Quality(
+        metric=metric.name,
+        before=found.before,
+        after=found.after,
+        retention=retention,
+        items=found.items,
+        slices=slices,
+        **intervals_of(draws, higher_is_better=metric.row.higher_is_better),
+    )
+    return [row]
+
+
+def _slices(
+    metric: Metric, found: Sequence[Compared | None], sample: Sample, progress: Progress
+) -> list[list[Slice]]:
+    """Return what each model keeps on parts of the texts, and on text of no domain."""
+    general = Sample(sample.base, sample.others, GENERAL, Clock(sample.clock.left), sample.seed)
+    outside = [_with_sums(pair) for pair in metric.measure(general, progress)]
+    return [
+        list(slices_of(metric.row, one.sums, other.sums if other else None, sample.seed))
+        if one and one.sums
+        else []
+        for one, other in zip(found, outside, strict=True)
+    ]
 
 
 def measure_exports(  # noqa: PLR0913
@@ -90,6 +139,7 @@ def measure_exports(  # noqa: PLR0913
     texts: Sequence[str],
     *,
     seed: int = 0,
+    seconds: float | None = None,
     progress: Progress | None = None,
 ) -> list[Export]:
     """Measure the files exported under ``folder`` as `measure_quality` measures the model.
@@ -100,7 +150,9 @@ def measure_exports(  # noqa: PLR0913
     if not files:
         return []
     encoders = [RUNTIMES[file.runtime].encoder(compressed, folder / file.path) for file in files]
-    rows = compare_quality(Encoder(base), encoders, texts, seed=seed, progress=progress)
+    rows = compare_quality(
+        Encoder(base), encoders, texts, seed=seed, seconds=seconds, progress=progress
+    )
     return [
         Export(runtime=file.runtime, path=file.path, bytes=file.bytes, quality=quality)
         for file, quality in zip(files, rows, strict=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.contract.names import BASELINE
 from app.contract.report import Memory, ModelSize
+from worker.compression.evaluation.clock import Clock
 from worker.compression.models.folders import weights_folder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
@@ -35,22 +36,26 @@ def measure_size(loaded: LoadedModel) -> ModelSize:
     )
 
 
-def measure_memory(
+def measure_memory(  # noqa: PLR0913
     base: Path,
     compressed: Path,
     files: Mapping[str, Path],
     texts: Sequence[str],
     progress: Progress | None = None,
+    *,
+    seconds: float | None = None,
 ) -> list[Memory]:
     """Measure the base and the compressed model in PyTorch, and exported files of it by runtime.
 
     Each is a program that does nothing else: one that runs an ONNX file does not import PyTorch.
+    Base and compressed model are measured in any case; files that there is no time for in
+    ``seconds`` have no row.
 
     Raises:
         RuntimeError: a program ended badly.
 
     """
-    progress = progress or silent
+    progress, clock = progress or silent, Clock(seconds)
     base, compressed = weights_folder(base), weights_folder(compressed)
     weights = RUNTIMES[BASELINE].row.path
     with tempfile.TemporaryDirectory() as folder:
@@ -60,11 +65,13 @@ def measure_memory(
         def peak(runtime: str, file: Path, model: Path) -> int:
             return _run([*RUNTIMES[runtime].probe(file, model), sample], progress)
 
-        before = peak(BASELINE, base / weights, base)
-        return [
-            Memory(runtime=name, before_bytes=before, after_bytes=peak(name, file, compressed))
-            for name, file in {BASELINE: compressed / weights, **files}.items()
-        ]
+        rows, before = list[Memory](), peak(BASELINE, base / weights, base)
+        for name, file in {BASELINE: compressed / weights, **files}.items():
+            if rows and clock.is_over:
+                break
+            after = peak(name, file, compressed)
+            rows.append(Memory(runtime=name, before_bytes=before, after_bytes=after))
+        return rows
 
 
 def _run(arguments: Sequence[str | Path], progress: Progress) -> int:

@@ -8,6 +8,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from app.contract.report import Example, Histogram, TokenUsage
 from worker.compression.errors import CorpusEmptyError
+from worker.compression.models.loading import LoadedModel
+from worker.compression.models.reading import longest_input, truncating_backend
 from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.tokenizer_json import unbounded
 
@@ -79,6 +81,30 @@ def measure_tokens(
         unk_rate_after=after.unk_rate,
         histogram=histogram(before.lengths, after.lengths),
     )
+
+
+def add_cut_texts(
+    usage: TokenUsage, base: LoadedModel, compressed: LoadedModel, texts: Sequence[str]
+) -> TokenUsage:
+    """Return the usage with the shares of the texts that are longer than the models read.
+
+    Texts are whole here, with the prompt of the model's use before each of them; the shares are of
+    the first 500.
+    """
+    longest, texts = longest_input(base), texts[:_SAMPLE]
+    shares = []
+    for loaded in (base, compressed):
+        backend = truncating_backend(loaded.tokenizer, longest_input(loaded))
+        prompt = loaded.kind.default_prompt
+        cut = sum(
+            bool(encoding.overflowing)
+            for batch in _batches(texts)
+            for encoding in backend.encode_batch_fast([prompt + text for text in batch])
+        )
+        shares.append(cut / max(1, len(texts)))
+    before, after = shares
+    update = {"longest_input": longest, "cut_before": before, "cut_after": after}
+    return usage.model_copy(update=update)
 
 
 class _Counter:

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.models.loading import LoadedModel
@@ -104,6 +105,18 @@ class Encoder:
         return output
 
     @torch.inference_mode()
+    def run_in_use(self, texts: Sequence[str]) -> Tensor:
+        """Run texts as `run` does, but for a decoder's head: it computes the last position alone.
+
+        So does a decoder in its use, before the first token that it generates.
+        """
+        keeps = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        if not (self.generates and keeps) or self.model.config.is_encoder_decoder:
+            return self.run(texts)
+        output: Tensor = self.model(**self.inputs(self._with_prompt(texts)), logits_to_keep=1)[0]
+        return output
+
+    @torch.inference_mode()
     def run_whole(self, texts: Sequence[str]) -> Tensor:
         """Run texts through the model with its head, if it has a use; returns its first output."""
         if self.traits.is_sentence_encoder:
@@ -116,6 +129,31 @@ class Encoder:
         """Return the first output (rows, positions, …) for unpadded ids (rows, positions)."""
         output: Tensor = self.model(input_ids=ids.to(self.model.device))[0]
         return output
+
+    @torch.inference_mode()
+    def logits_at(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Return the first output (rows, …) of unpadded ids (rows, positions), a position a row.
+
+        The head computes that position alone: of a large vocabulary the others take most of the
+        time. A head that does not work position by position computes them all.
+        """
+        rows, at = torch.arange(len(ids)), positions.to(self.model.device)
+
+        def keep(_module: object, _inputs: object, output: BaseModelOutput) -> BaseModelOutput:
+            hidden = output["last_hidden_state"]  # (rows, positions, width)
+            output["last_hidden_state"] = hidden[rows.to(hidden.device), at].unsqueeze(1)
+            return output
+
+        body, is_own = self.model.base_model, type(self).logits is Encoder.logits
+        if is_own and body is not self.model and not self.model.config.is_encoder_decoder:
+            hook = body.register_forward_hook(keep)
+            try:
+                logits: Tensor = self.model(input_ids=ids.to(self.model.device))[0]
+            finally:
+                hook.remove()
+            if logits.dim() == 3 and logits.shape[:2] == (len(ids), 1):
+                return logits[:, 0]
+        return self.logits(ids)[rows, positions]
 
     @torch.inference_mode()
     def vectors(self, texts: Sequence[str]) -> Tensor:

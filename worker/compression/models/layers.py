@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from app.contract.architectures import ARCHITECTURES
+from app.contract.architectures import ARCHITECTURES, evenly_spaced
 from worker.compression.errors import TooManyLayersError, UnsupportedModelError
 
 
@@ -16,13 +16,6 @@ def layer_count(model: PreTrainedModel) -> int:
     """Return the layers of a model; of an encoder-decoder, those of its deeper half."""
     counts = [len(stack) for _, stack in _stacks(model)]
     return max(counts, default=int(model.config.num_hidden_layers))
-
-
-def evenly_spaced(total: int, keep: int) -> list[int]:
-    """Return the numbers of ``keep`` of ``total`` layers, evenly from the first to the last."""
-    if keep == 1:
-        return [0]
-    return [round(i * (total - 1) / (keep - 1)) for i in range(keep)]
 
 
 def drop_layers(model: PreTrainedModel, keep: int) -> PreTrainedModel:

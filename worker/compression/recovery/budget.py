@@ -2,91 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
+from app.contract.budgets import Budget, asked_budget
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.recovery.data import CHARACTERS_PER_TOKEN, TextSampler
 from worker.compression.recovery.objectives.objective import Loss, Objective
-from worker.compression.recovery.options import Preset, RecoveryOptions
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Bound a recovery: whichever of ``steps``, ``seconds`` and ``flops`` ends first.
-
-    ``flops``, in floating-point operations, bounds a CPU by what it computes and not by the clock,
-    so that a seed gives the same weights twice; ``seconds`` is far enough away to be reached by a
-    slow machine only. ``seconds_asked`` tells whether the user set it.
-    """
-
-    steps: int
-    batch_size: int
-    max_length: int
-    seconds: float | None
-    flops: float | None = None
-    seconds_asked: bool = False
-
-
-_GPU: dict[Preset, Budget] = {
-    "fast": Budget(800, 128, 256, 5 * 60),
-    "balanced": Budget(3500, 128, 256, 20 * 60),
-    "max": Budget(8000, 128, 256, 2 * 3600),
-}
-_CPU: dict[Preset, Budget] = {
-    "fast": Budget(800, 16, 128, 2 * 60, 2.5e12),
-    "balanced": Budget(3500, 16, 128, 5 * 60, 1e13),
-    "max": Budget(8000, 32, 256, 2 * 3600, 2e14),
-}
+from worker.compression.recovery.options import RecoveryOptions
 
 
 def resolve_budget(options: RecoveryOptions, *, on_gpu: bool, documents: int) -> Budget:
-    """Return the budget that options come to for a corpus of so many documents.
-
-    A preset's own limits hold only where the user set none: with ``epochs`` or ``max_steps`` there
-    is no limit of time unless ``max_minutes`` sets one, and with ``max_minutes`` alone the time may
-    be used up.
-    """
-    preset = (_GPU if on_gpu else _CPU)[options.preset]
-    budget = replace(
-        preset,
-        batch_size=options.batch_size or preset.batch_size,
-        max_length=options.max_length or preset.max_length,
+    """Return the budget that options come to for a corpus of so many documents."""
+    return asked_budget(
+        options, on_gpu=on_gpu, documents=documents, most_minutes=options.most_minutes
     )
-    limits = [options.max_steps] if options.max_steps else []
-    if options.epochs is not None:
-        # An epoch draws one text of every document.
-        limits.append(max(1, math.ceil(options.epochs * documents / budget.batch_size)))
-    if limits:
-        budget = replace(budget, steps=min(limits), seconds=None, flops=None)
-    if options.max_minutes is not None:
-        seconds = options.max_minutes * 60
-        budget = replace(budget, seconds=seconds, flops=None, seconds_asked=True)
-    if options.most_minutes is not None:
-        most = options.most_minutes * 60
-        budget = replace(budget, seconds=min(budget.seconds or most, most))
-    return budget
-
-
-def limit_steps(
-    budget: Budget,
-    options: RecoveryOptions,
-    *,
-    useful_texts: float,
-    flops_per_text: float,
-) -> Budget:
-    """Limit the steps of a preset to what a small corpus and a CPU are good for.
-
-    ``useful_texts`` is the number of texts that may be drawn from the corpus before they repeat
-    too often. Steps that the user asked for stay.
-    """
-    if options.epochs is not None or options.max_steps is not None:
-        return budget
-    steps = min(budget.steps, math.ceil(useful_texts / budget.batch_size))
-    if budget.flops is not None:
-        steps = min(steps, int(budget.flops / (flops_per_text * budget.batch_size)))
-    return replace(budget, steps=max(1, steps))
 
 
 def count_useful_texts(objectives: Sequence[Objective], sampler: TextSampler) -> float:

@@ -17,7 +17,7 @@ from worker.compression.corpus import Texts
 from worker.compression.lifetimes import TIED
 from worker.compression.progress import Progress, part
 from worker.compression.recovery.data import SAMPLING_SHARE, sample_texts
-from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
+from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions, Replanned
 from worker.compression.subprocesses import ChildProcess, child_process, failure
 
 RECORD_SEPARATOR = "\x1e"
@@ -156,11 +156,7 @@ def _follow(launcher: ChildProcess, progress: Progress, callbacks: RecoveryCallb
         if "summary" in record:
             summary = Recovery.model_validate(record["summary"])
             break
-        if "point" in record:
-            callbacks.on_point(LossPoint.model_validate(record["point"]))
-        elif "saved" in record:
-            callbacks.saved()
-        else:
+        if not _called_back(record, callbacks):
             fraction, message = record["fraction"], record["message"]
             report()
     # The result is saved by now: it counts also where they do not exit and have to be ended.
@@ -169,6 +165,19 @@ def _follow(launcher: ChildProcess, progress: Progress, callbacks: RecoveryCallb
     if summary is None or status:
         raise _failure(status, "".join(printed))
     return summary
+
+
+def _called_back(record: dict[str, Any], callbacks: RecoveryCallbacks) -> bool:
+    """Call back with what a record holds; False of one that is about progress."""
+    if "point" in record:
+        callbacks.on_point(LossPoint.model_validate(record["point"]))
+    elif "plan" in record:
+        callbacks.on_plan(Replanned(**record["plan"]))
+    elif "saved" in record:
+        callbacks.saved()
+    else:
+        return False
+    return True
 
 
 def _failure(status: int | None, output: str) -> Exception:

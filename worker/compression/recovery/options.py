@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from app.contract.budgets import Preset
 from app.contract.report import LossPoint
 from worker.compression.progress import Progress, silent
-
-Preset = Literal["fast", "balanced", "max"]
 
 
 @dataclass(frozen=True)
@@ -35,17 +33,27 @@ class RecoveryOptions:
 
 
 @dataclass(frozen=True)
+class Replanned:
+    """Tell that time is short for the ``planned_steps``, and how many there are likely to be."""
+
+    planned_steps: int
+    steps: int
+
+
+@dataclass(frozen=True)
 class RecoveryCallbacks:
     """Follow a recovery, and say where its state is kept meanwhile.
 
-    ``progress`` is called at every step, ``on_point`` with each point of the loss curve, ``saved``
-    each time a checkpoint was written to ``file``, every ``every_seconds``, and after a step at
-    which ``must_save`` says so; an exception raised from it stops the training. Where ``file``
-    holds a checkpoint of the same run, training goes on from there.
+    ``progress`` is called at every step, ``on_point`` with each point of the loss curve,
+    ``on_plan`` where time is short for the steps that were planned, ``saved`` each time a
+    checkpoint was written to ``file``, every ``every_seconds``, and after a step at which
+    ``must_save`` says so; an exception raised from it stops the training. Where ``file`` holds a
+    checkpoint of the same run, training goes on from there.
     """
 
     progress: Progress = silent
     on_point: Callable[[LossPoint], None] = lambda _: None
+    on_plan: Callable[[Replanned], None] = lambda _: None
     file: Path | None = None
     every_seconds: float = 60.0
     saved: Callable[[], None] = lambda: None

@@ -9,6 +9,7 @@ result; an error is reported by any rank that has one.
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def _recover(spec: LaunchSpec, *, is_main: bool) -> None:
         callbacks = RecoveryCallbacks(
             progress=lambda fraction, message: send_record(fraction=fraction, message=message),
             on_point=lambda point: send_record(point=point.model_dump()),
+            on_plan=lambda plan: send_record(plan=asdict(plan)),
             file=spec.state,
             every_seconds=spec.every_seconds,
             saved=lambda: send_record(saved=True),

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from app.contract.budgets import Budget, limit_steps
 from app.contract.report import Recovery
 from worker.compression.corpus import Texts
 from worker.compression.errors import RecoveryTooShortError, RecoveryUnsupportedError, within_memory
@@ -23,12 +24,10 @@ from worker.compression.models.traits import ModelTraits, model_traits
 from worker.compression.progress import part
 from worker.compression.recovery.batching import Batch, BatchLoader, batches_of
 from worker.compression.recovery.budget import (
-    Budget,
     TrainingPlan,
     count_useful_texts,
     default_learning_rate,
     estimate_flops_per_text,
-    limit_steps,
     resolve_budget,
 )
 from worker.compression.recovery.data import (

@@ -17,7 +17,7 @@ from app.contract.report import LossPoint
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.recovery.batching import Batch, BatchLoader, by_length, micro_batches
 from worker.compression.recovery.budget import TrainingPlan, learning_rate_factor
-from worker.compression.recovery.options import RecoveryCallbacks
+from worker.compression.recovery.options import RecoveryCallbacks, Replanned
 from worker.compression.recovery.ranks import Ranks
 
 _MAX_POSITIONS = {"cpu": 2_048, "cuda": 32_768}
@@ -29,6 +29,9 @@ _EVALUATIONS = 10
 _PATIENCE, _TOLERANCE = 4, 1.1
 """After the middle of a run, it stops where so many held-out losses brought no new least one, and
 the last is so many times the least."""
+
+_TOLD_AGAIN = 0.1
+"""A plan is told of again where it has changed by this share."""
 
 Weights = dict[str, Tensor]
 
@@ -100,7 +103,7 @@ class Trainer:
         self.state = TrainerState()
         self.best = BestWeights(0, math.inf, {})
         self.stopped_by = "steps"
-        self._planned_steps = plan.steps
+        self._planned_steps = self._told_steps = plan.steps
         self._parameters = list(model.parameters())
         self._vocabulary_ids = vocabulary_parameter_ids(model)
 
@@ -126,6 +129,7 @@ class Trainer:
         state, plan = self.state, self.plan
         state.seconds = self.ranks.agree(time.monotonic() - self._started_at)
         self._planned_steps = plan.steps_by(state.step, state.seconds)
+        self._tell_plan()
         if self.stopped_by != "steps":
             return True
         all_planned = state.step >= self._planned_steps
@@ -133,6 +137,13 @@ class Trainer:
             self.stopped_by = "max_minutes"
             return True
         return all_planned
+
+    def _tell_plan(self) -> None:
+        """Tell of fewer steps than planned, and again where they are clearly others than told."""
+        told, now = self._told_steps, self._planned_steps
+        if now != self.plan.steps and abs(now - told) > _TOLD_AGAIN * told:
+            self._told_steps = now
+            self.callbacks.on_plan(Replanned(planned_steps=self.plan.steps, steps=now))
 
     def _run_step(self, batches: Sequence[Batch]) -> None:
         """Take a step, report it, and evaluate and save where it is time to."""
@@ -144,7 +155,7 @@ class Trainer:
         state.step += 1
         state.tokens += sum(batch.tokens for batch in batches)
         state.loss_sum, state.loss_steps = state.loss_sum + loss, state.loss_steps + 1
-        self._report_progress(f", loss {loss:.4f}{self._held_out_and_time_left()}")
+        self._report_progress(f", loss {loss:.4f}{self._last_held_out()}")
         if state.step % max(1, self.plan.steps // _EVALUATIONS) == 0:
             self._add_point()
         if self.callbacks.file and self.ranks.is_main:
@@ -233,15 +244,14 @@ class Trainer:
 
     def _report_progress(self, details: str = "") -> None:
         done, planned = self.state.step, max(1, self._planned_steps)
-        message = f"step {done:,} of {planned:,}{details}"
+        fewer = planned < self.plan.steps
+        of = f" ({self.plan.steps:,} were planned: time is short)" if fewer else ""
+        message = f"step {done:,} of {planned:,}{of}{details}"
         self.callbacks.progress(min(1.0, done / planned), message)
 
-    def _held_out_and_time_left(self) -> str:
-        state, curve = self.state, self.state.curve
-        seconds_per_step = (time.monotonic() - self._started_at) / state.step
-        seconds_left = seconds_per_step * max(0, self._planned_steps - state.step)
-        held_out = f", held out {curve[-1].held_out:.4f}" if curve and curve[-1].held_out else ""
-        return f"{held_out}, {seconds_left:.0f} s left"
+    def _last_held_out(self) -> str:
+        curve = self.state.curve
+        return f", held out {curve[-1].held_out:.4f}" if curve and curve[-1].held_out else ""
 
     def save_checkpoint(self) -> None:
         """Write all of the training to ``callbacks.file``, which appears whole."""

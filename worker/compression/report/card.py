@@ -8,8 +8,9 @@ from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.repocard import metadata_load
 
 from app.contract.model_kinds import ModelKind, join
-from app.contract.names import METRICS, RUNTIMES, metric_label
+from app.contract.names import METRICS, RUNTIMES
 from app.contract.report import Quality, Report
+from app.contract.verdict import steps_done
 from worker.compression.models.folders import kind_of_folder, read_json
 from worker.compression.report.page import render, task_scores
 
@@ -41,7 +42,7 @@ def write_model_card(folder: Path, report: Report, base: Path | None = None) -> 
         usages=_usages(report),
         mean_pooling=_mean_pooling(folder, kind),
         task_scores=task_scores(report),
-        metric_label=metric_label,
+        steps_done=steps_done(report.recovery),
     )
     path = folder / "README.md"
     path.write_text(card, encoding="utf-8")

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from app.contract.names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
 from app.contract.report import Latency, ModelSize, Report, SweepRow, TaskScores
+from app.contract.verdict import is_faster, is_slower, steps_done
 from worker.compression.report.charts import (
     Bar,
     Candidate,
@@ -29,6 +30,8 @@ class Variant:
     memory: int | None
     # The share of the base's quality that is left, by metric.
     kept: dict[str, float]
+    # Batch sizes at which its speed is the base's, within the noise.
+    noisy: frozenset[int] = frozenset()
 
     @property
     def label(self) -> str:
@@ -55,6 +58,7 @@ def variants(report: Report | SweepRow) -> list[Variant]:
             _speedup(report.latency, runtime),
             peaks.get(runtime),
             {row.metric: row.retention for row in quality},
+            _noisy(report.latency, runtime),
         )
         for runtime, path, size, quality in files
     ]
@@ -69,6 +73,13 @@ def _speedup(rows: Sequence[Latency], runtime: str) -> dict[int, float]:
     return {row.batch_size: row.speedup for row in rows if runtime_name(row.runtime) == runtime}
 
 
+def _noisy(rows: Sequence[Latency], runtime: str) -> frozenset[int]:
+    own = (row for row in rows if runtime_name(row.runtime) == runtime)
+    # Reports of earlier versions have no intervals.
+    timed = (row for row in own if row.low is not None)
+    return frozenset(row.batch_size for row in timed if not is_faster(row) and not is_slower(row))
+
+
 def render(template: str, **values: object) -> str:
     """Fill in a template of this folder; HTML is escaped."""
     environment = Environment(
@@ -80,6 +91,14 @@ def render(template: str, **values: object) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template(template).render(values)
+
+
+_SLICES = {
+    "short": "the shortest quarter",
+    "long": "the longest quarter",
+    "rare_words": "the quarter with most words that no other has",
+    "out_of_domain": "general English, not of the corpus",
+}
 
 
 def render_page(report: Report) -> str:
@@ -96,6 +115,8 @@ def render_page(report: Report) -> str:
         task_scores=task_scores(report),
         batch_sizes=batch_sizes(report),
         charts=_charts(report),
+        steps_done=steps_done(report.recovery),
+        slices=_SLICES,
     )
 
 

@@ -8,9 +8,9 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from worker.compression.evaluation.metrics.metric import BeforeAfter, Metric, Sample, Score
+from worker.compression.evaluation.metrics.metric import Compared, Metric, Sample, Score
 from worker.compression.models.encoder import Encoder
-from worker.compression.progress import Progress, part
+from worker.compression.progress import Progress
 
 # Texts that are scored, and the characters of a text at most.
 SCORED = 32
@@ -43,7 +43,7 @@ def causal_bits_per_character(encoder: Encoder, texts: Sequence[str], progress: 
     token, or else the eos token, which stands between documents in GPT-2's training, goes before
     it, so that the first token of the text is predicted as well. Special tokens are not scored.
     """
-    return _bits(encoder, [("", text, len(text)) for text in texts], progress)
+    return _bits_per_character(causal_bits, encoder, texts, progress)
 
 
 def denoising_bits_per_character(
@@ -55,16 +55,31 @@ def denoising_bits_per_character(
     the target; with a mask token, it does, and the target is the whole text (BART); else the
     second half of the text is the target of the first. Special tokens are not scored.
     """
-    return _bits(encoder, [_hidden_words(encoder, text) for text in texts], progress)
+    return _bits_per_character(denoising_bits, encoder, texts, progress)
 
 
-def _bits(encoder: Encoder, tasks: Sequence[Task], progress: Progress) -> float:
+def causal_bits(encoder: Encoder, text: str) -> tuple[float, float]:
+    """Return the bits of a text as `causal_bits_per_character` has them, and its characters."""
     score = _seq2seq if encoder.model.config.is_encoder_decoder else _causal
-    bits = 0.0
-    for number, (source, target, _) in enumerate(tasks):
-        progress(number / len(tasks), f"{number} of {len(tasks)} texts scored")
-        bits += score(encoder, source, target)
-    return bits / sum(characters for _, _, characters in tasks)
+    return score(encoder, "", text), len(text)
+
+
+def denoising_bits(encoder: Encoder, text: str) -> tuple[float, float]:
+    """Return the bits of what has to be restored of a text, and how many characters these are."""
+    source, target, characters = _hidden_words(encoder, text)
+    score = _seq2seq if encoder.model.config.is_encoder_decoder else _causal
+    return score(encoder, source, target), characters
+
+
+def _bits_per_character(
+    score: Score, encoder: Encoder, texts: Sequence[str], progress: Progress
+) -> float:
+    bits = characters = 0.0
+    for number, text in enumerate(texts):
+        progress(number / len(texts), f"{number} of {len(texts)} texts scored")
+        more = score(encoder, text)
+        bits, characters = bits + more[0], characters + more[1]
+    return bits / characters
 
 
 @torch.inference_mode()
@@ -131,23 +146,20 @@ def _spans(words: list[str]) -> Iterator[tuple[int, bool, list[str]]]:
     yield _SENTINELS, False, words[start:]
 
 
-def _measure_by(score: Score, sample: Sample, progress: Progress) -> Sequence[BeforeAfter | None]:
-    texts, count = excerpts([sample.base, *sample.others], sample.texts, SCORED), len(sample.others)
+def _measure_by(score: Score, sample: Sample, progress: Progress) -> Sequence[Compared | None]:
+    texts = excerpts(sample.encoders, sample.texts, SCORED)
     if not texts:
-        return [None] * count
-    return [
-        sample.scores(score, other, texts, part(progress, number / count, (number + 1) / count))
-        for number, other in enumerate(sample.others)
-    ]
+        return [None] * len(sample.others)
+    return sample.scores(score, texts, progress)
 
 
 CAUSAL_LM = Metric(
     "causal_lm_bits_per_character",
     lambda encoder: encoder.generates and encoder.traits.has_causal_lm_head,
-    partial(_measure_by, causal_bits_per_character),
+    partial(_measure_by, causal_bits),
 )
 DENOISING = Metric(
     "denoising_bits_per_character",
     lambda encoder: encoder.generates and encoder.traits.has_seq2seq_head,
-    partial(_measure_by, denoising_bits_per_character),
+    partial(_measure_by, denoising_bits),
 )

@@ -8,9 +8,9 @@ import torch
 from tokenizers import Encoding
 from torch import Tensor
 
-from worker.compression.evaluation.metrics.metric import BeforeAfter, Metric, Sample
+from worker.compression.evaluation.metrics.metric import Compared, Metric, Sample
 from worker.compression.models.encoder import Encoder
-from worker.compression.progress import Progress, part
+from worker.compression.progress import Progress
 from worker.compression.tokenizers.tokenizer_json import unbounded
 
 # Texts that are scored: every token of each costs a row of a batch.
@@ -35,25 +35,26 @@ def bits_per_character(encoder: Encoder, texts: Sequence[str], progress: Progres
     so the score of a word does not depend on how its tokenizer splits it: with the pieces that
     follow in sight, a word of more pieces would seem easier.
     """
-    backend, bits = unbounded(encoder.tokenizer), 0.0
+    bits = 0.0
     for number, text in enumerate(texts):
         progress(number / len(texts), f"{number} of {len(texts)} texts scored")
-        bits += _masked_bits(encoder, backend.encode(text))
+        bits += masked_bits(encoder, text)[0]
     return bits / sum(map(len, texts))
 
 
 @torch.inference_mode()
-def _masked_bits(encoder: Encoder, encoding: Encoding) -> float:
+def masked_bits(encoder: Encoder, text: str) -> tuple[float, float]:
+    """Return the bits of a text as `bits_per_character` has them, and its characters."""
+    encoding = unbounded(encoder.tokenizer).encode(text)
     ids = torch.tensor(encoding.ids)
     positions = [i for i, special in enumerate(encoding.special_tokens_mask) if not special]
     log_likelihood = 0.0
     for batch in _batches(positions):
         masked = torch.stack([_masked(encoder, encoding, position) for position in batch])
-        logits = encoder.logits(masked)  # (batch, positions, vocabulary)
-        rows = torch.arange(len(batch))
-        scores = logits[rows, batch].float().cpu().log_softmax(dim=-1)  # (batch, vocabulary)
-        log_likelihood += scores[rows, ids[batch]].sum().item()
-    return -log_likelihood / math.log(2)
+        logits = encoder.logits_at(masked, torch.tensor(batch))  # (batch, vocabulary)
+        scores = logits.float().cpu().log_softmax(dim=-1)
+        log_likelihood += scores[torch.arange(len(batch)), ids[batch]].sum().item()
+    return -log_likelihood / math.log(2), len(text)
 
 
 def _masked(encoder: Encoder, encoding: Encoding, position: int) -> Tensor:
@@ -68,21 +69,14 @@ def _batches(positions: list[int]) -> Iterator[list[int]]:
     return (positions[start : start + _BATCH] for start in range(0, len(positions), _BATCH))
 
 
-def _measure(sample: Sample, progress: Progress) -> Sequence[BeforeAfter | None]:
-    count = len(sample.others)
-    return [
-        _compare(sample, other, part(progress, number / count, (number + 1) / count))
-        for number, other in enumerate(sample.others)
-    ]
-
-
-def _compare(sample: Sample, other: Encoder, progress: Progress) -> BeforeAfter | None:
-    pair = sample.base, other
-    short = (text for text in sample.texts if all(fits(encoder, text) for encoder in pair))
+def _measure(sample: Sample, progress: Progress) -> Sequence[Compared | None]:
+    able = [other for other in sample.others if has_masked_lm(other)]
+    readers = [sample.base, *able]
+    short = (text for text in sample.texts if all(fits(encoder, text) for encoder in readers))
     texts = list(islice(short, SCORED))
-    if not texts or not has_masked_lm(other):
-        return None
-    return sample.scores(bits_per_character, other, texts, progress)
+    if not texts or len(able) < len(sample.others):
+        return [None] * len(sample.others)
+    return sample.scores(masked_bits, texts, progress)
 
 
 MASKED_LM = Metric("masked_lm_bits_per_character", has_masked_lm, _measure)

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from statistics import mean
 
+import numpy as np
 import torch
-from scipy.stats import spearmanr
+from numpy.typing import NDArray
+from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
-from worker.compression.evaluation.metrics.metric import BeforeAfter, Metric, Sample
+from worker.compression.evaluation.intervals import Array, Draws, drawn_places, rowwise_correlation
+from worker.compression.evaluation.metrics.metric import Compared, Metric, Sample
 from worker.compression.models.encoder import Encoder, scores_of_pairs
 from worker.compression.models.reading import make_pairs
-from worker.compression.progress import Progress, part
+from worker.compression.progress import Progress
 
 _SEED = 0
 # Of two pairs every order is perfect.
@@ -37,17 +40,37 @@ def _has_scores(encoder: Encoder) -> bool:
     return encoder.traits.is_cross_encoder
 
 
-def _agreement(sample: Sample, progress: Progress) -> Sequence[BeforeAfter | None]:
+def _agreement(sample: Sample, progress: Progress) -> Sequence[Compared | None]:
     pairs = make_pairs(sample.texts, _SEED)
     if len(pairs) < _FEWEST:
         return [None] * len(sample.others)
-    encoders = [sample.base, *sample.others]
-    scores = [
-        scores_of_pairs(encoder, pairs, part(progress, n / len(encoders), (n + 1) / len(encoders)))
-        for n, encoder in enumerate(encoders)
-    ]
+    _, scores = sample.run_all(pairs, scores_of_pairs, progress)
     before, *others = (torch.nan_to_num(one) for one in scores)
-    return [(1.0, score_agreement(before, after)) for after in others]
+    return [
+        Compared(
+            *(1.0, score_agreement(before, after)),
+            draws=_draws(before, after),
+            items=len(before),
+        )
+        for after in others
+    ]
+
+
+def _draws(before: Tensor, after: Tensor) -> Draws | None:
+    """Return the agreement on resamples of the pairs; the base agrees with itself on each."""
+    places = drawn_places(len(before))
+    if places is None:
+        return None
+    labels = [_correlations(before[:, i], after[:, i], places) for i in range(before.shape[1])]
+    return Draws(np.ones(len(places)), np.mean(labels, axis=0))
+
+
+def _correlations(before: Tensor, after: Tensor, places: NDArray[np.int64]) -> Array:
+    """Return Spearman's correlation on each resample, by the same rules as on all pairs."""
+    ranks = [rankdata(one.double().numpy()[places], axis=1) for one in (before, after)]
+    is_flat = [np.ptp(one, axis=1) == 0 for one in ranks]
+    correlations = rowwise_correlation(ranks[0], ranks[1])
+    return np.where(is_flat[0] | is_flat[1], is_flat[0] & is_flat[1], correlations)
 
 
 SCORE_AGREEMENT = Metric("score_agreement", _has_scores, _agreement)

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.metrics import accuracy_score, f1_score
 from transformers import AutoModelForSequenceClassification
 
 from worker.compression.errors import TaskDataError
+from worker.compression.evaluation.intervals import Array, resamples
 from worker.compression.evaluation.tasks.fine_tuning import (
     Batch,
     FineTuningConfig,
@@ -15,6 +18,7 @@ from worker.compression.evaluation.tasks.fine_tuning import (
     new_head,
     reads_end,
 )
+from worker.compression.evaluation.tasks.scores import Figures
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
@@ -71,7 +75,7 @@ def classification_scores(  # noqa: PLR0913
     seed: int = 0,
     protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
     progress: Progress | None = None,
-) -> dict[str, float]:
+) -> Figures:
     """Return the metrics on ``test`` of the model fine-tuned on ``train``, with a new head.
 
     Raises:
@@ -105,7 +109,34 @@ def classification_scores(  # noqa: PLR0913
         fine_tune(model, train, collate, protocol, seed, part(progress, 0, share))
     predicted = label_all(test, predict, protocol, part(progress, share, 1))
     expected = [label for _, label in test]
-    return {name: metric(expected, predicted) for name, metric in METRICS.items()}
+    return Figures(
+        {name: metric(expected, predicted) for name, metric in METRICS.items()},
+        _draws(expected, predicted),
+        len(expected),
+    )
+
+
+def _draws(expected: Sequence[str], predicted: Sequence[str]) -> dict[str, Array]:
+    """Return both metrics on resamples of the texts, as scikit-learn computes them."""
+    counts = resamples(len(expected))
+    if counts is None:
+        return {}
+    columns = {label: i for i, label in enumerate(sorted({*expected, *predicted}))}
+
+    def marks(labels: Sequence[str], of: Array) -> csr_matrix:
+        places = [columns[label] for label in labels], list(range(len(labels)))
+        return csr_matrix((of, places), shape=(len(columns), len(labels)))
+
+    right = np.array([a == b for a, b in zip(expected, predicted, strict=True)], dtype=np.float64)
+    ones = np.ones(len(right))
+    # (labels, resamples)
+    true_positives = marks(expected, right) @ counts.T
+    both = marks(expected, ones) @ counts.T + marks(predicted, ones) @ counts.T
+    f1 = 2 * true_positives / np.maximum(both, 1)
+    return {
+        "macro_f1": f1.sum(axis=0) / (both > 0).sum(axis=0),
+        "accuracy": counts @ right / len(right),
+    }
 
 
 def _with_one_end(encoder: Encoder, inputs: Batch) -> Batch:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
 from seqeval.metrics import f1_score, precision_score, recall_score
+from seqeval.metrics.sequence_labeling import get_entities
 from transformers import AutoModelForTokenClassification
 
 from worker.compression.errors import TaskDataError
+from worker.compression.evaluation.intervals import Array, resamples
 from worker.compression.evaluation.tasks.fine_tuning import (
     Batch,
     FineTuningConfig,
@@ -18,6 +21,7 @@ from worker.compression.evaluation.tasks.fine_tuning import (
     label_all,
     new_head,
 )
+from worker.compression.evaluation.tasks.scores import Figures
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress, part, silent
@@ -74,7 +78,7 @@ def tagging_scores(  # noqa: PLR0913
     seed: int = 0,
     protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
     progress: Progress | None = None,
-) -> dict[str, float]:
+) -> Figures:
     """Return the metrics on ``test`` of the model fine-tuned on ``train``, with a new head.
 
     A word has the tag of its first token; one that has none, since it was cut off, is O.
@@ -99,7 +103,30 @@ def tagging_scores(  # noqa: PLR0913
 
     predicted = label_all(test, predict, protocol, part(progress, share, 1))
     expected = [list(sentence_tags) for _, sentence_tags in test]
-    return {name: float(metric(expected, predicted)) for name, metric in METRICS.items()}
+    return Figures(
+        {name: float(metric(expected, predicted)) for name, metric in METRICS.items()},
+        _draws(expected, predicted),
+        len(expected),
+    )
+
+
+def _draws(expected: list[list[str]], predicted: list[list[str]]) -> dict[str, Array]:
+    """Return the metrics on resamples of the sentences, NaN where there is no entity."""
+    counts = resamples(len(expected))
+    if counts is None:
+        return {}
+    entities = [
+        (set(get_entities(one)), set(get_entities(other)))
+        for one, other in zip(expected, predicted, strict=True)
+    ]
+    rows = [(len(one & other), len(one), len(other)) for one, other in entities]
+    found, there, given = (counts @ np.array(rows, dtype=np.float64)).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "entity_f1": 2 * found / (there + given),
+            "entity_precision": found / given,
+            "entity_recall": found / there,
+        }
 
 
 def _predicted(

@@ -5,12 +5,20 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pytrec_eval
 import torch
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import pearsonr, rankdata, spearmanr
 from torch.nn.functional import cosine_similarity, normalize
 
 from worker.compression.errors import TaskDataError
+from worker.compression.evaluation.intervals import (
+    Array,
+    drawn_places,
+    resamples,
+    rowwise_correlation,
+)
+from worker.compression.evaluation.tasks.scores import Figures
 from worker.compression.models.encoder import (
     Encoder,
     SentenceEncoder,
@@ -63,7 +71,7 @@ def retrieval_scores(
     queries: Texts,
     judgements: Judgements,
     progress: Progress | None = None,
-) -> dict[str, float]:
+) -> Figures:
     """Return nDCG@10, recall@10 and MRR, means over the queries that have a relevant document.
 
     A ranking has 100 documents: the reciprocal rank of a first relevant one behind them is 0.
@@ -92,10 +100,18 @@ def retrieval_scores(
             run[query] = {ids[place]: value for place, value in zip(places, values, strict=True)}
     measures = {measure for measure, _ in RETRIEVAL_METRICS.values()}
     scores = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(run).values()
-    return {
-        metric: mean(query[key] for query in scores)
+    by_query = {
+        metric: np.array([query[key] for query in scores])
         for metric, (_, key) in RETRIEVAL_METRICS.items()
     }
+    counts = resamples(len(scores))
+    return Figures(
+        {metric: mean(values.tolist()) for metric, values in by_query.items()},
+        {}
+        if counts is None
+        else {metric: counts @ values / len(scores) for metric, values in by_query.items()},
+        len(scores),
+    )
 
 
 def _prompted(encoder: SentenceEncoder, *names: str) -> SentenceEncoder:
@@ -146,7 +162,7 @@ def check_pairs(pairs: Sequence[Pair]) -> None:
 
 def pair_scores(
     encoder: SentenceEncoder, pairs: Sequence[Pair], progress: Progress | None = None
-) -> dict[str, float]:
+) -> Figures:
     """Return correlations of grades and cosines, 0 where all cosines are the same.
 
     A cross-encoder's scores of the pairs stand in place of cosines.
@@ -156,9 +172,26 @@ def pair_scores(
     is_cross_encoder = isinstance(encoder, Encoder) and encoder.traits.is_cross_encoder
     likeness = (_scores if is_cross_encoder else _cosines)(encoder, pairs, progress)
     if len(set(likeness)) == 1:
-        return dict.fromkeys(PAIR_METRICS, 0.0)
+        return Figures(dict.fromkeys(PAIR_METRICS, 0.0), count=len(pairs))
     grades = [grade for _, _, grade in pairs]
-    return {name: metric(grades, likeness) for name, metric in PAIR_METRICS.items()}
+    return Figures(
+        {name: metric(grades, likeness) for name, metric in PAIR_METRICS.items()},
+        _correlations(grades, likeness),
+        len(pairs),
+    )
+
+
+def _correlations(grades: Sequence[float], likeness: Sequence[float]) -> dict[str, Array]:
+    """Return both correlations on resamples of the pairs, NaN where there is no order."""
+    places = drawn_places(len(grades))
+    if places is None:
+        return {}
+    first, second = (np.array(one, dtype=np.float64)[places] for one in (grades, likeness))
+    first /= np.abs(first).max()
+    return {
+        "spearman": rowwise_correlation(rankdata(first, axis=1), rankdata(second, axis=1)),
+        "pearson": rowwise_correlation(first, second),
+    }
 
 
 def _scores(encoder: Any, pairs: Sequence[Pair], progress: Progress) -> list[float]:

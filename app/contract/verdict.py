@@ -1,0 +1,177 @@
+"""Say what a report comes to, in words: the verdict, and what its figures rest on.
+
+No figure is in the verdict that is inside its own noise: a speedup whose interval holds 1, or a
+share of quality whose interval is wide.
+"""
+
+from collections.abc import Iterator
+
+from .names import BASELINE, METRICS, runtime_label, runtime_name
+from .report import Latency, Quality, Recovery, Report
+
+_WIDE = 0.1
+"""An interval of a share of quality that is no figure any more."""
+_SAME_SIZE = 1.05
+_FEW_HELD_OUT, _FEW_DOCUMENTS = 100, 500
+_CUT = 0.01
+"""A share of texts that are longer than a model reads, which a reader is told of."""
+
+_REASONS = {
+    "max_minutes": "its time was used up",
+    "held_out_loss": "the loss on held-out text had risen, and the best weights were kept",
+    "non_finite_loss": "its loss was no longer a number",
+    "cancelled": "it was cancelled",
+}
+_CURES = {
+    "max_minutes": " Give it more minutes, or a faster machine, to keep more of the quality.",
+    "non_finite_loss": " Lower the learning rate.",
+}
+
+
+def verdict(report: Report) -> str:
+    """Return what a result comes to in a sentence; that a recovery was cut short goes before it."""
+    runtime, size, quality = _smallest(report)
+    named = "" if runtime == BASELINE else f"As {runtime_label(runtime)}: "
+    figures = [_size(report.base.bytes / size), _speed(report.latency, runtime), _kept(quality)]
+    sentence = f"{named}{', '.join(filter(None, figures))}."
+    sentence = sentence if named else sentence[0].upper() + sentence[1:]
+    return " ".join(filter(None, [cut_short(report.recovery), sentence]))
+
+
+def _smallest(report: Report) -> tuple[str, int, list[Quality]]:
+    """Return the runtime, the bytes and the quality of the smallest file of the result."""
+    files = [(BASELINE, report.compressed.bytes, report.quality)]
+    files += [(one.runtime, one.bytes, one.quality) for one in report.exports]
+    return min(files, key=lambda file: file[1])
+
+
+def _size(ratio: float) -> str:
+    if ratio >= _SAME_SIZE:
+        return f"{ratio:.1f}x smaller"
+    return "as large as the base" if ratio > 1 / _SAME_SIZE else f"{1 / ratio:.1f}x larger"
+
+
+def _speed(rows: list[Latency], runtime: str) -> str:
+    own = [row for row in rows if runtime_name(row.runtime) == runtime]
+    if not own:
+        return ""
+    row = min(own, key=lambda one: one.batch_size)
+    at = texts_at_a_time(row.batch_size)
+    if is_faster(row):
+        return f"{row.speedup:.1f}x faster at {at}"
+    if is_slower(row):
+        return f"{1 / row.speedup:.1f}x slower at {at}"
+    return f"no faster at {at} beyond the noise of the timing"
+
+
+def _kept(quality: list[Quality]) -> str:
+    if not quality:
+        return "its quality was not measured"
+    row = quality[0]
+    of = f"of the base's quality ({_label(row.metric)})"
+    if row.low is None or row.high is None:
+        return f"on too few texts to say what it keeps {of}"
+    if row.high - row.low > _WIDE:
+        return f"keeps between {row.low:.0%} and {row.high:.0%} {of}".replace("%", " %")
+    if row.low <= 1 <= row.high:
+        return f"keeps all {of} within the noise of the measurement"
+    return f"keeps {row.retention:.0%} {of}".replace("%", " %")
+
+
+def _label(metric: str) -> str:
+    label = METRICS[metric].label if metric in METRICS else metric
+    return label[0].lower() + label[1:] if label[1:2].islower() else label
+
+
+def texts_at_a_time(batch_size: int) -> str:
+    """Return a batch size in words."""
+    return "one text" if batch_size == 1 else f"{batch_size} texts at a time"
+
+
+def is_faster(row: Latency) -> bool:
+    """Tell whether a model is faster than the base beyond the noise of the timing."""
+    return row.low is not None and row.low > 1
+
+
+def is_slower(row: Latency) -> bool:
+    """Tell whether a model is slower than the base beyond the noise of the timing."""
+    return row.high is not None and row.high < 1
+
+
+def steps_done(recovery: Recovery) -> str:
+    """Return the planned and the done steps of a recovery, and why it stopped before its plan."""
+    if recovery.steps >= recovery.planned_steps:
+        return f"{recovery.steps:,} steps, all that were planned"
+    return f"{recovery.steps:,} of {recovery.planned_steps:,} planned steps: {_reason(recovery)}"
+
+
+def _reason(recovery: Recovery) -> str:
+    return _REASONS.get(recovery.stopped_by or "", f"`{recovery.stopped_by}` ended it")
+
+
+def cut_short(recovery: Recovery) -> str | None:
+    """Return a sentence about a recovery that did not take all its steps; None of another."""
+    if recovery.steps >= recovery.planned_steps:
+        return None
+    cure = _CURES.get(recovery.stopped_by or "", "")
+    return f"Recovery was cut short after {steps_done(recovery)}.{cure}"
+
+
+def caveats(report: Report) -> Iterator[str]:
+    """Yield sentences about what a report's figures rest on, the gravest first."""
+    if short := cut_short(report.recovery):
+        yield short
+    yield from _about_texts(report)
+    for row in report.quality:
+        if row.low is not None and row.high is not None and row.high - row.low > _WIDE:
+            yield (
+                f"What is kept of {_label(row.metric)} is known roughly: between {row.low:.1%} and "
+                f"{row.high:.1%}, from {row.items:,} texts."
+            )
+    yield from _about_latency(report.latency)
+
+
+def _about_texts(report: Report) -> Iterator[str]:
+    tokens, corpus = report.tokens, report.corpus
+    if corpus.documents < _FEW_DOCUMENTS:
+        yield (
+            f"The corpus has only {corpus.documents:,} documents: vocabulary and recovery rest on "
+            "little text, and other text of the domain may do worse."
+        )
+    if tokens.texts < _FEW_HELD_OUT:
+        yield (
+            f"Only {tokens.texts:,} texts were held out: the intervals of all figures are wide. "
+            "Upload more documents, or raise `evaluation.holdout_fraction`."
+        )
+    if tokens.per_text_after > tokens.per_text_before:
+        yield (
+            f"Texts have more tokens than before, {tokens.per_text_after:.1f} for "
+            f"{tokens.per_text_before:.1f}: the model reads them slower, and sees less of a long "
+            "one. Ask for a larger vocabulary."
+        )
+    if tokens.cut_before is not None and max(tokens.cut_before, tokens.cut_after or 0) >= _CUT:
+        yield (
+            f"{tokens.cut_before:.0%} of the texts are longer than the {tokens.longest_input:,} "
+            f"tokens that the base reads at a time, {tokens.cut_after or 0:.0%} with the new "
+            "vocabulary: the rest of these is not seen, and no figure is about it. Cut documents "
+            "into passages."
+        )
+
+
+def _about_latency(rows: list[Latency]) -> Iterator[str]:
+    for row in rows:
+        named = f"{runtime_label(row.runtime)}, {texts_at_a_time(row.batch_size)}"
+        if row.low is None or row.high is None:
+            if row.rounds is not None:
+                yield f"{named}: there was time for too few batches to say how sure the speed is."
+        elif row.low <= 1 <= row.high:
+            yield (
+                f"{named}: no difference in speed is shown. It is between {row.low:.2f} and "
+                f"{row.high:.2f} times the base's."
+            )
+        elif row.stable is False:
+            yield (
+                f"{named}: the timing did not become stable. The speed is between {row.low:.2f} "
+                f"and {row.high:.2f} times the base's; measure on a machine with nothing else to "
+                "do."
+            )

@@ -1,0 +1,173 @@
+"""Look at a model and the beginning of a corpus, in a process apart: both are a stranger's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from app.base_models.checks import TOKENIZER, TOKENIZER_CONFIG, kind_of
+from app.base_models.files import MAX_TOKENIZER_BYTES, is_there, read_any_json, read_json
+from app.base_models.weights import StoredTensor, read_tensors, weight_files
+from app.contract.architectures import ARCHITECTURES
+from app.contract.model_kinds import ModelKind, Role, decide_kind, join
+from app.corpora.formats.compression import Limits
+from app.estimates import weights
+from app.estimates.beginnings import Source, language_of, looks_like, read_beginning
+from app.estimates.tokens import BaseTokenizer, TokenCounts, count_tokens
+from app.estimates.weights import Weights
+
+LONGEST_INPUT = 512
+"""Tokens, where no file says how many a model reads."""
+CHARACTERS_PER_TOKEN = 4.0
+
+
+@dataclass(frozen=True)
+class SizeFacts:
+    """A size of the recipe, in numbers that follow from the headers of the weights."""
+
+    vocab_size: int
+    layers: int
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the estimate is made from, of the base."""
+
+    architecture: str
+    role: Role
+    encoder_decoder: bool
+    weights: Weights
+    vocab_size: int
+    layers: int
+    max_length: int
+    cuts: bool
+    """Whether the model's own program cuts texts there."""
+    from_hub: bool
+    sizes: list[SizeFacts]
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """What the estimate is made from, of the corpus."""
+
+    documents: int
+    characters: int
+    is_sample: bool
+    language: str | None
+    looks_like: str | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that files say."""
+
+    model: ModelFacts
+    corpus: CorpusFacts
+    tokens: TokenCounts
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """The files of a model on the hub that were read there."""
+
+    files: Mapping[str, Any]
+    """The content of its JSON files, by path."""
+    tensors: Sequence[StoredTensor]
+
+
+def examine(
+    model: Path | HubModel,
+    source: Source,
+    limits: Limits,
+    wanted: Sequence[float],
+    keep_layers: int | None,
+) -> Facts:
+    """Find out what an estimate needs; raises `UserFault`.
+
+    `wanted` are sizes of vocabularies as a recipe gives them.
+    """
+    beginning = read_beginning(source, limits)
+    kind, config, settings, tensors = _files_of(model)
+    tokenizer = None
+    if isinstance(model, Path):
+        content = read_json(model / kind.transformer / TOKENIZER, MAX_TOKENIZER_BYTES)
+        tokenizer = BaseTokenizer(content)
+    kept = weights.kept_tensors(config, tensors)
+    base = weights.measure(config, kept)
+    if isinstance(model, Path):
+        stored = sum(file.stat().st_size for file in weight_files(model / kind.transformer))
+        base = replace(base, bytes=stored)
+    rows = weights.table_rows(config, kept)
+    vocab_size = tokenizer.size if tokenizer else rows
+    asked = [round(size * vocab_size) if size <= 1 else int(size) for size in wanted]
+    sizes = [_size(config, kept, size, keep_layers) for size in dict.fromkeys(asked)]
+    max_length = _longest(kind, config, settings)
+    architecture = weights.architecture_of(config)
+    row = ARCHITECTURES[str(config["model_type"])]
+    facts = ModelFacts(
+        architecture=architecture or row.model_type,
+        role=kind.role,
+        encoder_decoder=row.kind == "encoder-decoder",
+        weights=base,
+        vocab_size=vocab_size,
+        layers=weights.layer_count(config, kept),
+        max_length=max_length,
+        cuts=kind.library == "sentence-transformers",
+        from_hub=isinstance(model, HubModel),
+        sizes=sizes,
+    )
+    corpus = CorpusFacts(
+        beginning.documents,
+        beginning.characters,
+        beginning.is_sample,
+        language_of(beginning.texts),
+        looks_like(beginning.texts, beginning.format),
+    )
+    tokens = _tokens(tokenizer, beginning.texts, facts, whole=beginning.whole)
+    return Facts(facts, corpus, tokens)
+
+
+def _files_of(
+    model: Path | HubModel,
+) -> tuple[ModelKind, dict[str, Any], dict[str, Any], Sequence[StoredTensor]]:
+    if isinstance(model, HubModel):
+        kind = decide_kind(model.files.get)
+        config = model.files.get(join(kind.transformer, "config.json"))
+        settings = model.files.get(join(kind.transformer, TOKENIZER_CONFIG))
+        return kind, dict(config or {}), dict(settings or {}), model.tensors
+    kind = kind_of(model)
+    folder = model / kind.transformer
+    file = folder / TOKENIZER_CONFIG
+    settings = read_any_json(file) if is_there(file) else {}
+    return kind, read_json(folder / "config.json"), settings, read_tensors(weight_files(folder))
+
+
+def _size(
+    config: dict[str, Any], kept: Sequence[StoredTensor], size: int, keep_layers: int | None
+) -> SizeFacts:
+    tensors = weights.with_vocabulary(config, kept, size)
+    layers = weights.layer_count(config, kept)
+    if keep_layers is not None:
+        tensors, layers = weights.with_layers(tensors, keep_layers), min(layers, keep_layers)
+    return SizeFacts(size, layers, weights.measure({**config, "vocab_size": size}, tensors))
+
+
+def _longest(kind: ModelKind, config: Mapping[str, Any], settings: Mapping[str, Any]) -> int:
+    """Return the tokens that the model reads of a text."""
+    positions = config.get("max_position_embeddings") or config.get("n_positions")
+    asked = kind.max_length or settings.get("model_max_length")
+    said = [n for n in (positions, asked) if isinstance(n, int) and 0 < n < 1 << 24]
+    return min(said, default=LONGEST_INPUT)
+
+
+def _tokens(
+    tokenizer: BaseTokenizer | None, texts: Sequence[str], model: ModelFacts, *, whole: bool
+) -> TokenCounts:
+    sizes = [size.vocab_size for size in model.sizes]
+    if tokenizer:
+        most = model.max_length if model.cuts else None
+        return count_tokens(
+            tokenizer, texts, sizes, max_length=most, longest=model.max_length, whole=whole
+        )
+    return TokenCounts.by_characters(texts, sizes, CHARACTERS_PER_TOKEN, model.max_length)

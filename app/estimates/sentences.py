@@ -1,0 +1,176 @@
+"""Say what a recipe will do, what an estimate rests on, and what speaks against a job."""
+
+from collections.abc import Iterator
+
+from app.contract.estimate import EstimateWarning
+from app.contract.names import METRICS, RUNTIMES
+from app.contract.recipe import Recipe
+from app.estimates.durations import USUAL_MACHINE, Device, Work, planned_budget
+from app.estimates.examination import Facts
+
+FEW_TEXTS = 2000
+"""Below it the held-out texts are fewer than a hundred, and rare words are hardly ever seen."""
+LONG_SHARE = 0.1
+MANY_MINUTES = 240.0
+
+OBJECTIVES = {
+    "mlm": "masked language modeling",
+    "clm": "causal language modeling",
+    "denoise": "denoising",
+    "distill": "distillation from the base",
+    "distill_scores": "distillation of the base's scores",
+}
+
+
+def steps_of(recipe: Recipe, facts: Facts, work: Work, device: Device) -> list[str]:
+    """Return what the recipe will do, in the order in which it is done."""
+    return list(_steps(recipe, facts, work, device))
+
+
+def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator[str]:
+    sizes = [size.vocab_size for size in facts.model.sizes]
+    named = " and ".join(f"{size:,}" for size in sizes[:4]) + (" and more" if sizes[4:] else "")
+    held = max(1, round(facts.corpus.documents * recipe.evaluation.holdout_fraction))
+    yield f"Keep about {held:,} texts from all training, to measure on."
+    yield (
+        f"Choose a vocabulary of {named} tokens from the other texts; the base has "
+        f"{facts.model.vocab_size:,}."
+    )
+    if recipe.tokenizer.multiword:
+        yield f"Let up to {recipe.tokenizer.multiword:,} tokens stand for groups of words."
+    start = {"fvt": "the mean of its pieces'", "wvt": "their weighted mean", "pvt": "a random one"}
+    yield f"Give each new token an embedding: {start[recipe.transfer.method]}."
+    if keep := recipe.recovery.keep_layers:
+        yield f"Keep {keep} of {facts.model.layers} layers, evenly from the first to the last."
+    yield _recovery(work, device)
+    yield "Load and run every model in a program of its own, as its user will."
+    if names := recipe.export.runtimes:
+        labels = " and ".join(RUNTIMES[name].label for name in names)
+        yield f"Write files for {labels}; their bytes are estimated here, all others are exact."
+    yield "Measure size, tokens, quality" + (
+        " and speed against the base." if recipe.evaluation.latency else " against the base."
+    )
+    if task := recipe.evaluation.task:
+        yield f"Measure base and result on your task, by {METRICS[task.metric].label}."
+    if recipe.gate.min_quality or recipe.gate.max_bytes:
+        yield "Fail the job, and keep its result, where the gate is not met."
+
+
+def _recovery(work: Work, device: Device) -> str:
+    if not work.objectives:
+        return "Train nothing: the objective is `none`."
+    budget, _ = planned_budget(work, 0, device)
+    how = " and ".join(OBJECTIVES.get(name, name) for name in work.objectives)
+    most = f", for at most {budget.seconds / 60:,.0f} minutes" if budget.seconds else ""
+    each = " Each size is trained so." if len(work.sizes) > 1 else ""
+    return (
+        f"Win back what was lost by {how}: about {budget.steps:,} steps of {budget.batch_size:,} "
+        f"texts{most}.{each}"
+    )
+
+
+def basis_of(jobs: int, device: Device | None) -> str:
+    """Say what the minutes rest on."""
+    where = {"cpu": "on a CPU", "cuda": "on a GPU", None: "on two cores of a CPU"}[device]
+    if jobs:
+        finished = "1 finished job" if jobs == 1 else f"{jobs:,} finished jobs"
+        return (
+            f"The stage times of {finished} of this installation, nearer ones counting more, and "
+            f"where they are few a table of times {where}."
+        )
+    return (
+        f"A table of usual times {where} ({USUAL_MACHINE}), in part a guess: no job has finished "
+        "here yet, so the interval is wide."
+    )
+
+
+def warnings_of(
+    recipe: Recipe, facts: Facts, minutes: float, device: Device | None
+) -> list[EstimateWarning]:
+    """Return what speaks against the job as it is asked for, by code."""
+    found = (
+        *_about_corpus(facts),
+        *_about_sizes(recipe, facts),
+        *_about_machine(minutes, device),
+    )
+    return [EstimateWarning(code=code, message=message) for code, message in found]
+
+
+def _about_corpus(facts: Facts) -> Iterator[tuple[str, str]]:
+    corpus, model = facts.corpus, facts.model
+    if corpus.documents < FEW_TEXTS:
+        about = "about " if corpus.is_sample else ""
+        yield (
+            "few_texts",
+            f"The corpus has {about}{corpus.documents:,} texts; below {FEW_TEXTS:,} rare words are "
+            "learned badly and the quality is measured on few texts. Upload more of them.",
+        )
+    if corpus.looks_like:
+        yield (
+            "other_format",
+            f"The corpus is read as plain text, a document a line, and looks like "
+            f"{corpus.looks_like}. Look at the preview; give `format` if it is not what you meant.",
+        )
+    if facts.tokens.cut > LONG_SHARE:
+        yield (
+            "long_texts",
+            f"{facts.tokens.cut:.0%} of the texts are longer than the {model.max_length:,} tokens "
+            "that the model reads; the rest of them is not seen. Cut them in parts.",
+        )
+
+
+def _about_sizes(recipe: Recipe, facts: Facts) -> Iterator[tuple[str, str]]:
+    sizes, tokens = facts.model.sizes, facts.tokens
+    for size, estimate in zip(sizes, tokens.sizes, strict=True):
+        if not facts.corpus.is_sample and size.vocab_size > max(tokens.available, 1):
+            yield (
+                "size_out_of_reach",
+                f"A vocabulary of {size.vocab_size:,} tokens may be more than the corpus can fill: "
+                f"its own words and pieces come to about {tokens.available:,}. Tokens of the base "
+                "fill the rest, or the job is refused. Ask for fewer, or upload more text.",
+            )
+        if size.vocab_size < tokens.least:
+            yield (
+                "size_below_floor",
+                f"The characters of the corpus and the special tokens alone come to about "
+                f"{tokens.least:,} tokens: with {size.vocab_size:,} the job may be refused.",
+            )
+        if estimate.value > estimate.base:
+            yield (
+                "more_tokens",
+                f"With {size.vocab_size:,} tokens a text takes about {estimate.value:.0f} in place "
+                f"of {estimate.base:.0f}: the model gets smaller and not faster. Ask for more.",
+            )
+    most = recipe.gate.max_bytes
+    above = [size for size in sizes if most is not None and size.weights.bytes > most]
+    if above:
+        least = min(size.weights.bytes for size in above)
+        whose = "The weights" if len(above) == len(sizes) else f"{len(above)} of {len(sizes)} sizes"
+        yield (
+            "gate_out_of_reach",
+            f"{whose} take {least:,} bytes or more, and `gate.max_bytes` is {most:,}, so they "
+            "cannot pass the gate. Ask for fewer tokens or layers, or raise it.",
+        )
+    if facts.model.from_hub:
+        yield (
+            "model_not_here",
+            "The base model is on the hub, and only its config and the headers of its weights were "
+            "read: tokens are estimated from the length of the texts, and sizes from the rows of "
+            "its embedding matrix. A worker downloads it first.",
+        )
+
+
+def _about_machine(minutes: float, device: Device | None) -> Iterator[tuple[str, str]]:
+    if device == "cpu":
+        yield (
+            "cpu_only",
+            "The workers here run on a CPU, where recovery takes fewer steps than on a GPU.",
+        )
+    elif device is None:
+        yield (
+            "device_unknown",
+            "Whether the workers have a GPU is known only after a first job; the minutes are those "
+            "of a CPU.",
+        )
+    if minutes > MANY_MINUTES:
+        yield ("long_job", f"The job may take {minutes / 60:.0f} hours. Try a smaller one first.")

@@ -1,0 +1,75 @@
+"""Tokens by our own count, against the tokenizers of every family and vocabularies as trained."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from app.base_models import catalog
+from app.contract.budgets import Budget
+from app.estimates.durations import OBJECTIVE_WORK
+from app.estimates.tokens import BaseTokenizer, count_tokens
+from tests.support.domain import domain_documents
+from tests.support.matrix_tokenizers import FAMILIES, tokenizer_pair
+from worker.compression import load_tokenizer, measure_tokens, train_tokenizers
+from worker.compression.recovery.budget import resolve_budget
+from worker.compression.recovery.objectives import OBJECTIVES
+from worker.compression.recovery.options import RecoveryOptions
+
+DOCUMENTS = domain_documents(1500)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_bases_tokens_of_every_family(family: str, tmp_path: Path) -> None:
+    base, _ = tokenizer_pair(family)
+    base.save_pretrained(tmp_path)
+    ours = BaseTokenizer(json.loads((tmp_path / "tokenizer.json").read_text()))
+    found = count_tokens(ours, DOCUMENTS, [], max_length=None, longest=512, whole=True)
+    backend = base.backend_tokenizer
+    backend.no_truncation()
+    encoded = backend.encode_batch(DOCUMENTS, add_special_tokens=False)
+    true = sum(len(text.ids) for text in encoded) / len(DOCUMENTS)
+    assert found.base == pytest.approx(true, rel=0.02 if family == "wordpiece" else 0.15)
+
+
+def test_wordpiece_is_counted_exactly() -> None:
+    path = catalog._packaged()
+    assert path
+    tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    ours = BaseTokenizer(json.loads((path / "tokenizer.json").read_text()))
+    texts = ["Hello, World!", "naïve café — 5µg_of a1b2", "日本語 text", "x" * 150, "ÄÖÜ ß ﬁ", ""]
+    for text in [*texts, *DOCUMENTS[:50]]:
+        pieces = sum(len(ours.pieces(word, ours.vocabulary)) for word in ours.words(text))
+        assert pieces + ours.special == len(tokenizer.encode(text).ids), text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [120, 200, 400, 2000])
+def test_the_interval_holds_what_training_comes_to(size: int) -> None:
+    path = catalog._packaged()
+    assert path
+    base = load_tokenizer(path)
+    ours = BaseTokenizer(json.loads((path / "tokenizer.json").read_text()))
+    found = count_tokens(ours, DOCUMENTS, [size], max_length=256, longest=256, whole=True)
+    [trained] = train_tokenizers(base, lambda: iter(DOCUMENTS), [size])
+    true = measure_tokens(base, trained, domain_documents(1500, seed=1)[::5])
+    [estimate] = found.sizes
+    assert estimate.low <= true.per_text_after <= estimate.high
+
+
+def test_the_work_of_objectives_is_the_engines() -> None:
+    for name, objective in OBJECTIVES.items():
+        row = OBJECTIVE_WORK[name]
+        assert row.flops_per_weight == objective.flops_per_weight
+        assert row.needs_teacher == objective.needs_teacher
+        assert row.multiplies_table == objective.multiplies_table
+        assert row.passes == objective.passes
+
+
+def test_a_budget_is_the_engines() -> None:
+    options = RecoveryOptions(preset="fast", most_minutes=1)
+    found = resolve_budget(options, on_gpu=False, documents=100)
+    assert found == Budget(800, 16, 128, 60, 2.5e12)

@@ -1,0 +1,126 @@
+"""The verdict of a report and its caveats: no figure is headlined that is inside its noise."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.contract.report import Recovery, Report
+from app.contract.verdict import caveats, cut_short, steps_done, verdict
+from tests.support.reports import full_report
+
+
+def report(
+    speed: tuple[float, float] | None = (3.0, 3.5),
+    kept: tuple[float, float] | None = (0.91, 0.95),
+    **changes: Any,
+) -> Report:
+    """A report whose figures have these intervals, of the model in PyTorch alone."""
+    whole = full_report()
+    low, high = speed or (None, None)
+    latency = [
+        row.model_copy(update={"low": low, "high": high, "rounds": 3, "stable": True})
+        for row in whole.latency
+    ]
+    low, high = kept or (None, None)
+    quality = [
+        row.model_copy(update={"low": low, "high": high, "items": 246}) for row in whole.quality
+    ]
+    tokens = whole.tokens.model_copy(update=changes.pop("tokens", {}))
+    update = {"latency": latency, "quality": quality, "exports": [], "tokens": tokens, **changes}
+    return whole.model_copy(update=update)
+
+
+def test_it_has_size_speed_and_quality_in_a_sentence() -> None:
+    assert verdict(report()) == (
+        "1.6x smaller, 1.2x faster at one text, keeps 93 % of the base's quality (same sentence "
+        "vectors as the base (cosine))."
+    )
+    assert list(caveats(report())) == []
+
+
+def test_it_is_of_the_smallest_file() -> None:
+    whole = report()
+    exports = full_report().exports
+    quality = [row.model_copy(update={"low": 0.9, "high": 0.94}) for row in exports[1].quality]
+    exports = [exports[0], exports[1].model_copy(update={"quality": quality})]
+    said = verdict(whole.model_copy(update={"exports": exports}))
+    assert said.startswith("As ONNX int8: 6.5x smaller, 3.6x faster at one text, keeps 92 % of")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "unsaid"),
+    [
+        ({"speed": (0.95, 1.4)}, "no faster at one text beyond the noise", "1.2x"),
+        ({"speed": None}, "no faster at one text beyond the noise", "1.2x"),
+        ({"kept": (0.7, 0.99)}, "keeps between 70 % and 99 %", "93 %"),
+        ({"kept": None}, "on too few texts to say what it keeps", "93 %"),
+        ({"kept": (0.97, 1.04)}, "keeps all of the base's quality", "93 %"),
+        ({"latency": []}, "1.6x smaller, keeps 93 %", "faster"),
+        ({"quality": []}, "its quality was not measured", "%"),
+    ],
+)
+def test_what_is_inside_its_noise_is_no_figure(
+    changes: dict[str, Any], said: str, unsaid: str
+) -> None:
+    found = verdict(report(**changes))
+    assert said in found
+    assert unsaid not in found
+
+
+CUT = Recovery(used="distill", steps=13, planned_steps=93, stopped_by="max_minutes")
+
+
+def test_a_recovery_that_was_cut_short_says_so_first() -> None:
+    short = report(recovery=CUT)
+    start = "Recovery was cut short after 13 of 93 planned steps: its time was used up."
+    assert verdict(short).startswith(start)
+    assert next(iter(caveats(short))).startswith(start)
+    assert verdict(short).endswith(verdict(report()))
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "said"),
+    [
+        ("held_out_loss", "the loss on held-out text had risen"),
+        ("non_finite_loss", "no longer a number"),
+        ("cancelled", "it was cancelled"),
+        ("power", "`power` ended it"),
+    ],
+)
+def test_why_it_stopped_is_said_in_words(stopped_by: str, said: str) -> None:
+    assert said in (cut_short(CUT.model_copy(update={"stopped_by": stopped_by})) or "")
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_only_fewer_steps_than_planned_are_cut_short(steps: int, planned: int) -> None:
+    recovery = Recovery(steps=steps, planned_steps=planned, stopped_by="steps")
+    assert (cut_short(recovery) is not None) == (steps < planned)
+    assert f"{steps:,}" in steps_done(recovery)
+
+
+def warned(**changes: Any) -> str:
+    return "\n".join(caveats(report(**changes)))
+
+
+def test_what_figures_rest_on_is_said_in_words() -> None:
+    corpus = full_report().corpus.model_copy(update={"documents": 120})
+    assert "only 120 documents" in warned(corpus=corpus)
+    assert "Only 12 texts were held out" in warned(tokens={"texts": 12})
+    assert "more tokens than before, 30.0 for 28.4" in warned(tokens={"per_text_after": 30.0})
+    cut = {"longest_input": 256, "cut_before": 0.31, "cut_after": 0.22}
+    assert "31% of the texts are longer than the 256 tokens" in warned(tokens=cut)
+    assert "known roughly: between 70.0% and 99.0%, from 246 texts" in warned(kept=(0.7, 0.99))
+    noise = warned(speed=(0.95, 1.4))
+    assert "one text: no difference in speed is shown. It is between 0.95 and 1.40" in noise
+    assert "time for too few batches" in warned(speed=None)
+
+
+@given(
+    st.tuples(st.floats(0.2, 5), st.floats(0.2, 5)).map(lambda pair: (min(pair), max(pair))),
+)
+def test_no_speedup_is_headlined_whose_interval_holds_one(speed: tuple[float, float]) -> None:
+    low, high = speed
+    has_figure = any(word in verdict(report(speed=speed)) for word in ("x faster", "x slower"))
+    assert has_figure == (low > 1 or high < 1)
