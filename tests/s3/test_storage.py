@@ -30,7 +30,7 @@ LARGE = LINE * (5 * WRITE_BUFFER // 2 // len(LINE))
 
 
 def test_an_upload_of_many_parts(tmp_path: Path, valkey: str, store: ObjectStore) -> None:
-    with serving(tmp_path, valkey, blobs_url=store.url) as service:
+    with serving(tmp_path, valkey, blobs_url=store.url, **store.settings) as service:
         corpus_id = service.corpus(LARGE)
         corpus = service.http.get(f"/v1/corpora/{corpus_id}").json()
         assert (corpus["bytes"], corpus["documents"]) == (len(LARGE), LARGE.count(b"\n"))
@@ -45,7 +45,7 @@ def test_an_upload_of_many_parts(tmp_path: Path, valkey: str, store: ObjectStore
 def test_a_corpus_that_is_refused_at_its_end_leaves_nothing(
     tmp_path: Path, valkey: str, store: ObjectStore
 ) -> None:
-    with serving(tmp_path, valkey, blobs_url=store.url) as service:
+    with serving(tmp_path, valkey, blobs_url=store.url, **store.settings) as service:
         broken = b'{"text": "a"}\n' * (WRITE_BUFFER // 10) + b"{]\n"
         files = {"file": ("corpus.jsonl", broken)}
         assert service.http.post("/v1/corpora", files=files).status_code == 422
@@ -56,7 +56,7 @@ def test_a_corpus_that_is_refused_at_its_end_leaves_nothing(
 def test_a_client_that_goes_away_amid_its_upload_leaves_nothing(
     tmp_path: Path, valkey: str, store: ObjectStore
 ) -> None:
-    with serving(tmp_path, valkey, blobs_url=store.url) as service:
+    with serving(tmp_path, valkey, blobs_url=store.url, **store.settings) as service:
         with pytest.raises(GoneError):
             service.http.post("/v1/corpora", content=broken_off(), headers=TEXT)
         wait_until(lambda: store.open_uploads() == [], 20)
@@ -96,6 +96,8 @@ def test_listings_and_deletions_of_many_pages(store: ObjectStore) -> None:
 def test_a_killed_apis_upload_is_freed_by_the_next_one(
     tmp_path: Path, valkey: str, store: ObjectStore
 ) -> None:
+    if not store.knows_times:
+        pytest.skip("every open upload counts as abandoned on this server")
     env, port = served(tmp_path, valkey, store.url), local.reserve("127.0.0.1", 0)
     url = f"http://127.0.0.1:{port}"
     api = Service("api", local.api("127.0.0.1", port), env, tmp_path / "api.log")
@@ -107,7 +109,8 @@ def test_a_killed_apis_upload_is_freed_by_the_next_one(
         assert len(store.open_uploads()) == 1
         api.restart()
         wait_until(lambda: is_ready(url), 60)
-        wait_until(lambda: store.open_uploads() == [], 60)
+        # The killed one may have had the reaper's duty, which is free again after a minute.
+        wait_until(lambda: store.open_uploads() == [], 120)
         assert Blobs(store.url).keys("corpora") == []
     finally:
         api.stop(20)
@@ -147,7 +150,7 @@ def test_a_store_behind_a_slow_line_and_one_that_breaks(
     assert where.port
     with relay_to(where.hostname, where.port) as relay:
         through(relay.port, monkeypatch)
-        with serving(tmp_path, valkey, blobs_url=store.url) as service:
+        with serving(tmp_path, valkey, blobs_url=store.url, **store.settings) as service:
             relay.bytes_per_second = 8 << 20
             slow = service.corpus(LARGE)
             relay.bytes_per_second = None
@@ -169,7 +172,7 @@ def test_a_store_that_is_away_is_said_to_be(
     assert where.port
     with relay_to(where.hostname, where.port) as relay:
         through(relay.port, monkeypatch)
-        with serving(tmp_path, valkey, blobs_url=store.url) as service:
+        with serving(tmp_path, valkey, blobs_url=store.url, **store.settings) as service:
             if state is State.BROKEN:
                 relay.cut()
             relay.state = state
