@@ -97,6 +97,8 @@ def test_a_worker_survives_a_disk_that_holds_everything(settings: Settings, disk
             "database_url": f"sqlite:///{disk / 'fvt.db'}",
             "blobs_url": (disk / "blobs").as_uri(),
             "min_free_bytes": 0,
+            # No lease can be prolonged while nothing can be written.
+            "lease_seconds": 60,
         }
     )
     db, blobs = next(open_store(settings.database_url)), Blobs(settings.blobs_url)
