@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.recording import recorded
 from tests.support.domain import domain_documents
 from tests.support.matrix_models import KINDS, Kind
 from tests.support.matrix_tokenizers import tokenizer_pair
@@ -123,4 +124,5 @@ def _interval(found: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

@@ -22,6 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from app.contract.report import Latency, Quality
+from benchmarks.recording import recorded
 from worker.compression import (
     LoadedModel,
     load_model,
@@ -158,4 +159,5 @@ def print_row(name: str, long_row: Quality | Latency, row: Quality | Latency) ->
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

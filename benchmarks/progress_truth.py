@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.local import LocalService
+from benchmarks.recording import recorded
 from fvt_client import Client
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -105,4 +106,5 @@ def row_of(told: Sequence[Told]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded():
+        main()

