@@ -1,4 +1,4 @@
-"""What a request must show before anything of its body is read: host, origin, key, room."""
+"""Admit a request by its host, origin, key and room, before anything of its body is read."""
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -42,7 +42,7 @@ BRIEF: "RetryConfig" = {
         "base": 2,
     },
 }
-"""How long a request to the store is begun again while somebody waits for an answer."""
+"""Retries of a request to the store while somebody waits for an answer."""
 
 _AWAY = re.compile(r"Generic (S3|GCS|MicrosoftAzure) error")
 

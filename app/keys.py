@@ -1,4 +1,4 @@
-"""Which strings may be keys."""
+"""Check which strings may be keys."""
 
 from collections.abc import Sequence
 

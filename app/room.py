@@ -15,7 +15,7 @@ OPTIMISER = 3
 
 @dataclass(frozen=True)
 class Shortage:
-    """What is needed on a disk, with what stays free there, and what it has; in bytes."""
+    """Sets what is needed on a disk, with what stays free there, against what it has; in bytes."""
 
     needed: int
     free: int
@@ -31,7 +31,7 @@ class JobSize:
     workspace: int
     """On the worker's disk."""
     storage: int
-    """Where uploads and results are."""
+    """The storage of uploads and results."""
 
 
 def job_size(recipe: Recipe, model_bytes: int, corpora_bytes: int) -> JobSize:

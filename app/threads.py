@@ -45,7 +45,7 @@ class Limit:
 CHECKS = Limit("base_model_checks", 8)
 """The hub may take seconds to answer, and so may the files of a large model."""
 DETECTIONS = Limit("detections", 2)
-"""What looks at the first megabyte of an upload holds the interpreter for milliseconds."""
+"""Looks at the first megabyte of uploads, each of which holds the interpreter for milliseconds."""
 INSPECTIONS = Limit("inspections", PROCESSES)
 """Each waits for a process: more of them would only hold a thread each."""
 ESTIMATES = Limit("estimates", PROCESSES)

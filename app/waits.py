@@ -23,7 +23,7 @@ _SQLITE_TROUBLES = {5, 6, 8, 10, 13, 14, 15}
 _CONFLICTS = {"40001", "40P01"}
 """Serialization failure and deadlock: the transaction was undone, and works when it is repeated."""
 PROBE_SECONDS = 1.0
-"""How often a database that gave no answer is tried again, by one call."""
+"""Seconds after which a database that gave no answer is tried again, by one call."""
 
 LOOK_SECONDS = 0.001
 

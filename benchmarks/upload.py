@@ -82,7 +82,7 @@ def generate(path: Path) -> Path:
 
 @contextmanager
 def serving(data: Path) -> Iterator[Server]:
-    """One process of the API; nothing listens to its doorbells, which uploads do not need."""
+    """One process of the API; nothing listens to its messages, which uploads do not need."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.waits import DatabaseAwayError
 
 LOOK_SECONDS = 2.0
-"""How often the lease looks for a cancellation, between its heartbeats too."""
+"""Seconds between two looks for a cancellation, between heartbeats too."""
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What workers that were killed left on this machine: `python -m worker.leftovers` removes it.
+"""Remove what killed workers left on this machine: `python -m worker.leftovers`.
 
 The worker's parent process starts this when it starts itself, and now and then. It cannot do it
 itself: neither a thread nor a connection to the database may be open where its pool is forked.

@@ -1,4 +1,4 @@
-"""How much memory processes hold, and how much there is."""
+"""Measure the memory that processes hold, and that there is."""
 
 import re
 from collections.abc import Iterable

@@ -14,7 +14,7 @@ _BEAT_SECONDS = 2.0
 _TRUSTED_FRACTION = 0.25
 """From here on, a stage's own speed counts alone for the time that it will take."""
 _KNOWN_SECONDS = 10.0
-"""How much time, as usual, says as much of a machine's speed as it is assumed to have."""
+"""Usual time that says as much of a machine's speed as it is assumed to have."""
 _SLOWEST, _FASTEST = 8.0, 0.1
 """Of a machine, in the usual machine's times."""
 

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 NOT_OURS = "%s is another worker's now, or was deleted"
 FULL_TRIES, FULL_WAIT_SECONDS = 20, 2.0
-"""How often the end of a job is written down again where the database's disk is full too."""
+"""Tries to write down a job's end, and seconds between, where the database's disk is full too."""
 TIME_LIMIT = JobError(
     type="system",
     code="time_limit",

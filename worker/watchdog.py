@@ -27,7 +27,7 @@ from worker.shutdown import StoppedError, stop_requested
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 1.0
-"""How often memory is measured and frozen processes are looked for."""
+"""Seconds between two looks at memory and for frozen processes."""
 END_SECONDS = 30.0
 """After which processes that do not even end by SIGKILL, as in a driver's call, are left."""
 CLEAN_SECONDS = 600.0

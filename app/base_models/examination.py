@@ -34,7 +34,7 @@ Signature = tuple[tuple[str, int, int, int, int], ...]
 
 
 class Examiner:
-    """What is known of the models in folders, found out anew at each call."""
+    """Examines the models in folders, anew at each call."""
 
     def facts(self, folder: Path, max_bytes: int) -> ModelFacts:
         """Examine a model; raises `UserFault` as `checks.examine` does."""

@@ -16,7 +16,7 @@ MAX_ID = (1 << 32) - 1
 SPECIAL = re.compile(r"^(bos|eos|unk|sep|pad|cls|mask)_token$")
 SIDES = ("left", "right")
 MAX_GROWTH = 1 << 16
-"""How many times as long the parts of a tokenizer may make a text at most, all together: those that
+"""Most times as long as it was that a tokenizer's parts may make a text, all together: those that
 are meant well each lengthen other characters."""
 MAX_PADDING = 1 << 20
 LONGEST_LOOKED_AT = 10_000

@@ -75,7 +75,7 @@ class StoredTensor:
     bytes: int
     file: Path | None = None
     start: int = 0
-    """Where its values are in the file."""
+    """The place of its values in the file."""
 
 
 def read_tensors(files: Iterable[Path]) -> list[StoredTensor]:

@@ -1,4 +1,4 @@
-"""What this distribution adds to `fvt`: a service on this machine, and a look at what it needs.
+"""Add to `fvt` a service on this machine, and a look at what it needs.
 
 Every `fvt` imports this file, so what takes long to import is imported when it is used.
 """

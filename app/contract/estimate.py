@@ -68,7 +68,7 @@ class EstimateWarning(ReportPart):
 
 
 class Estimate(BaseModel):
-    """What a job will make, how long it will take and what speaks against it."""
+    """Tells what a job will make, how long it will take and what speaks against it."""
 
     base: EstimatedBase
     corpus: EstimatedCorpus

@@ -138,7 +138,7 @@ class Tokens(TokenUsage, TransferCounts):
 
 
 class Slice(ReportPart):
-    """What is kept on some of the texts: a metric's share of the base's, with its interval.
+    """The share of the base's metric that is kept on some of the texts, with its interval.
 
     ``name`` is ``short`` or ``long``, a quarter of the held-out texts each; ``rare_words``, the
     quarter with most words that no other of the texts has; or ``out_of_domain``, sentences of

@@ -24,17 +24,17 @@ TASK_SECONDS_PER_TOKEN: Mapping[Device, float] = {"cpu": 1e-3, "cuda": 1e-5}
 DRAWN_SHARE = 0.6
 """Of a text's tokens, where sentences and windows of it are drawn too."""
 UNKNOWN_MACHINE = 3.0
-"""How many times as fast or as slow as the table's another machine may be."""
+"""Most times as fast or as slow as the table's another machine may be."""
 LEAST_SPREAD = 1.25
 NEARNESS = 1.0
-"""How fast a job counts less the larger or smaller it was, by the logarithm of its work."""
+"""Width, in the logarithm of work, within which another job counts."""
 PRIOR, PRIOR_SPREAD = 0.2, 0.5
-"""How many jobs the table counts for, and how many the spread of unknown machines."""
+"""Number of jobs that the table counts for, and that the spread of unknown machines does."""
 
 
 @dataclass(frozen=True)
 class ObjectiveWork:
-    """What a text costs an objective: the engine's numbers, by the objective's name."""
+    """Costs of a text by objective: the engine's numbers, by the objective's name."""
 
     flops_per_weight: float = 6.0
     needs_teacher: bool = False
@@ -50,7 +50,7 @@ OBJECTIVE_WORK = {
 
 @dataclass(frozen=True)
 class Work:
-    """What a job has to do, in the numbers that its time depends on.
+    """Counts what a job has to do, in the numbers that its time depends on.
 
     `sizes` are parameters and, of them, those of the tables, for each size of the recipe; the
     base's are `base`. `tokens` are those of a text after the compression.

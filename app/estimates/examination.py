@@ -32,7 +32,7 @@ class SizeFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the estimate is made from, of the base."""
+    """Holds what the estimate needs of the base."""
 
     architecture: str
     role: Role
@@ -49,7 +49,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What the estimate is made from, of the corpus."""
+    """Holds what the estimate needs of the corpus."""
 
     documents: int
     characters: int

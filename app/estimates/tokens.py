@@ -26,7 +26,7 @@ LONGEST_WORD = 100
 LEARNED_SHARE = 0.8
 """Of the sample: the vocabulary is imitated from it, and tried on the rest."""
 SLACK = 1.06
-"""How much a vocabulary as trained may differ, and once more where words are split otherwise."""
+"""Difference of a vocabulary as trained, and once more where words are split otherwise."""
 PIECE_SHARE = 0.25
 """Of a word's uses that count for each of its pieces, which it needs only where it has no token."""
 MOST_CHARACTERS = 20_000
@@ -46,7 +46,7 @@ class TokenEstimate:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """What a sample shows of the base and of vocabularies of several sizes."""
+    """Holds what a sample shows of the base and of vocabularies of several sizes."""
 
     base: float
     sizes: list[TokenEstimate]

@@ -1,4 +1,4 @@
-"""What the operator's settings say is kept no longer: corpora, results, ended jobs."""
+"""Find what the operator's settings keep no longer: corpora, results, ended jobs."""
 
 from datetime import datetime, timedelta
 

@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from app.reference.problems import serve_problems
 
 FILES = "reference"
-"""Where the scripts and styles of both pages are; the URLs in the pages are relative."""
+"""The path of the scripts and styles of both pages; the URLs in the pages are relative."""
 
 # Both libraries style elements from their scripts; Redoc searches in a worker that it writes.
 POLICY = (

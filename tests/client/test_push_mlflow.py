@@ -3,10 +3,7 @@
 import json
 import os
 import subprocess
-import sys
-import sysconfig
 import time
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.support.environments import environment_over_this
 from tests.support.reports import full_report
 from tests.support.s3 import free_ports
 from tests.support.st_folders import (
@@ -46,23 +44,7 @@ def mlflow_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     FVT_MLFLOW_PYTHON may name one that is there. Where PyPI cannot be reached it skips, but in CI
     it fails.
     """
-    if ready := os.environ.get("FVT_MLFLOW_PYTHON"):
-        return ready
-    folder = tmp_path_factory.mktemp("mlflow")
-    venv.create(folder, with_pip=True)
-    python = str(folder / "bin" / "python")
-    command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(LOCK)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        said = f"MLflow cannot be installed: {done.stderr[-300:]}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(said)
-        pytest.skip(said)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    # After its own packages, so that only what it lacks comes from here: torch and the like.
-    own = folder / "lib" / version / "site-packages" / "shared.pth"
-    own.write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
-    return python
+    return environment_over_this("mlflow", LOCK, tmp_path_factory.mktemp("mlflow"))
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 
 from app.blobs import Blobs
@@ -22,6 +23,7 @@ from app.jobs.transitions import Claim
 from app.main import create_app
 from app.server import ServerConfig
 from app.settings import Settings
+from tests.support.postgres import fresh_database
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 LEASE = timedelta(hours=1)  # longer than any run of tests
@@ -81,7 +83,7 @@ class Service:
 
 @contextmanager
 def serving(folder: Path, broker_url: str, **settings: Any) -> Iterator[Service]:
-    """The service on a free port, with its loop of doorbells asleep."""
+    """The service on a free port, with its dispatch loop asleep."""
     given = Settings(
         **{
             "data_dir": folder,
@@ -109,3 +111,15 @@ def serving(folder: Path, broker_url: str, **settings: Any) -> Iterator[Service]
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def serving_on(
+    request: pytest.FixtureRequest, folder: Path, broker_url: str, **settings: Any
+) -> Iterator[Service]:
+    """The service on the database that a fixture's parameter names: `sqlite` or `postgresql`."""
+    with ExitStack() as stack:
+        if request.param == "postgresql":
+            server = request.getfixturevalue("postgres")
+            settings["database_url"] = stack.enter_context(fresh_database(server))
+        yield stack.enter_context(serving(folder, broker_url, **settings))

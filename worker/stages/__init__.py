@@ -26,7 +26,7 @@ class Stage:
     """On two CPU cores, a small model and one size, but for what the recipe says: they tell how
     far a job is."""
     saves_when_stopped: bool = False
-    """Where the worker is to stop, it raises `StoppedError` itself, with its checkpoint kept."""
+    """True of a stage that, told to stop, keeps a checkpoint and raises `StoppedError` itself."""
 
 
 STAGES = (

@@ -23,7 +23,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 CUT_OFF = frozenset(
     {"broken_gzip", "broken_zstd", "invalid_csv", "invalid_jsonl", "invalid_parquet", "not_utf8"}
 )
-"""What a whole corpus may seem to be where only its beginning was sent."""
+"""Codes of faults that a whole corpus may seem to have where only its beginning was sent."""
 BEGINNING = 1 << 20
 """Bytes of a corpus that an estimate is made from."""
 MOST_TRIES = 100

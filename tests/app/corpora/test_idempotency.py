@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.postgres import fresh_database, postgres
-from tests.support.serving import Service, serving
+from tests.support.postgres import postgres
+from tests.support.serving import Service, serving_on
 
 __all__ = ["postgres"]
 
@@ -20,14 +20,7 @@ def service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, valkey: str
 ) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    if request.param == "sqlite":
-        with serving(folder, valkey) as running:
-            yield running
-        return
-    with (
-        fresh_database(request.getfixturevalue("postgres")) as url,
-        serving(folder, valkey, database_url=url) as running,
-    ):
+    with serving_on(request, folder, valkey) as running:
         yield running
 
 

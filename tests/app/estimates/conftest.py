@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.postgres import fresh_database, postgres
-from tests.support.serving import Service, serving
+from tests.support.postgres import postgres
+from tests.support.serving import Service, serving_on
 from tests.support.sound_model import make_sound
 
 __all__ = ["postgres"]
@@ -21,12 +21,5 @@ def service(
     folder = tmp_path_factory.mktemp("service")
     make_sound(folder / "models" / SOUND)
     more = {"models_dir": folder / "models"}
-    if request.param == "sqlite":
-        with serving(folder, valkey, **more) as running:
-            yield running
-    else:
-        with (
-            fresh_database(request.getfixturevalue("postgres")) as url,
-            serving(folder, valkey, database_url=url, **more) as running,
-        ):
-            yield running
+    with serving_on(request, folder, valkey, **more) as running:
+        yield running

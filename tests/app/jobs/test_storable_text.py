@@ -10,8 +10,8 @@ import pytest
 from app.contract.text import storable
 from app.errors import ProblemError
 from app.jobs.submission import read_form, read_json
-from tests.support.postgres import fresh_database, postgres
-from tests.support.serving import Service, serving
+from tests.support.postgres import postgres
+from tests.support.serving import Service, serving_on
 
 BASE: dict[str, Any] = {"base_model": "org/model", "corpus_id": "corpus_1"}
 TASK = {"type": "sequence_classification", "train": "corpus_1", "test": "corpus_2"}
@@ -26,16 +26,8 @@ def store(
 ) -> Iterator[Service]:
     """The real application on each database; the hub is allowed and cannot be asked."""
     folder = tmp_path_factory.mktemp("service")
-    if request.param == "sqlite":
-        with serving(folder, valkey, hub=True) as running:
-            yield running
-    else:
-        server = request.getfixturevalue("postgres")
-        with (
-            fresh_database(server) as url,
-            serving(folder, valkey, hub=True, database_url=url) as running,
-        ):
-            yield running
+    with serving_on(request, folder, valkey, hub=True) as running:
+        yield running
 
 
 def recipe(**parts: Any) -> dict[str, Any]:

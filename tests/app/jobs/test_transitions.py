@@ -122,7 +122,7 @@ def test_a_job_is_due_until_it_is_rung_for(db: Database) -> None:
     assert job_id not in transitions.due(db, limit=10_000)
 
 
-def test_a_late_doorbell_does_not_shorten_a_lease(db: Database) -> None:
+def test_a_late_message_does_not_shorten_a_lease(db: Database) -> None:
     job_id = add_job(db)
     transitions.claim(db, job_id, "w", timedelta(hours=1))
     before = read(db, job_id).due_at

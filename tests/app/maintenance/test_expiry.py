@@ -11,8 +11,7 @@ from app.db import now
 from app.jobs.models import IdempotencyKey, Job, JobEvent, StageCheckpoint
 from app.maintenance.reaper import Reaper
 from app.settings import Settings
-from tests.support.postgres import fresh_database
-from tests.support.serving import MODEL, Service, serving
+from tests.support.serving import MODEL, Service, serving_on
 
 FILES = {"report.json": b"{}", "report.html": b"<p>", "model.safetensors": b"weights"}
 
@@ -22,14 +21,7 @@ def service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, valkey: str
 ) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    if request.param == "sqlite":
-        with serving(folder, valkey) as running:
-            yield running
-        return
-    with (
-        fresh_database(request.getfixturevalue("postgres")) as url,
-        serving(folder, valkey, database_url=url) as running,
-    ):
+    with serving_on(request, folder, valkey) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""What a target is given, and what it gives back."""
+"""Describe what a target is given, and what it gives back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
