@@ -8,9 +8,9 @@ from pathlib import Path
 
 from examples.corpus import SENTENCE_END, docstrings_of, sources
 
-FEWEST_CHARACTERS, MOST_CHARACTERS = 100, 600
+FEWEST_CHARACTERS, MOST_CHARACTERS = 100, 400
 """Shorter texts say too little to be found; longer ones are cut, so that a CPU is soon done."""
-QUERIES = 400
+QUERIES = 250
 
 
 @dataclass(frozen=True)
