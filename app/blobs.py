@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import obstore
+from obstore.exceptions import GenericError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
 from app.disk import free_bytes
@@ -31,6 +32,7 @@ SENT_CHUNK = 1 << 17
 """A slow client holds two of these: one that is being sent, and one that was read."""
 WRITE_BUFFER = 8 << 20
 WRITES_AT_ONCE = 2
+FOLDER_TRIES = 5
 # A request takes 30 s at most by itself. Options of the client, which could say less, would take
 # the place of those of the environment, `AWS_ALLOW_HTTP` among them.
 BRIEF: "RetryConfig" = {
@@ -93,6 +95,11 @@ class Blobs:
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes or a local file, replacing what was there at once."""
+        for _ in range(FOLDER_TRIES if self.folder else 0):
+            # A folder is made, and may go with its last file before ours is in it.
+            with suppress(GenericError):
+                obstore.put(self.store, key, data)
+                return
         obstore.put(self.store, key, data)
 
     def copy(self, key: str, target: str) -> None:

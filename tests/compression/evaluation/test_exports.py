@@ -80,7 +80,7 @@ def test_memory_is_that_of_processes_of_their_own(minilm: LoadedModel, exported:
 
 
 def test_a_probe_that_fails_says_so(minilm: LoadedModel, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="memory probe ended with"):
+    with pytest.raises(RuntimeError, match="memory probe of torch ended with"):
         measure_memory(tmp_path, minilm.folder, {}, TEXTS)
 
 

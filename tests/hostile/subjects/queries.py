@@ -61,7 +61,7 @@ CURSORS = {
 }
 NOWHERE = (
     *("/nothing", "/v1", "/v1/", "/v2/jobs", "//v1/jobs", "/v1//jobs", "/v1/jobs/{job}/nothing"),
-    *("/v1/../v1/x/../jobs/../..", "/%2e%2e/%2e%2e/etc/passwd", "/v1/jobs/{job}/events/5"),
+    *("/v1/../v1/x/../jobs/../../nothing", "/%2e%2e/%2e%2e/etc/passwd", "/v1/jobs/{job}/events/5"),
     *("/.env", "/.git/config", "/static/../app/main.py", "/\u2603", "/%00"),
 )
 CASES: list[Case] = [

@@ -63,7 +63,7 @@ def measure_memory(  # noqa: PLR0913
         sample.write_text(json.dumps(list(texts[:_TEXTS])), encoding="utf-8")
 
         def peak(runtime: str, file: Path, model: Path) -> int:
-            return _run([*RUNTIMES[runtime].probe(file, model), sample], progress)
+            return _run(runtime, [*RUNTIMES[runtime].probe(file, model), sample], progress)
 
         rows, before = list[Memory](), peak(BASELINE, base / weights, base)
         for name, file in {BASELINE: compressed / weights, **files}.items():
@@ -74,12 +74,12 @@ def measure_memory(  # noqa: PLR0913
         return rows
 
 
-def _run(arguments: Sequence[str | Path], progress: Progress) -> int:
+def _run(runtime: str, arguments: Sequence[str | Path], progress: Progress) -> int:
     """Run a probe; returns the bytes that it prints as its last word."""
     command = [sys.executable, "-P", *arguments]
     child = run_child(
         command, partial(progress, 0.5, "measuring memory"), stderr=subprocess.DEVNULL
     )
     if child.status:
-        raise failure(f"The memory probe {arguments[1:-1]}", child.status)
+        raise failure(f"The memory probe of {runtime}", child.status)
     return int(child.output.split()[-1])
