@@ -126,7 +126,7 @@ def _of_vectors(task: Retrieval | SentencePairs, rows: Rows) -> VectorScore:
         found = read_retrieval(task, rows)
         # The base is scored first, and its vectors of the documents stay for all other models.
         index = Index()
-        return lambda encoder, progress: retrieval_scores(encoder, *found, progress, index)
+        return lambda encoder, progress: retrieval_scores(encoder, *found, progress, index=index)
     pairs = read_pairs(task, rows)
     return lambda encoder, progress: pair_scores(encoder, pairs, progress)
 

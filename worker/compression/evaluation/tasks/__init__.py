@@ -37,8 +37,6 @@ TASKS = {
         tuple(CLASSIFICATION_METRICS), classification_scores, fine_tuned=True
     ),
     "token_classification": TaskType(tuple(TAGGING_METRICS), tagging_scores, fine_tuned=True),
-    "retrieval": TaskType(
-        (*RETRIEVAL_METRICS, *INDEX_METRICS), retrieval_scores, fine_tuned=False
-    ),
+    "retrieval": TaskType((*RETRIEVAL_METRICS, *INDEX_METRICS), retrieval_scores, fine_tuned=False),
     "sentence_pairs": TaskType(tuple(PAIR_METRICS), pair_scores, fine_tuned=False),
 }

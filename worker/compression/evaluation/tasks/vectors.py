@@ -45,7 +45,7 @@ RETRIEVAL_METRICS: Measures = {
     "mrr": ("recip_rank", "recip_rank"),
 }
 # The same of queries against the base's vectors of the documents.
-INDEX_METRICS: Measures = {f"index_{name}": measures for name, measures in RETRIEVAL_METRICS.items()}
+INDEX_METRICS: Measures = {f"index_{name}": found for name, found in RETRIEVAL_METRICS.items()}
 
 
 @dataclass
@@ -79,12 +79,13 @@ def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -
         raise TaskDataError("No document is relevant to any query: give judgements above 0.")
 
 
-def retrieval_scores(
+def retrieval_scores(  # noqa: PLR0913
     encoder: SentenceEncoder,
     documents: Texts,
     queries: Texts,
     judgements: Judgements,
     progress: Progress | None = None,
+    *,
     index: Index | None = None,
 ) -> Figures:
     """Return nDCG@10, recall@10 and MRR, means over the queries that have a relevant document.
