@@ -15,7 +15,8 @@ class MetricName:
     """Names a metric of the report's ``quality``.
 
     ``label`` stands in tables, ``short`` at the head of a column. ``task`` is the type of the task
-    that measures it, None where no labels are needed.
+    that measures it, None where no labels are needed. ``of_index`` is true of a search by the
+    result in the vectors that the base made of the documents: in an index that stays as it is.
     """
 
     name: str
@@ -25,6 +26,7 @@ class MetricName:
     higher_is_better: bool = True
     task: str | None = None
     in_gate: bool = True
+    of_index: bool = False
 
     def retention(self, before: float, after: float) -> float | None:
         """Return the share of the base's quality that is left; None where the base has none."""
@@ -127,10 +129,34 @@ METRICS = _by_name(
     MetricName("ndcg_at_10", "nDCG@10 of the task", "nDCG@10", task="retrieval"),
     MetricName("recall_at_10", "Recall@10 of the task", "recall@10", task="retrieval"),
     MetricName("mrr", "Mean reciprocal rank of the task", "MRR", task="retrieval"),
+    MetricName(
+        "index_ndcg_at_10",
+        "Your index stays: nDCG@10 of the task",
+        "index nDCG@10",
+        task="retrieval",
+        of_index=True,
+    ),
+    MetricName(
+        "index_recall_at_10",
+        "Your index stays: recall@10 of the task",
+        "index recall@10",
+        task="retrieval",
+        of_index=True,
+    ),
+    MetricName(
+        "index_mrr",
+        "Your index stays: mean reciprocal rank of the task",
+        "index MRR",
+        task="retrieval",
+        of_index=True,
+    ),
     MetricName("spearman", "Spearman's correlation of the task", "Spearman", task="sentence_pairs"),
     MetricName("pearson", "Pearson's correlation of the task", "Pearson", task="sentence_pairs"),
     MetricName("sentence_cosine", "Same sentence vectors as the base (cosine)", "vectors"),
     MetricName("neighbour_overlap_10", "Same ten nearest texts as the base", "neighbours"),
+    MetricName(
+        "index_overlap_10", "Your index stays: same ten nearest texts", "index", of_index=True
+    ),
     MetricName("score_agreement", "Same order of scored pairs as the base (Spearman)", "scores"),
     MetricName(
         "masked_lm_bits_per_character",

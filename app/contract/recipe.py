@@ -263,7 +263,8 @@ class TokenClassification(FineTuning):
 class Retrieval(TaskPart):
     """Documents found for queries by their vectors, without training.
 
-    Measured by nDCG@10, recall@10 and the mean reciprocal rank.
+    Measured by nDCG@10, recall@10 and the mean reciprocal rank: of each model with vectors of its
+    own, and (`index_…`) of queries by the result against documents by the base.
     """
 
     data = ("documents", "queries", "judgements")

@@ -80,6 +80,9 @@ def _kept(quality: list[Quality]) -> str:
 
 def _label(metric: str) -> str:
     label = METRICS[metric].label if metric in METRICS else metric
+    if ": " in label:
+        # A heading and what it is about: no words for the middle of a sentence.
+        return f'"{label}"'
     return label[0].lower() + label[1:] if label[1:2].islower() else label
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.contract.report import Recovery, Report
 from app.contract.verdict import caveats, cut_short, steps_done, verdict
-from tests.support.reports import full_report
+from tests.support.reports import full_report, index_rows
 
 
 def report(
@@ -115,6 +115,15 @@ def test_what_figures_rest_on_is_said_in_words() -> None:
     noise = warned(speed=(0.95, 1.4))
     assert "one text: no difference in speed is shown. It is between 0.95 and 1.40" in noise
     assert "time for too few batches" in warned(speed=None)
+
+
+def test_a_label_that_is_a_heading_is_quoted() -> None:
+    wide = index_rows("index_ndcg_at_10", low=0.7)
+    (said,) = caveats(report().model_copy(update={"quality": wide}))
+    assert said == (
+        'What is kept of "Your index stays: nDCG@10 of the task" is known roughly: between 70.0% '
+        "and 101.0%, from 30 texts."
+    )
 
 
 @given(

@@ -96,6 +96,7 @@ def test_a_decoder_that_makes_vectors_in_a_folder_of_its_own(
     assert [row["metric"] for row in report["quality"]] == [
         "sentence_cosine",
         "neighbour_overlap_10",
+        "index_overlap_10",
     ]
     assert not (folder / "model.safetensors").exists()
     assert (folder / "0_Transformer" / "model.safetensors").exists()

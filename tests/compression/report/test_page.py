@@ -6,7 +6,14 @@ from html.parser import HTMLParser
 import pytest
 
 from app.contract.report import Gate, Recovery, Report, Slice
-from tests.support.reports import full_report, recovered, sweep_report, with_task
+from tests.support.reports import (
+    exports,
+    full_report,
+    index_rows,
+    recovered,
+    sweep_report,
+    with_task,
+)
 from worker.compression.report.page import render_page
 
 VOID = {"meta", "wbr", "br", "link", "img", "input"}
@@ -93,6 +100,22 @@ def test_every_figure_is_there() -> None:
     ):
         assert figure in html, figure
     assert "Agranulocytosis" in page.text
+
+
+def test_an_index_that_stays_has_rows_of_its_own_of_every_file() -> None:
+    plain = full_report()
+    assert "the compressed model reads the queries alone" not in render_page(plain)
+    rows = index_rows("index_overlap_10")
+    files = [
+        one.model_copy(update={"quality": [*one.quality, *index_rows("index_overlap_10")]})
+        for one in exports(55_600_000, 0.93)
+    ]
+    update = {"quality": [*plain.quality, *rows], "exports": files}
+    html = render_page(plain.model_copy(update=update))
+    assert "the compressed model reads the queries alone" in html
+    (body,) = [part for part in html.split("<tbody>") if "Your index stays: same ten" in part]
+    assert body.count("<td>98.7 %</td><td>96.0 to 101.0 %</td>") == 3
+    assert all(runtime in body for runtime in ("PyTorch", "ONNX", "ONNX int8"))
 
 
 def test_the_loss_is_drawn_where_there_is_one() -> None:

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from app.contract.names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
-from app.contract.report import Latency, ModelSize, Report, SweepRow, TaskScores
+from app.contract.report import Latency, ModelSize, Quality, Report, SweepRow, TaskScores
 from app.contract.verdict import is_faster, is_slower, steps_done
 from worker.compression.report.charts import (
     Bar,
@@ -117,7 +117,13 @@ def render_page(report: Report) -> str:
         charts=_charts(report),
         steps_done=steps_done(report.recovery),
         slices=_SLICES,
+        has_index=bool(index_rows(report)),
     )
+
+
+def index_rows(report: Report) -> list[Quality]:
+    """Return the rows of searches in the base's vectors, the task's first, where there is one."""
+    return [row for row in report.quality if row.metric in METRICS and METRICS[row.metric].of_index]
 
 
 def task_scores(report: Report) -> dict[str, TaskScores]:
