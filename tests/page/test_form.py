@@ -150,5 +150,5 @@ def test_a_service_that_does_not_answer(page: Page) -> None:
     page.context.set_offline(False)
     compress(page)
     expect(
-        page.get_by_role("progressbar").or_(page.get_by_text("Waits for a worker"))
+        page.get_by_role("progressbar").or_(page.get_by_text("in the queue"))
     ).to_be_visible()
