@@ -295,7 +295,8 @@ class Recovery(ReportPart):
     number of layers that were kept, None where all were. ``processes`` trained together, each on a
     GPU of its own. ``general_share`` of the texts were drawn from ``general_texts`` general ones,
     which are no documents of the corpus; ``general_source`` says where these are from, or why
-    there were none. ``epochs`` are of the corpus alone.
+    there were none, and ``general_warning`` what speaks against them. ``epochs`` are of the corpus
+    alone.
     """
 
     objective: str = "auto"
@@ -319,6 +320,7 @@ class Recovery(ReportPart):
     general_share: float = 0.0
     general_texts: int = 0
     general_source: str | None = None
+    general_warning: str | None = None
     loss: list[LossPoint] = Field(default_factory=list)
 
 

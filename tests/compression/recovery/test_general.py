@@ -11,6 +11,7 @@ from app.contract.budgets import DEFAULT_GENERAL_SHARE
 from tests.compression.recovery.test_recover import TEXTS, TINY, Case, Killed, dies_after, same
 from tests.support.matrix_tokenizers import sentences
 from worker.compression.models.traits import model_traits
+from worker.compression.recovery import batching
 from worker.compression.recovery import recover as recover_module
 from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.options import RecoveryCallbacks
@@ -43,7 +44,7 @@ def test_a_share_of_none_changes_nothing(general: Any) -> None:
 
 def test_the_held_out_loss_is_of_the_corpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = list[list[str]]()
-    real = recover_module.batches_of
+    real = batching.batches_of
 
     def batches_of(losses: Any, texts: Sequence[str], ranks: Any) -> Any:
         seen.append(list(texts))
@@ -62,8 +63,8 @@ def test_the_held_out_loss_is_of_the_corpus_alone(monkeypatch: pytest.MonkeyPatc
 def test_it_goes_on_with_the_same_texts_after_a_kill(tmp_path: Path) -> None:
     case, file = Case(), tmp_path / "state.pt"
     whole = case.run(MIXED, general=lambda: GENERAL)
+    callbacks = RecoveryCallbacks(dies_after(7), file=file, every_seconds=0)
     with pytest.raises(Killed):
-        callbacks = RecoveryCallbacks(dies_after(7), file=file, every_seconds=0)
         case.run(MIXED, callbacks, general=lambda: GENERAL)
     said = list[str]()
     callbacks = RecoveryCallbacks(lambda _, message: said.append(message), file=file)

@@ -219,6 +219,18 @@ def general_share(
     return DEFAULT_GENERAL_SHARE if traits.is_sentence_encoder and learns_from_base else 0.0
 
 
+def wants_general(base: LoadedModel, options: RecoveryOptions) -> bool:
+    """Tell whether a recovery would train on general text, if it were given any.
+
+    Raises:
+        RecoveryUnsupportedError: the model cannot be trained as asked.
+
+    """
+    traits, fewer_layers = model_traits(base), options.keep_layers is not None
+    objectives, _ = choose_objectives(options.objective, traits, fewer_layers=fewer_layers)
+    return bool(objectives) and general_share(options, objectives, traits) > 0
+
+
 def plan_training(  # noqa: PLR0913, PLR0917
     budget: Budget,
     options: RecoveryOptions,
