@@ -76,7 +76,7 @@ SOURCES: dict[str, Callable[[], Iterator[str]]] = {
 }
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def default_passages(
     sources: tuple[str, ...] = tuple(SOURCES), limit: int = MAX_PASSAGES
 ) -> tuple[str, ...]:
