@@ -46,8 +46,12 @@ def make_context(settings: Settings, db: Database, blobs: Blobs) -> Any:
     return make
 
 
+def choose(context: JobContext) -> Any:
+    return general_text(context)
+
+
 def test_by_default_it_is_what_is_installed(make_context: Any) -> None:
-    chosen = general_text(make_context(ENGLISH))
+    chosen = choose(make_context(ENGLISH))
     assert chosen.texts is not None
     assert tuple(chosen.texts()) == default_passages()
     assert chosen.source.startswith("English documentation")
@@ -58,27 +62,27 @@ def test_by_default_it_is_what_is_installed(make_context: Any) -> None:
 def test_text_in_another_script_than_the_corpus_is_left_out(
     make_context: Any, corpus: list[str], script: str
 ) -> None:
-    chosen = general_text(make_context(corpus))
+    chosen = choose(make_context(corpus))
     assert (chosen.texts, chosen.warning) == (None, None)
     assert chosen.source.startswith("none: the service's is in Latin script")
     assert f"mostly in {script}. Give a `general_corpus_id`" in chosen.source
 
 
 def test_a_corpus_with_few_words_of_another_script_is_trained_with_it(make_context: Any) -> None:
-    assert general_text(make_context([*ENGLISH, *RUSSIAN[:15]])).texts is not None
-    assert general_text(make_context([*ENGLISH[:15], *RUSSIAN])).texts is None
+    assert choose(make_context([*ENGLISH, *RUSSIAN[:15]])).texts is not None
+    assert choose(make_context([*ENGLISH[:15], *RUSSIAN])).texts is None
 
 
 def test_the_corpus_of_a_recipe_is_taken_whatever_the_service_has(make_context: Any) -> None:
     general = [f"{n} домов стояло вдоль реки, шумел лес." for n in range(200)]
-    chosen = general_text(make_context(RUSSIAN, general, setting="none"))
+    chosen = choose(make_context(RUSSIAN, general, setting="none"))
     assert chosen.source.startswith("the corpus corpus_")
     assert chosen.warning is None
     assert {*chosen.texts()} == {text for text in general if not is_held_out(text, 0.05, 0)}
 
 
 def test_one_in_another_script_is_used_and_warned_about(make_context: Any) -> None:
-    chosen = general_text(make_context(RUSSIAN, ENGLISH))
+    chosen = choose(make_context(RUSSIAN, ENGLISH))
     assert {*chosen.texts()} <= {*ENGLISH}
     assert "is in Latin script, and the corpus mostly in Cyrillic" in chosen.warning
 
@@ -89,18 +93,18 @@ def test_what_is_held_out_of_the_corpus_is_not_trained_on_as_general_text(
     context = make_context(ENGLISH, ENGLISH)
     held_out = [text for text in ENGLISH if is_held_out(text, 0.05, 0)]
     assert held_out
-    chosen = general_text(context)
+    chosen = choose(context)
     assert {*chosen.texts()} == {*ENGLISH} - {*held_out}
 
 
 def test_a_service_may_have_none(make_context: Any) -> None:
-    chosen = general_text(make_context(ENGLISH, setting="none"))
+    chosen = choose(make_context(ENGLISH, setting="none"))
     assert (chosen.source, chosen.texts, chosen.warning) == (
         "none: this service has no general text",
         None,
         None,
     )
-    asked = general_text(make_context(ENGLISH, setting="none", general_share=0.2))
+    asked = choose(make_context(ENGLISH, setting="none", general_share=0.2))
     assert "`recovery.general_share` was asked for" in asked.warning
 
 
@@ -110,10 +114,10 @@ def test_an_operators_files_are_read_as_corpora_are(make_context: Any, tmp_path:
     (folder / "b.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in ENGLISH[:3]))
     (folder.parent / "a.TXT").write_bytes(gzip.compress("\n\n".join(ENGLISH[3:5]).encode()))
     (folder / "ignored.md").write_text("Not read.")
-    chosen = general_text(make_context(ENGLISH, setting=str(folder.parent)))
+    chosen = choose(make_context(ENGLISH, setting=str(folder.parent)))
     assert [*chosen.texts()] == [*ENGLISH[3:5], *ENGLISH[:3]]
     assert chosen.source == "text that this service was given"
-    one = general_text(make_context(ENGLISH, setting=str(folder / "b.jsonl")))
+    one = choose(make_context(ENGLISH, setting=str(folder / "b.jsonl")))
     assert [*one.texts()] == ENGLISH[:3]
 
 

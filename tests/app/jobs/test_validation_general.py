@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from app.contract.recipe import Recipe
 from tests.app.jobs.test_validation_task import NOBODYS, refused
-from tests.support.serving import Service
+from tests.support.serving import MODEL, Service
 from tests.support.task_uploads import upload
 
 
@@ -39,9 +39,11 @@ def test_records_are_no_text_to_train_on(service: Service) -> None:
 
 def test_an_estimate_says_as_much(service: Service) -> None:
     recipe = {"recovery": {"general_corpus_id": NOBODYS}}
-    body = {"base_model": "org/tiny-bert", "corpus_id": service.corpus(), "recipe": recipe}
-    answer = service.http.post("/v1/estimates", json=body)
-    assert answer.status_code in {404, 422}, answer.text
+    body = {"base_model": MODEL, "corpus_id": service.corpus(), "recipe": recipe}
+    answer = service.http.post("/v1/estimate", json=body)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (404, "corpus_not_found")
+    assert problem["errors"][0]["pointer"] == "/recipe/recovery/general_corpus_id"
 
 
 @pytest.mark.parametrize("share", [-0.1, 0.91, 1, float("nan"), "much"])
