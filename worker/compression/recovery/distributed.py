@@ -15,7 +15,7 @@ from app.contract.report import LossPoint, Recovery
 from worker.compression import errors
 from worker.compression.corpus import Texts
 from worker.compression.lifetimes import TIED
-from worker.compression.progress import Progress, part, silent
+from worker.compression.progress import Progress, part
 from worker.compression.recovery.data import SAMPLING_SHARE, sample_general, sample_texts
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions, Replanned
 from worker.compression.subprocesses import ChildProcess, child_process, failure
@@ -106,7 +106,8 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     sampling = part(callbacks.progress, 0, SAMPLING_SHARE)
     _write(texts_file, sample_texts(texts, seed, sampling))
     if general:
-        _write(general_file, sample_general(general, seed, silent))
+        sampled = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
+        _write(general_file, sample_general(general, seed, sampled))
     spec = LaunchSpec(
         base=folders.base,
         student=folders.student,
