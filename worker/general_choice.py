@@ -1,5 +1,6 @@
 """Choose the general text of a job's recovery, and say where it is from."""
 
+import logging
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,12 +10,16 @@ from itertools import islice
 from pathlib import Path
 
 from app.contract.errors import UserFault
+from app.contract.recipe import RecoveryRecipe
 from app.corpora.documents import read_documents
 from app.corpora.formats.layout import HEAD, Hints, detect_layout
 from app.settings import Settings
 from worker.compression import Texts
+from worker.compression.recovery.data import MAX_GENERAL_CHARACTERS
 from worker.context import JobContext
 from worker.general_text import default_passages
+
+log = logging.getLogger(__name__)
 
 OFF = "none"
 SUFFIXES = {".txt", ".jsonl"}
@@ -52,23 +57,26 @@ def general_text(context: JobContext) -> General:
         )
         return General(f"the corpus {recipe.general_corpus_id}", texts, warning)
     if setting == OFF:
-        warning = None
-        if recipe.general_share:
-            warning = (
-                "`recovery.general_share` was asked for, and this service has no general text: "
-                "nothing but the corpus was trained on. Give a `general_corpus_id`."
-            )
-        return General("none: this service has no general text", None, warning)
+        return _nothing("this service has no general text", recipe)
     if setting:
         texts, source = operators_texts(Path(setting)), "text that this service was given"
     else:
         texts, source = default_passages, "English documentation that is installed with the service"
     if scripts := _other_scripts(texts, context.training_texts()):
-        return General(
-            f"none: the service's is in {scripts[0]} script, and the corpus mostly in "
-            f"{scripts[1]}. Give a `general_corpus_id` in the language of the corpus"
-        )
+        reason = f"the service's is in {scripts[0]} script, and the corpus mostly in {scripts[1]}"
+        return _nothing(reason, recipe)
     return General(source, texts)
+
+
+def _nothing(reason: str, recipe: RecoveryRecipe) -> General:
+    """Return that there is none, with a warning where it was asked for."""
+    warning = None
+    if recipe.general_share:
+        warning = (
+            f"`recovery.general_share` was asked for, and there was no general text: {reason}. "
+            "Give a `general_corpus_id` in the language of the corpus."
+        )
+    return General(f"none: {reason}", None, warning)
 
 
 def check_general_text(settings: Settings) -> None:
@@ -80,28 +88,35 @@ def check_general_text(settings: Settings) -> None:
     """
     if settings.general_text in {"", OFF}:
         return
-    path = Path(settings.general_text)
+    path, characters = Path(settings.general_text), 0
     try:
-        if not any(text.strip() for text in operators_texts(path)()):
-            raise SystemExit(_NO_TEXT.format(path=path, why="there is no text"))
+        for text in operators_texts(path, strict=True)():
+            characters += len(text.strip())
+            if characters > MAX_GENERAL_CHARACTERS:
+                break
     except (OSError, UserFault) as error:
         raise SystemExit(_NO_TEXT.format(path=path, why=error)) from error
+    if not characters:
+        raise SystemExit(_NO_TEXT.format(path=path, why="there is no text"))
 
 
-def operators_texts(path: Path) -> Texts:
+def operators_texts(path: Path, *, strict: bool = False) -> Texts:
     """Return the stream of the documents of a file, or of a folder's files by their names.
 
-    In a file of `.txt` a document is a line, as in a corpus. Raises `OSError` and `UserFault` when
-    it is read.
+    In a file of `.txt` a document is a line, as in a corpus. What cannot be read is logged and
+    passed over, since no user can mend it; with `strict`, `OSError` and `UserFault` are raised.
     """
 
     def stream() -> Iterator[str]:
-        found = [path] if path.is_file() else sorted(path.rglob("*"))
-        if not path.is_file() and not path.is_dir():
-            raise FileNotFoundError("there is no such file or folder")
-        for file in found:
-            if file.is_file() and (file == path or file.suffix.lower() in SUFFIXES):
+        found = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES)
+        found = [file for file in found if file.is_file()]
+        for file in found if path.is_dir() else [path]:
+            try:
                 yield from _documents(file)
+            except (OSError, UserFault) as error:
+                if strict:
+                    raise
+                log.warning("the general text in %s cannot be read: %s", file, error)
 
     return stream
 

@@ -23,6 +23,8 @@ STEP_SECONDS: Mapping[Device, float] = {"cpu": 0.02, "cuda": 0.05}
 TASK_SECONDS_PER_TOKEN: Mapping[Device, float] = {"cpu": 1e-3, "cuda": 1e-5}
 DRAWN_SHARE = 0.6
 """Of a text's tokens, where sentences and windows of it are drawn too."""
+GENERAL_TOKENS = 200
+"""Of a passage of general text."""
 UNKNOWN_MACHINE = 3.0
 """Most times as fast or as slow as the table's another machine may be."""
 LEAST_SPREAD = 1.25
@@ -107,6 +109,8 @@ def planned_budget(work: Work, number: int, device: Device) -> tuple[Budget, flo
         most_minutes=work.most_minutes,
     )
     length = min(float(budget.max_length), max(1.0, work.tokens))
+    general_length = min(budget.max_length, GENERAL_TOKENS)
+    length += work.general_share * (general_length - length)
     rows = [OBJECTIVE_WORK[name] for name in work.objectives if name in OBJECTIVE_WORK]
     flops, (parameters, table) = 0.0, work.sizes[number]
     base_body = work.base[0] - work.base[1]

@@ -65,7 +65,10 @@ def test_text_in_another_script_than_the_corpus_is_left_out(
     chosen = choose(make_context(corpus))
     assert (chosen.texts, chosen.warning) == (None, None)
     assert chosen.source.startswith("none: the service's is in Latin script")
-    assert f"mostly in {script}. Give a `general_corpus_id`" in chosen.source
+    assert chosen.source.endswith(f"mostly in {script}")
+    asked = choose(make_context(corpus, general_share=0.3))
+    assert asked.source == chosen.source
+    assert f"mostly in {script}. Give a `general_corpus_id`" in asked.warning
 
 
 def test_a_corpus_with_few_words_of_another_script_is_trained_with_it(make_context: Any) -> None:
@@ -114,9 +117,13 @@ def test_an_operators_files_are_read_as_corpora_are(make_context: Any, tmp_path:
     (folder / "b.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in ENGLISH[:3]))
     (folder.parent / "a.TXT").write_bytes(gzip.compress("\n\n".join(ENGLISH[3:5]).encode()))
     (folder / "ignored.md").write_text("Not read.")
+    (folder / "folder.txt").mkdir()
     chosen = choose(make_context(ENGLISH, setting=str(folder.parent)))
     assert [*chosen.texts()] == [*ENGLISH[3:5], *ENGLISH[:3]]
     assert chosen.source == "text that this service was given"
+    # What no user can mend does not fail a job.
+    (folder / "c.jsonl").write_text('{"text": "The last line."}\n{"text": \n')
+    assert [*chosen.texts()] == [*ENGLISH[3:5], *ENGLISH[:3], "The last line."]
     one = choose(make_context(ENGLISH, setting=str(folder / "b.jsonl")))
     assert [*one.texts()] == ENGLISH[:3]
 
@@ -127,7 +134,11 @@ def test_a_worker_does_not_start_without_the_text_of_its_setting(
     broken, empty = tmp_path / "broken.jsonl", tmp_path / "empty"
     broken.write_text('{"text": "a"}\n{"text": \n')
     empty.mkdir()
-    for path, why in ((tmp_path / "absent", "no such"), (empty, "no text")):
+    for path, why in (
+        (tmp_path / "absent", "No such file"),
+        (empty, "no text"),
+        (broken, "[Ll]ine 2"),
+    ):
         with pytest.raises(SystemExit, match=f"FVT_GENERAL_TEXT is {path}, and .*{why}"):
             check_general_text(settings.model_copy(update={"general_text": str(path)}))
     fine = tmp_path / "fine.txt"

@@ -111,7 +111,10 @@ def _recover(
     shutil.copyfile(transferred / VOCABULARY, target / VOCABULARY)
     if general is None:
         return summary
-    told = {"general_source": general.source, "general_warning": general.warning}
+    source = general.source
+    if general.texts and not summary.general_texts:
+        source = f"none: there was no text that is not held out in {source}"
+    told = {"general_source": source, "general_warning": general.warning}
     return summary.model_copy(update=told)
 
 
