@@ -46,12 +46,13 @@ BRIEF: "RetryConfig" = {
 }
 """Retries of a request to the store while somebody waits for an answer."""
 
-_AWAY = re.compile(r"Generic (S3|GCS|MicrosoftAzure) error")
+# A bucket's own rule, or a restart of the store, may drop an upload that is being sent.
+_AWAY = re.compile(r"^Generic (S3|GCS|MicrosoftAzure) error|<Code>NoSuchUpload</Code>")
 
 
 def is_store_away(error: Exception) -> bool:
     """Tell whether an object store did not answer, or not as one does: `obstore` has no class."""
-    return bool(_AWAY.match(str(error)))
+    return bool(_AWAY.search(str(error)))
 
 
 class Blobs:

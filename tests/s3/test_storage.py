@@ -63,6 +63,24 @@ def test_a_client_that_goes_away_amid_its_upload_leaves_nothing(
         assert service.blobs.keys("corpora") == []
 
 
+def test_an_upload_that_the_store_gave_up_is_to_be_sent_again(
+    tmp_path: Path, valkey: str, store: ObjectStore
+) -> None:
+    """A bucket's own rule may abort what is being sent."""
+
+    def aborted_amid() -> Iterator[bytes]:
+        yield LARGE[: 2 * WRITE_BUFFER]
+        wait_until(lambda: store.open_uploads() != [], 20)
+        store.clear()
+        yield LARGE
+
+    with serving(tmp_path, valkey, blobs_url=store.url, **store.settings) as service:
+        answer = service.http.post("/v1/corpora", content=aborted_amid(), headers=TEXT)
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        assert service.blobs.keys("corpora") == []
+
+
 TEXT = {"content-type": "text/plain"}
 
 
