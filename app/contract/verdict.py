@@ -124,6 +124,8 @@ def caveats(report: Report) -> Iterator[str]:
     """Yield sentences about what a report's figures rest on, the gravest first."""
     if short := cut_short(report.recovery):
         yield short
+    if report.recovery.general_warning:
+        yield report.recovery.general_warning
     yield from _about_texts(report)
     for row in report.quality:
         if row.low is not None and row.high is not None and row.high - row.low > _WIDE:

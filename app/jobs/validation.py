@@ -171,7 +171,7 @@ def check_sizes(fields: JobFields, base_size: int) -> None:
         raise UnprocessableError("vocab_size_above_base", detail, errors=errors)
 
 
-CORPUS_ID, TASK = "/corpus_id", "/recipe/evaluation/task"
+CORPUS_ID, TASK, RECOVERY = "/corpus_id", "/recipe/evaluation/task", "/recipe/recovery"
 
 
 def hold_corpus(session: Session, corpus_id: str, pointer: str = CORPUS_ID) -> Corpus:
@@ -191,19 +191,29 @@ def hold_corpus(session: Session, corpus_id: str, pointer: str = CORPUS_ID) -> C
     return corpus
 
 
-def check_has_text(format_: str) -> None:
-    """Refuse labelled data in place of the text to compress for."""
+def check_has_text(format_: str, pointer: str = CORPUS_ID) -> None:
+    """Refuse labelled data in place of text to compress for, or to train on."""
     if format_ == "records":
+        use = "compress for" if pointer == CORPUS_ID else "train on"
         _refuse(
             "corpus_without_text",
-            CORPUS_ID,
-            "A corpus of the format `records` has no text field to compress for. Upload the text "
-            "as text, jsonl, csv, tsv or parquet; records are for `evaluation.task`.",
+            pointer,
+            f"A corpus of the format `records` has no text field to {use}. Upload the text as "
+            "text, jsonl, csv, tsv or parquet; records are for `evaluation.task`.",
         )
 
 
-def hold_task_data(session: Session, task: Task | None) -> list[Corpus]:
-    """Hold the corpora that a task names; refuse those that it cannot be read from."""
+def hold_other_corpora(session: Session, recipe: Recipe) -> list[Corpus]:
+    """Hold the corpora that a recipe names; refuse those that cannot be read as it asks."""
+    held = []
+    for name, corpus_id in recipe.recovery.corpora.items():
+        pointer = f"{RECOVERY}/{name}"
+        held.append(hold_corpus(session, corpus_id, pointer))
+        check_has_text(held[-1].format, pointer)
+    return [*held, *_hold_task_data(session, recipe.evaluation.task)]
+
+
+def _hold_task_data(session: Session, task: Task | None) -> list[Corpus]:
     held = []
     for name, corpus_id in task.corpora.items() if task else ():
         pointer = f"{TASK}/{name}"

@@ -69,6 +69,12 @@ def test_what_is_inside_its_noise_is_no_figure(
     assert unsaid not in found
 
 
+def test_general_text_in_another_script_is_warned_about() -> None:
+    said = "The general corpus is in Latin script, and the corpus mostly in Cyrillic."
+    recovery = Recovery(used="distill", general_share=0.2, general_warning=said)
+    assert list(caveats(report(recovery=recovery))) == [said]
+
+
 CUT = Recovery(used="distill", steps=13, planned_steps=93, stopped_by="max_minutes")
 
 

@@ -61,6 +61,8 @@ def compress(
     min_quality: recipes.MinQuality = None,
     method: recipes.Method = None,
     seed: recipes.Seed = None,
+    general_text: recipes.GeneralText = None,
+    general_share: recipes.GeneralShare = None,
     recipe: recipes.RecipeFile = None,
     revision: Revision = None,
     text_field: TextField = None,
@@ -90,6 +92,8 @@ def compress(
         preset=preset,
         layers=layers,
         max_minutes=max_minutes,
+        general_text=general_text,
+        general_share=general_share,
         int8=int8,
         onnx=onnx,
         task=task,
@@ -195,12 +199,12 @@ def _sent(
     recipe: dict[str, Any],
     text_field: str | None,
 ) -> dict[str, Any]:
-    """Send the corpus and the data of a task; returns the fields of the job."""
+    """Send the corpus and the recipe's other data; returns the fields of the job."""
     client = session.client
     view = client.upload(corpus, text_field=text_field, progress=_bar_wanted())
     for line in describe_corpus(view):
         say(line)
-    recipe = client.run(submission.with_task_data(recipe, client.retries))
+    recipe = client.run(submission.with_data(recipe, client.retries))
     return {**fields, "corpus_id": view.id, "recipe": recipe}
 
 
