@@ -10,7 +10,7 @@ from worker.compression.static.bags import Bags
 # A token that makes up this share of a corpus counts half as much as a rare one (SIF, Arora 2017).
 _FREQUENT = 1e-3
 # How much the fit may move token vectors: of the mean share of tokens that two texts have alike.
-_RIDGE = 0.3
+_RIDGE = 0.2
 
 
 def weighted(vectors: Tensor, counts: Tensor) -> Tensor:
@@ -30,12 +30,12 @@ def fit_to_texts(table: Tensor, bags: Bags, vectors: Tensor, ridge: float = _RID
     among the texts, of which there are few thousand, not among the tokens. A token that is in no
     text stays as it is.
     """
-    shares = bags.matrix(len(table)).astype(np.float64)
-    target, start = vectors.double().cpu().numpy(), table.double().cpu().numpy()
+    shares = bags.matrix(len(table))
+    target, start = vectors.cpu().numpy(), table.cpu().numpy()
     means = shares @ start
     length = float((means * target).sum() / max(1e-12, (means * means).sum()))
     start, means = start * length, means * length
     kernel = (shares @ shares.T).toarray()
-    kernel[np.diag_indices_from(kernel)] += ridge * kernel.diagonal().mean() + 1e-12
+    kernel[np.diag_indices_from(kernel)] += ridge * kernel.diagonal().mean() + 1e-6
     weights = scipy.linalg.solve(kernel, target - means, assume_a="pos", overwrite_a=True)
     return torch.from_numpy(start + shares.T @ weights).to(table)

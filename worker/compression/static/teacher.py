@@ -13,7 +13,7 @@ from worker.compression.progress import Progress, part
 from worker.compression.recovery.data import Documents, TextSampler
 
 # Texts between looks at the clock, and those that are read whatever it says.
-_CHUNK = 256
+_CHUNK = 128
 # Of texts held out, for each document held out.
 _HELD_OUT_PARTS = 4
 

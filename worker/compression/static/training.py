@@ -33,8 +33,8 @@ class StaticOptions:
     most_documents: int = 20_000
     most_queries: int = 60_000
     fitted: int = 4_000
-    epochs: tuple[int, int] = (10, 20)
-    learning_rates: tuple[float, float] = (3e-3, 1e-3)
+    epochs: tuple[int, int] = (10, 10)
+    learning_rates: tuple[float, float] = (3e-2, 1e-2)
     batch_size: int = 256
 
 
