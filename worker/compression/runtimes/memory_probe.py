@@ -75,8 +75,12 @@ def peak() -> int:
 def main() -> None:
     kind, *paths, file = sys.argv[1:]
     texts = json.loads(Path(file).read_text("utf-8"))
-    run = {"torch": run_torch, "onnx": run_onnx, "static": run_static}[kind]
-    run(*paths, texts)
+    if kind == "torch":
+        run_torch(paths[0], texts)
+    elif kind == "onnx":
+        run_onnx(paths[0], paths[1], texts)
+    else:
+        run_static(paths[0], texts)
     print(peak())
 
 

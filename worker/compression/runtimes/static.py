@@ -66,8 +66,7 @@ class StaticEncoder(Encoder):
 
     @torch.inference_mode()
     def vectors(self, texts: Sequence[str]) -> Tensor:
-        bags = read_bags(self._backend, texts)
-        return bags.means(self._table, torch.arange(len(bags)))
+        return read_bags(self._backend, texts).all_means(self._table)
 
     def run(self, texts: Sequence[str]) -> Tensor:
         return self.vectors(texts)

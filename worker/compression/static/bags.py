@@ -1,7 +1,7 @@
 """Read texts as bags of tokens, which is all that a static encoder sees of them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +43,11 @@ class Bags:
         ids, offsets = self.batch(rows)
         return embedding_bag(ids, table, offsets, mode="mean")
 
-    def batches(self) -> Iterator[Tensor]:
-        """Yield the numbers of all texts, batch by batch."""
-        return iter(torch.arange(len(self), device=self.ids.device).split(_BATCH))
+    def all_means(self, table: Tensor) -> Tensor:
+        """Return the mean of the vectors of each text's tokens (texts, width)."""
+        rows = torch.arange(len(self), device=self.ids.device)
+        batches = (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
+        return torch.cat([self.means(table, batch) for batch in batches])
 
     def matrix(self, tokens: int) -> csr_matrix:
         """Return the share of each token in each text (texts, tokens)."""

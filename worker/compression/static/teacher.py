@@ -14,6 +14,8 @@ from worker.compression.recovery.data import Documents, TextSampler
 
 # Texts between looks at the clock, and those that are read whatever it says.
 _CHUNK = 128
+# Characters of documents for each part that is read: a window has 60, so each word is in a few.
+_CHARACTERS_A_PART = 24
 # Of texts held out, for each document held out.
 _HELD_OUT_PARTS = 4
 
@@ -74,7 +76,9 @@ def read_lessons(  # noqa: PLR0913
     count = min(most_documents, len(documents.training))
     own = Clock(clock.share(0.5, 1.0))
     read = read_lesson(teacher, whole.texts(0, count), own, part(progress, 0.1, 0.5))
-    queries = read_lesson(teacher, parts.texts(0, most_queries), clock, part(progress, 0.5, 1.0))
+    useful = max(count, sum(map(len, documents.training)) // _CHARACTERS_A_PART)
+    most = min(most_queries, useful)
+    queries = read_lesson(teacher, parts.texts(0, most), clock, part(progress, 0.5, 1.0))
     return Lessons(read, queries, held_out)
 
 

@@ -1,5 +1,6 @@
 """Train a vector a token so that their mean over a text is the base's vector of it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -47,8 +48,8 @@ class StaticTraining:
     """Hold trained token vectors (tokens, width), on the CPU, and how the training went.
 
     ``losses`` are 1 - cosine with the base's vectors of the texts held out, by what was done: as it
-    began, fitted, after documents, after queries; none of a tiny corpus. ``texts`` counts what the
-    base read.
+    began, fitted, after documents, after queries; none of a tiny corpus. What would have raised the
+    loss was undone. ``texts`` counts what the base read.
     """
 
     table: Tensor
@@ -145,16 +146,14 @@ class _Trainer:
 
     def start(self, alone: Tensor) -> None:
         counts = sum(bags.counts(len(alone)) for bags, _ in self._lessons.values())
-        self.table = weighted(alone.to(self._device), torch.as_tensor(counts))
-        self._measure("start")
+        self._take("start", weighted(alone.to(self._device), torch.as_tensor(counts)))
 
     def fit(self, most: int) -> None:
         parts = [self._first(name, most // 2) for name in self._lessons]
         ids = torch.cat([bags.ids for bags, _ in parts])
         moved = [parts[0][0].starts, parts[1][0].starts[1:] + len(parts[0][0].ids)]
         vectors = torch.cat([vectors for _, vectors in parts])
-        self.table = fit_to_texts(self.table, Bags(ids, torch.cat(moved)), vectors)
-        self._measure("fitted")
+        self._take("fitted", fit_to_texts(self.table, Bags(ids, torch.cat(moved)), vectors))
 
     def _first(self, name: str, count: int) -> tuple[Bags, Tensor]:
         bags, vectors = self._lessons[name]
@@ -167,7 +166,7 @@ class _Trainer:
         bags, vectors = self._lessons[name]
         table = self.table.clone().requires_grad_()
         optimizer = torch.optim.Adam([table], lr=rate * self._length())
-        steps = epochs * -(-len(bags) // size)
+        steps = max(1, epochs * -(-len(bags) // size))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         for step, rows in enumerate(self._order(len(bags), epochs, size)):
             if clock.is_over:
@@ -179,8 +178,7 @@ class _Trainer:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-        self.table = table.detach()
-        self._measure(name)
+        self._take(name, table.detach())
 
     def _order(self, count: int, epochs: int, size: int) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(self._seed)
@@ -192,11 +190,16 @@ class _Trainer:
         """Return the mean size of a number in the table: steps are shares of it."""
         return float(self.table.square().mean().sqrt())
 
-    def _measure(self, name: str) -> None:
+    def _take(self, name: str, table: Tensor) -> None:
+        """Go on with other token vectors, unless texts held out say that they are worse."""
         if self._unknown is not None:
-            self.table[self._unknown] = 0
+            table[self._unknown] = 0
         if self._held_out is None:
+            self.table = table
             return
         bags, vectors = self._held_out
-        means = torch.cat([bags.means(self.table, rows) for rows in bags.batches()])
-        self.losses[name] = float((1 - cosine_similarity(means, vectors)).mean())
+        loss = float((1 - cosine_similarity(bags.all_means(table), vectors)).mean())
+        before = min(self.losses.values(), default=math.inf)
+        if loss <= before:
+            self.table = table
+        self.losses[name] = min(loss, before)
