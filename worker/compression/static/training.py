@@ -26,16 +26,16 @@ from worker.compression.static.teacher import Lesson, Lessons, read_lesson, read
 class StaticOptions:
     """Bound a training; ``seconds`` None is no limit.
 
-    ``most_documents`` and ``most_queries`` are the texts that the base reads at most, of which
-    ``fitted`` are used in closed form. Then come ``epochs`` over documents and queries each.
+    ``most_documents`` and ``most_queries`` are the texts that the base reads at most; ``fitted`` of
+    the queries are used in closed form. Then come ``epochs`` over all texts, and over the queries.
     """
 
     seconds: float | None = 60.0
     most_documents: int = 20_000
     most_queries: int = 60_000
     fitted: int = 4_000
-    epochs: tuple[int, int] = (10, 10)
-    learning_rates: tuple[float, float] = (3e-2, 1e-2)
+    epochs: tuple[int, int] = (8, 4)
+    learning_rates: tuple[float, float] = (2e-2, 5e-3)
     batch_size: int = 256
 
 
@@ -48,7 +48,7 @@ class StaticTraining:
     """Hold trained token vectors (tokens, width), on the CPU, and how the training went.
 
     ``losses`` are 1 - cosine with the base's vectors of the texts held out, by what was done: as it
-    began, fitted, after documents, after queries; none of a tiny corpus. What would have raised the
+    began, fitted, after all texts, after queries; none of a tiny corpus. What would have raised the
     loss was undone. ``texts`` counts what the base read.
     """
 
@@ -71,8 +71,9 @@ def train_static(  # noqa: PLR0913
     The mean of the vectors of a text's tokens, without special ones, points where the base's vector
     of the text does. They start as the base's vectors of the tokens alone, made shorter the more
     frequent a token is; then they are fitted in closed form; then 1 - cosine is minimized over
-    documents, and over sentences and windows of words at a lower rate. The base reads each text
-    once. On a CPU the same arguments give the same vectors, as long as the clock does not end it.
+    documents and their parts, and over parts alone, sentences and windows of words, at a lower
+    rate. The base reads each text once. On a CPU the same arguments give the same vectors, as long
+    as the clock does not end it.
 
     Raises:
         CorpusEmptyError: there is no text.
@@ -98,7 +99,7 @@ def train_static(  # noqa: PLR0913
     progress(_READING, "fitting token vectors in closed form")
     trainer.fit(options.fitted)
     done = _STARTED
-    phases = zip(("documents", "queries"), options.epochs, options.learning_rates, strict=True)
+    phases = zip(("all", "queries"), options.epochs, options.learning_rates, strict=True)
     for number, (name, epochs, rate) in enumerate(phases):
         own = Clock(clock.share(1, 2 - number))
         end = done + (1 - done) / (2 - number)
@@ -135,7 +136,7 @@ class _Trainer:
         self._device = device
         self._seed = seed
         self._lessons = {
-            "documents": self._read(backend, lessons.documents),
+            "all": self._read(backend, lessons.documents + lessons.queries),
             "queries": self._read(backend, lessons.queries),
         }
         self._held_out = self._read(backend, lessons.held_out) if lessons.held_out else None
@@ -145,20 +146,14 @@ class _Trainer:
         return bags, lesson.vectors.to(self._device)
 
     def start(self, alone: Tensor) -> None:
-        counts = sum(bags.counts(len(alone)) for bags, _ in self._lessons.values())
-        self._take("start", weighted(alone.to(self._device), torch.as_tensor(counts)))
+        counts = self._lessons["all"][0].counts(len(alone))
+        self._take("start", weighted(alone.to(self._device), counts))
 
     def fit(self, most: int) -> None:
-        parts = [self._first(name, most // 2) for name in self._lessons]
-        ids = torch.cat([bags.ids for bags, _ in parts])
-        moved = [parts[0][0].starts, parts[1][0].starts[1:] + len(parts[0][0].ids)]
-        vectors = torch.cat([vectors for _, vectors in parts])
-        self._take("fitted", fit_to_texts(self.table, Bags(ids, torch.cat(moved)), vectors))
-
-    def _first(self, name: str, count: int) -> tuple[Bags, Tensor]:
-        bags, vectors = self._lessons[name]
-        starts = bags.starts[: count + 1]
-        return Bags(bags.ids[: int(starts[-1])], starts), vectors[:count]
+        bags, vectors = self._lessons["queries"]
+        starts = bags.starts[: most + 1]
+        first = Bags(bags.ids[: int(starts[-1])], starts)
+        self._take("fitted", fit_to_texts(self.table, first, vectors[:most]))
 
     def train(  # noqa: PLR0913, PLR0917
         self, name: str, epochs: int, rate: float, size: int, clock: Clock, progress: Progress
