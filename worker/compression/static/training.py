@@ -41,6 +41,8 @@ class StaticOptions:
 
 # Shares of the time: the tokens alone, the texts by the base, all but the training.
 _TOKENS, _READING, _STARTED = 0.12, 0.7, 0.78
+# Of the training, that on all texts.
+_WHOLE = 0.75
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def train_static(  # noqa: PLR0913
     done = _STARTED
     phases = zip(("all", "queries"), options.epochs, options.learning_rates, strict=True)
     for number, (name, epochs, rate) in enumerate(phases):
-        own = Clock(clock.share(1, 2 - number))
-        end = done + (1 - done) / (2 - number)
+        own = Clock(clock.share(_WHOLE if number == 0 else 1.0, 1.0))
+        end = 1.0 if number else done + (1 - done) * _WHOLE
         trainer.train(name, epochs, rate, options.batch_size, own, part(progress, done, end))
         done = end
     read = len(lessons.documents.texts) + len(lessons.queries.texts)
@@ -116,7 +118,9 @@ def _token_vectors(
 
     Those that there is no time for, and tokens of no text, are nought.
     """
-    texts = [backend.decode([i]).strip() for i in range(backend.get_vocab_size())]
+    inside = getattr(backend.model, "continuing_subword_prefix", None) or ""
+    tokens = (backend.decode([i]).strip() for i in range(backend.get_vocab_size()))
+    texts = [token.removeprefix(inside) for token in tokens]
     rows = [i for i, text in enumerate(texts) if text]
     lesson = read_lesson(teacher, [texts[i] for i in rows], clock, progress)
     table = torch.zeros(len(texts), lesson.vectors.shape[1])
