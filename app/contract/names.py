@@ -40,7 +40,10 @@ class RuntimeName:
 
     ``paths`` are under the model's folder, the one to open first. ``field`` is the switch in the
     recipe's ``export``, None for what every result has; ``requires`` are runtimes whose files this
-    one is made from. ``usage`` is the section of the model card that says how to run it.
+    one is made from. ``is_static`` marks a vector a token in place of the model, which only a
+    sentence encoder has. ``training_seconds`` are those that training its file may take, 0 where
+    it is made of the model as it is. ``usage`` is the section of the model card that says how to
+    run it.
     """
 
     name: str
@@ -50,6 +53,8 @@ class RuntimeName:
     field: str | None
     is_quantized: bool = False
     takes_encoder_decoders: bool = False
+    is_static: bool = False
+    training_seconds: float = 0.0
     requires: tuple[str, ...] = ()
     usage: str | None = None
     description: str = ""
@@ -213,6 +218,25 @@ RUNTIMES = _by_name(
         usage="onnx",
         description="Whether to write `onnx/model_int8.onnx` too, its weights in eight bits: about "
         "a quarter of the bytes. Implies `onnx`.",
+    ),
+    RuntimeName(
+        "static",
+        "Static vectors",
+        (
+            "static/model.safetensors",
+            "static/tokenizer.json",
+            "static/config.json",
+            "static/modules.json",
+        ),
+        "float32",
+        field="static",
+        takes_encoder_decoders=True,
+        is_static=True,
+        training_seconds=60.0,
+        usage="static",
+        description="Whether to train a static encoder too, under `static/`: a vector a token in "
+        "the base's own space, no layers, for sentence-transformers and model2vec. Of a sentence "
+        "encoder only.",
     ),
 )
 

@@ -402,7 +402,7 @@ def _check_switch(field: str) -> str:
 
 
 class ExportRecipe(RecipePart):
-    """Files for ONNX Runtime beside the model, checked against it and measured in the report."""
+    """Files for other runtimes beside the model, checked and measured in the report."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_describe_switches)
 
@@ -411,6 +411,7 @@ class ExportRecipe(RecipePart):
 
     onnx: bool = Field(False, description=names.RUNTIMES["onnx"].description)
     int8: bool = Field(False, description=names.RUNTIMES["onnx-int8"].description)
+    static: bool = Field(False, description=names.RUNTIMES["static"].description)
 
     @property
     def runtimes(self) -> list[str]:

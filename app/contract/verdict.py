@@ -6,7 +6,7 @@ share of quality whose interval is wide.
 
 from collections.abc import Iterator
 
-from .names import BASELINE, METRICS, runtime_label, runtime_name
+from .names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
 from .report import Latency, Quality, Recovery, Report
 
 _WIDE = 0.1
@@ -39,9 +39,13 @@ def verdict(report: Report) -> str:
 
 
 def _smallest(report: Report) -> tuple[str, int, list[Quality]]:
-    """Return the runtime, the bytes and the quality of the smallest file of the result."""
+    """Return the runtime, the bytes and the quality of the smallest file that is the model."""
     files = [(BASELINE, report.compressed.bytes, report.quality)]
-    files += [(one.runtime, one.bytes, one.quality) for one in report.exports]
+    files += [
+        (one.runtime, one.bytes, one.quality)
+        for one in report.exports
+        if one.runtime not in RUNTIMES or not RUNTIMES[one.runtime].is_static
+    ]
     return min(files, key=lambda file: file[1])
 
 

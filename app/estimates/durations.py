@@ -8,6 +8,7 @@ from typing import Literal
 
 from app.contract.budgets import DEFAULT_GENERAL_SHARE, Budget, asked_budget, limit_steps
 from app.contract.model_kinds import Role
+from app.contract.names import RUNTIMES
 from app.contract.recipe import FineTuning, Recipe
 
 Device = Literal["cpu", "cuda"]
@@ -131,7 +132,9 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
     millions = sum(parameters for parameters, _ in work.sizes) / 1e6
     base_millions = work.base[0] / 1e6
     recipe = work.recipe
-    exported = sum(1 for _ in recipe.export.runtimes) * (2 * sizes + millions / 8)
+    runtimes = [RUNTIMES[name] for name in recipe.export.runtimes]
+    exported = len(runtimes) * (2 * sizes + millions / 8)
+    exported += sizes * sum(row.training_seconds for row in runtimes)
     latency = 8.0 + base_millions / 4 if recipe.evaluation.latency else 1.0
     memory = 6.0 if recipe.evaluation.memory else 0.0
     return {

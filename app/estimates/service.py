@@ -15,7 +15,7 @@ from app.contract.estimate import (
     EstimatedStage,
     Interval,
 )
-from app.contract.names import RUNTIMES
+from app.contract.names import RUNTIMES, RuntimeName
 from app.corpora.formats.compression import Limits
 from app.db import Database
 from app.errors import ServiceUnavailableError
@@ -49,7 +49,7 @@ HUB_SECONDS = 2.0
 """The hub is asked for less long than by a submission, so that the answer comes soon."""
 MEMORY_BYTES = 2 << 30
 EXPORT_FRAME = 200_000
-"""Bytes of an ONNX file beside its weights."""
+"""Bytes of an exported file beside its weights, and of a tokenizer that belongs to it."""
 INT8_SHARE = 0.26
 """Bytes of an int8 file over those of float32: a byte a weight, scales, and what stays float."""
 
@@ -207,11 +207,17 @@ def _exports_of(fields: JobFields, size: SizeFacts) -> list[EstimatedExport]:
         EstimatedExport(
             runtime=row.name,
             precision=row.dtype,
-            bytes=EXPORT_FRAME
-            + round(4 * size.weights.parameters * (INT8_SHARE if row.is_quantized else 1.0)),
+            bytes=EXPORT_FRAME + round(4 * _numbers(row, size)),
         )
         for row in rows
     ]
+
+
+def _numbers(row: RuntimeName, size: SizeFacts) -> float:
+    """Return the numbers of a file, counted as those of four bytes."""
+    if row.is_static:
+        return size.weights.table_parameters
+    return size.weights.parameters * (INT8_SHARE if row.is_quantized else 1.0)
 
 
 def _stages_of(durations: Durations) -> list[EstimatedStage]:

@@ -83,7 +83,7 @@ def check_base_model(
         raise ServiceUnavailableError("hub_unreachable", str(error), headers=retry_after) from error
     if facts is None:
         return None
-    _check_export(fields, encoder_decoder=facts.encoder_decoder)
+    _check_export(fields, facts)
     check_sizes(fields, facts.vocab_size)
     _check_task(fields, facts)
     if trained := catalog.how_trained(fields.base_model, settings, examiner):
@@ -115,17 +115,22 @@ def check_room(
         )
 
 
-def _check_export(fields: JobFields, *, encoder_decoder: bool) -> None:
-    runtimes = (RUNTIMES[name] for name in fields.recipe.export.runtimes)
+def _check_export(fields: JobFields, facts: ModelFacts) -> None:
+    runtimes = [RUNTIMES[name] for name in fields.recipe.export.runtimes]
     refused = next((row for row in runtimes if not row.takes_encoder_decoders), None)
-    if refused is None or not encoder_decoder:
-        return
-    detail = (
-        f"{fields.base_model} has an encoder and a decoder, and is not exported to {refused.label} "
-        "in this version. Leave `export` out."
-    )
-    fault = FieldError(pointer="/recipe/export", detail=detail)
-    raise UnprocessableError("export_unsupported", detail, errors=[fault])
+    if refused and facts.encoder_decoder:
+        detail = (
+            f"{fields.base_model} has an encoder and a decoder, and is not exported to "
+            f"{refused.label} in this version. Leave `export` out."
+        )
+        _refuse("export_unsupported", "/recipe/export", detail)
+    static = next((row for row in runtimes if row.is_static), None)
+    if static and facts.role != "sentence_encoder":
+        detail = (
+            f"{static.label} are made of a sentence encoder, and {fields.base_model} is none. "
+            f"Leave `export.{static.field}` out, or choose a model of sentence-transformers."
+        )
+        _refuse("export_unsupported", f"/recipe/export/{static.field}", detail)
 
 
 def _check_task(fields: JobFields, facts: ModelFacts) -> None:

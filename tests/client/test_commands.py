@@ -160,7 +160,7 @@ def compressing(url: str, corpus: Path, *more: object) -> Result:
 
 
 def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: Service) -> None:
-    flags = ("--sweep", "0.5,0.25", "--preset", "fast", "--layers", "3", "--int8")
+    flags = ("--sweep", "0.5,0.25", "--preset", "fast", "--layers", "3", "--int8", "--static")
     gate = ("--min-quality", "0.9", "--method", "wvt", "--seed", "7", "--max-minutes", "2")
     made = compressing(url, corpus, *flags, *gate, "--detach", "--json")
     assert made.exit_code == 0, made.stderr
@@ -168,7 +168,7 @@ def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: 
     assert recipe["vocab_size"] == [0.5, 0.25]
     assert recipe["recovery"]["preset"] == "fast"
     assert recipe["recovery"]["keep_layers"] == 3
-    assert recipe["export"]["int8"] is True
+    assert recipe["export"] == {"onnx": False, "int8": True, "static": True}
     assert recipe["gate"]["min_quality"] == 0.9
     assert (recipe["transfer"]["method"], recipe["seed"]) == ("wvt", 7)
     again = compressing(url, corpus, *flags, *gate, "--detach")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from worker.compression import export_model
-from worker.context import JobContext, StageProgress, nth_part
+from worker.compression import Teaching, export_model, needs_training
+from worker.context import JobContext, StageProgress, nth_part, to_device
 
 
 def export(context: JobContext, folder: Path, progress: StageProgress) -> None:
@@ -11,7 +11,11 @@ def export(context: JobContext, folder: Path, progress: StageProgress) -> None:
     recipe = context.recipe.export
     if not recipe.wanted:
         return
-    sizes = context.resolved.target_vocab_sizes
+    sizes, teaching = context.resolved.target_vocab_sizes, None
+    if needs_training(recipe.runtimes):
+        to_device(context.base.model, context.settings)
+        teaching = Teaching(context.base, context.training_texts(), context.recipe.seed)
     for number, size in enumerate(sizes):
         own = nth_part(progress, number, len(sizes))
-        export_model(context.final_folder(size), folder / str(size), recipe.runtimes, own)
+        source, target = context.final_folder(size), folder / str(size)
+        export_model(source, target, recipe.runtimes, own, teaching=teaching)

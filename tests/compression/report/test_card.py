@@ -14,6 +14,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from sentence_transformers import SentenceTransformer
 
 from app.contract.report import BaseModelInfo, Export, Quality, Report
+from tests.support.domain import domain_documents
 from tests.support.hub import faults_of_card
 from tests.support.reports import full_report, index_rows, quality, with_task
 from tests.support.st_folders import (
@@ -22,7 +23,7 @@ from tests.support.st_folders import (
     sentence_encoder,
     transformers_folder,
 )
-from worker.compression import export_model, write_model_card
+from worker.compression import Teaching, export_model, load_model, write_model_card
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What only some blocks need, and is not installed everywhere: optimum for a backend.
@@ -76,6 +77,22 @@ def test_the_code_of_a_card_runs(tmp_path: Path, name: str) -> None:
         by_library, by_hand = vectors
         np.testing.assert_allclose(by_hand, by_library, atol=1e-5)
     assert not re.search(r"{[{%]|[%}]}", card)
+
+
+@pytest.mark.slow
+def test_the_code_for_static_vectors_runs(tmp_path: Path) -> None:
+    base, folder = load_model(sentence_encoder(tmp_path / "base")), tmp_path / "result"
+    compressed(base.folder, folder)
+    teaching = Teaching(base, lambda: domain_documents(60))
+    [file] = export_model(folder, folder, ["static"], teaching=teaching)
+    row = Export(runtime="static", path=file.path, bytes=file.bytes, quality=quality(0.9))
+    report = full_report().model_copy(update={"exports": [row]})
+    blocks = BLOCK.findall(write_model_card(folder, report).read_text())
+    by_library, by_model2vec = (block for block in blocks if "folder/static" in block)
+    found: dict[str, Any] = {}
+    exec(by_library.replace("path/to/this/folder", str(folder)), found)
+    assert found["vectors"].shape == (2, base.model.config.hidden_size)
+    assert 'StaticModel.from_pretrained("path/to/this/folder/static")' in by_model2vec
 
 
 def test_a_pooling_that_is_no_mean_is_left_to_its_library(tmp_path: Path) -> None:

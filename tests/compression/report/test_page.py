@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -46,10 +47,25 @@ class Page(HTMLParser):
         return sum(tag == name for tag, _ in self.tags)
 
 
+def with_static(report: Report) -> Report:
+    """The same report where each size has static vectors too."""
+
+    def added(report: Any) -> dict[str, Any]:
+        file, static = report.exports[-1], {"runtime": "static"}
+        timed = [row for row in report.latency if row.runtime == file.runtime]
+        latency = [*report.latency, *(row.model_copy(update=static) for row in timed)]
+        exports = [*report.exports, file.model_copy(update={**static, "path": "static/m"})]
+        return {"exports": exports, "latency": latency}
+
+    sweep = [row.model_copy(update=added(row)) for row in report.sweep]
+    return report.model_copy(update={**added(report), "sweep": sweep})
+
+
 REPORTS = {
     "one": full_report(NASTY),
     "recovered": recovered(full_report()),
     "sweep": sweep_report(),
+    "static vectors": with_static(sweep_report()),
     "task": with_task(sweep_report()),
     "task that the base cannot do": with_task(full_report(), None),
 }
@@ -226,3 +242,10 @@ def test_the_verdict_comes_first_and_noise_is_no_card() -> None:
     assert "general English, not of the corpus" in text
     assert "60.0 to 80.0 %" in text
     assert "13 of 93 planned steps: its time was used up" in text
+
+
+def test_static_vectors_are_a_point_of_their_own_beside_sizes() -> None:
+    text = " ".join(Page(render_page(with_static(sweep_report()))).text)
+    assert "Static vectors" in text
+    assert re.search(r"\d static\b", text)
+    assert " static" not in " ".join(Page(render_page(sweep_report())).text)

@@ -43,6 +43,11 @@ class Variant:
         """Tell whether its weights are in fewer bits than the model's."""
         return self.runtime in RUNTIMES and RUNTIMES[self.runtime].is_quantized
 
+    @property
+    def is_static(self) -> bool:
+        """Tell whether it is a vector a token in place of the model."""
+        return self.runtime in RUNTIMES and RUNTIMES[self.runtime].is_static
+
 
 def variants(report: Report | SweepRow) -> list[Variant]:
     """Return the model in PyTorch and what was exported of it."""
@@ -111,7 +116,7 @@ def render_page(report: Report) -> str:
         runtime_label=runtime_label,
         variants=variants(report),
         variants_of=variants,
-        quantized=quantized(report),
+        plotted_beside=plotted_beside(report),
         task_scores=task_scores(report),
         batch_sizes=batch_sizes(report),
         charts=_charts(report),
@@ -131,9 +136,9 @@ def task_scores(report: Report) -> dict[str, TaskScores]:
     return report.task.scores if report.task else {}
 
 
-def quantized(report: Report) -> list[str]:
-    """Return the labels of the runtimes whose weights are in fewer bits than the model's."""
-    return [one.label for one in variants(report) if one.is_quantized]
+def plotted_beside(report: Report) -> list[str]:
+    """Return the labels of the runtimes whose files are not the model's weights as they are."""
+    return [one.label for one in variants(report) if one.is_quantized or one.is_static]
 
 
 def _charts(report: Report) -> dict[str, Markup | None]:
@@ -156,15 +161,16 @@ def batch_sizes(report: Report) -> list[int]:
 def _size(report: Report) -> Markup:
     bars = [_size_bar("base", report.base, report.base.bytes)]
     bars += [
-        _size_bar(f"compressed, {one.label}", report.compressed, one.bytes)
+        _size_bar(f"compressed, {one.label}", report.compressed, one.bytes, is_static=one.is_static)
         for one in variants(report)
     ]
     return bar_chart("Bytes of base and compressed model", bars)
 
 
-def _size_bar(name: str, size: ModelSize, file: int) -> Bar:
-    """Draw a file of a model, cut as its parameters are."""
-    embeddings = file * size.embedding_parameters / size.parameters
+def _size_bar(name: str, size: ModelSize, file: int, *, is_static: bool = False) -> Bar:
+    """Draw a file of a model, cut as its parameters are; one of token vectors is embeddings."""
+    share = 1.0 if is_static else size.embedding_parameters / size.parameters
+    embeddings = file * share
     parts = [("embeddings", embeddings), ("rest", file - embeddings)]
     return Bar(name, parts, f"{file / 1e6:.1f} MB")
 
@@ -191,9 +197,10 @@ def _tradeoff(report: Report) -> Markup:
         for one in variants(size):
             is_model = one.runtime == BASELINE
             # A file with the weights as they are is the model once more.
-            if metric not in one.kept or not (is_model or one.is_quantized):
+            if metric not in one.kept or not (is_model or one.is_quantized or one.is_static):
                 continue
-            suffix = "" if is_model else f" {RUNTIMES[one.runtime].dtype}"
+            how = one.runtime if one.is_static or is_model else RUNTIMES[one.runtime].dtype
+            suffix = "" if is_model else f" {how}"
             candidates.append(
                 Candidate(
                     f"{size.vocab_size:,}{suffix}",
