@@ -16,8 +16,8 @@ class RecoveryOptions:
     ``objective`` is ``auto``, ``none``, or names of objectives joined by ``+``. ``max_length`` is
     in tokens, ``keep_layers`` the number of layers that stay, ``embedding_steps`` how many of the
     first steps train the vocabulary alone. ``general_share`` is the share of the texts that are
-    general, where there are such; None leaves it to the objectives. ``most_minutes`` is what
-    whoever runs this allows: it holds whatever else is asked for.
+    general, where there are such. ``most_minutes`` is what whoever runs this allows: it holds
+    whatever else is asked for.
     """
 
     preset: Preset = "balanced"
@@ -30,7 +30,7 @@ class RecoveryOptions:
     keep_layers: int | None = None
     max_minutes: float | None = None
     embedding_steps: int = 0
-    general_share: float | None = None
+    general_share: float = 0.0
     most_minutes: float | None = None
 
 
