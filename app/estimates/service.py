@@ -216,7 +216,10 @@ def _numbers(row: RuntimeName, size: SizeFacts) -> float:
     """Return the numbers of a file, counted as those of four bytes."""
     if row.is_static:
         return size.weights.table_parameters
-    return size.weights.parameters * (INT8_SHARE if row.is_quantized else 1.0)
+    weights, share = size.weights, INT8_SHARE if row.is_quantized else 1.0
+    of_table = row.table_bits / 32 if row.table_bits else share
+    others = weights.parameters - weights.table_parameters
+    return share * others + of_table * weights.table_parameters
 
 
 def _stages_of(durations: Durations) -> list[EstimatedStage]:

@@ -160,7 +160,17 @@ def compressing(url: str, corpus: Path, *more: object) -> Result:
 
 
 def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: Service) -> None:
-    flags = ("--sweep", "0.5,0.25", "--preset", "fast", "--layers", "3", "--int8", "--static")
+    flags = (
+        "--sweep",
+        "0.5,0.25",
+        "--preset",
+        "fast",
+        "--layers",
+        "3",
+        "--int8",
+        "--int4",
+        "--static",
+    )
     gate = ("--min-quality", "0.9", "--method", "wvt", "--seed", "7", "--max-minutes", "2")
     made = compressing(url, corpus, *flags, *gate, "--detach", "--json")
     assert made.exit_code == 0, made.stderr
@@ -168,7 +178,7 @@ def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: 
     assert recipe["vocab_size"] == [0.5, 0.25]
     assert recipe["recovery"]["preset"] == "fast"
     assert recipe["recovery"]["keep_layers"] == 3
-    assert recipe["export"] == {"onnx": False, "int8": True, "static": True}
+    assert recipe["export"] == {"onnx": False, "int8": True, "int4": True, "static": True}
     assert recipe["gate"]["min_quality"] == 0.9
     assert (recipe["transfer"]["method"], recipe["seed"]) == ("wvt", 7)
     again = compressing(url, corpus, *flags, *gate, "--detach")
