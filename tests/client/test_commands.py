@@ -326,7 +326,7 @@ def test_doctor_says_what_is_wrong(url: str, tmp_path: Path, valkey: str) -> Non
     states = {check["name"]: check["state"] for check in told(good)}
     assert states["service"] == "ok"
     assert states["broker"] == "ok"
-    with serving(tmp_path, valkey, auth="on", api_keys=["right"]) as running:
+    with serving(tmp_path, valkey, auth="on", api_keys=["a-key-of-the-service"]) as running:
         keyless = fvt(str(running.http.base_url), "doctor", FVT_BROKER_URL="redis://127.0.0.1:9/0")
     assert keyless.exit_code == 1
     assert "export FVT_API_KEY" in keyless.stdout
