@@ -40,7 +40,7 @@ def test_nothing_outlives_a_killed_parent_and_the_folder_can_be_used_again(tmp_p
         assert up.survivors(within=30) == []
     with running_up(data_dir) as up:
         up.named("celery -A")[0].kill()
-        said = "".join(up.process.communicate(timeout=60))
+        said = "".join(up.process.communicate(timeout=180))
         assert up.process.returncode == 1
         assert "The worker ended with exit code 137" in said
         assert up.survivors(within=0) == []
