@@ -8,6 +8,7 @@ from typing import Literal
 
 from app.contract.budgets import Budget, asked_budget, limit_steps
 from app.contract.model_kinds import Role
+from app.contract.points import recovery_share
 from app.contract.recipe import FineTuning, Recipe
 
 Device = Literal["cpu", "cuda"]
@@ -92,6 +93,7 @@ def planned_budget(work: Work, number: int, device: Device) -> tuple[Budget, flo
         on_gpu=device == "cuda",
         documents=work.documents,
         most_minutes=work.most_minutes,
+        share=recovery_share(len(work.sizes)) if work.recipe.target else 1.0,
     )
     length = min(float(budget.max_length), max(1.0, work.tokens))
     rows = [OBJECTIVE_WORK[name] for name in work.objectives if name in OBJECTIVE_WORK]
@@ -114,7 +116,7 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
     millions = sum(parameters for parameters, _ in work.sizes) / 1e6
     base_millions = work.base[0] / 1e6
     recipe = work.recipe
-    exported = sum(1 for _ in recipe.export.runtimes) * (2 * sizes + millions / 8)
+    exported = sum(1 for _ in recipe.runtimes) * (2 * sizes + millions / 8)
     latency = 8.0 + base_millions / 4 if recipe.evaluation.latency else 1.0
     memory = 6.0 if recipe.evaluation.memory else 0.0
     return {

@@ -44,7 +44,7 @@ def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator
         yield f"Keep {keep} of {facts.model.layers} layers, evenly from the first to the last."
     yield _recovery(work, device)
     yield "Load and run every model in a program of its own, as its user will."
-    if names := recipe.export.runtimes:
+    if names := recipe.runtimes:
         labels = " and ".join(RUNTIMES[name].label for name in names)
         yield f"Write files for {labels}; their bytes are estimated here, all others are exact."
     yield "Measure size, tokens, quality" + (

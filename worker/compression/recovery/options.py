@@ -16,7 +16,8 @@ class RecoveryOptions:
     ``objective`` is ``auto``, ``none``, or names of objectives joined by ``+``. ``max_length`` is
     in tokens, ``keep_layers`` the number of layers that stay, ``embedding_steps`` how many of the
     first steps train the vocabulary alone. ``most_minutes`` is what whoever runs this allows: it
-    holds whatever else is asked for.
+    holds whatever else is asked for. ``share`` is the part of a preset, or of the time, that this
+    one of several models has.
     """
 
     preset: Preset = "balanced"
@@ -30,6 +31,7 @@ class RecoveryOptions:
     max_minutes: float | None = None
     embedding_steps: int = 0
     most_minutes: float | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
