@@ -8,10 +8,9 @@ from worker.context import JobContext, StageProgress, nth_part
 
 def export(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave a folder a size with the exported files of its model; nothing where none are wanted."""
-    recipe = context.recipe.export
-    if not recipe.wanted:
+    runtimes, points = context.recipe.runtimes, context.points
+    if not runtimes:
         return
-    sizes = context.resolved.target_vocab_sizes
-    for number, size in enumerate(sizes):
-        own = nth_part(progress, number, len(sizes))
-        export_model(context.final_folder(size), folder / str(size), recipe.runtimes, own)
+    for number, point in enumerate(points):
+        own = nth_part(progress, number, len(points))
+        export_model(context.final_folder(point), folder / point.key, runtimes, own)

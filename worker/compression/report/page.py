@@ -180,21 +180,24 @@ def _latency(report: Report, batch_size: int) -> Markup:
 
 def _tradeoff(report: Report) -> Markup:
     candidates = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
+    target = report.target.runtime if report.target else BASELINE
+    # A file with the weights as they are is the model once more.
+    ringed = target if RUNTIMES[target].is_quantized else BASELINE
     metric = report.quality[0].metric
     for size in report.sweep:
+        layers = f", {size.layers or 'all'} layers" if report.target else ""
         for one in variants(size):
             is_model = one.runtime == BASELINE
-            # A file with the weights as they are is the model once more.
             if metric not in one.kept or not (is_model or one.is_quantized):
                 continue
             suffix = "" if is_model else f" {RUNTIMES[one.runtime].dtype}"
             candidates.append(
                 Candidate(
-                    f"{size.vocab_size:,}{suffix}",
+                    f"{size.vocab_size:,}{layers}{suffix}",
                     "after" if is_model else "other",
                     one.bytes / 1e6,
                     100 * one.kept[metric],
-                    chosen=size.path == "." and is_model,
+                    chosen=size.path == "." and one.runtime == ringed,
                 )
             )
     return tradeoff_chart("Size and quality of all sizes", candidates)
