@@ -53,7 +53,7 @@ def train(context: JobContext, folder: Path, progress: StageProgress) -> None:
 
     sizes, training = resolved.target_vocab_sizes, part(progress, 0.2, 0.9)
     if target := recipe.target:
-        points, made = _for_target(target, resolved.candidates, trained, training)
+        points, made = for_target(target, resolved.candidates, trained, training)
         PlannedPoints(points).write(folder / "points.json")
     else:
         made = dict(zip(sizes, trained(sizes, training), strict=True))
@@ -66,7 +66,7 @@ def train(context: JobContext, folder: Path, progress: StageProgress) -> None:
     TokenizerResult(coverage).write(folder / "coverage.json")
 
 
-def _for_target(
+def for_target(
     target: TargetRecipe,
     candidates: Sequence[SizedPoint],
     train_some: Callable[[Sequence[int], StageProgress], list[PreTrainedTokenizerBase]],

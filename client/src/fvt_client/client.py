@@ -148,7 +148,8 @@ class Client:
 
         `corpus` is a file, several of lines, or one that was uploaded before. A task of the recipe
         may name files. `target` says what the result must reach in place of a size, as
-        `{"max_bytes": 5_000_000, "min_quality": 0.95}`. With the same `idempotency_key` the same call makes no second job.
+        `{"max_bytes": 5_000_000, "min_quality": 0.95}`. With the same `idempotency_key` the same
+        call makes no second job.
         """
         fields = {"base_model": model, "revision": revision, "name": name, "metadata": metadata}
         job, _ = self.run(
