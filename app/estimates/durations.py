@@ -75,7 +75,7 @@ def objectives_of(recipe: Recipe, role: Role, architecture: str) -> list[str]:
     if asked != "auto":
         return asked.split("+")
     if role == "cross_encoder":
-        layers = ["distill"] if recipe.recovery.keep_layers else []
+        layers = ["distill"] if recipe.recovery.keep_layers or recipe.target else []
         return [*layers, "distill_scores"]
     if role == "language_model":
         if architecture.endswith(("ForCausalLM", "LMHeadModel")):

@@ -222,13 +222,14 @@ def test_a_model_that_is_none_is_refused(url: str, corpus: Path) -> None:
     assert "base_model_not_found" in refused.stderr
 
 
-def test_a_gate_that_is_missed(service: Service, url: str) -> None:
+@pytest.mark.parametrize("code", ["gate_not_met", "target_not_met"])
+def test_a_gate_or_a_target_that_is_missed(service: Service, url: str, code: str) -> None:
     job_id = str(service.submit()["id"])
-    error = JobError(type="user", code="gate_not_met", message="Too little.", retryable=False)
+    error = JobError(type="user", code=code, message="Too little.", retryable=False)
     transitions.fail(service.db, service.claim(job_id), error)
     missed = fvt(url, "watch", job_id, "--json")
     assert missed.exit_code == 4
-    assert told(missed)["error"]["code"] == "gate_not_met"
+    assert told(missed)["error"]["code"] == code
 
 
 def test_models(url: str) -> None:

