@@ -130,19 +130,21 @@ def _about_corpus(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _about_sizes(recipe: Recipe, facts: Facts) -> Iterator[tuple[str, str]]:
     sizes, tokens = facts.model.sizes, facts.tokens
+    refused = "the model is left out" if recipe.target else "the job is refused"
+    cure = "Upload more text." if recipe.target else "Ask for fewer, or upload more text."
     for size, estimate in zip(sizes, tokens.sizes, strict=True):
         if not facts.corpus.is_sample and size.vocab_size > max(tokens.available, 1):
             yield (
                 "size_out_of_reach",
                 f"A vocabulary of {size.vocab_size:,} tokens may be more than the corpus can fill: "
                 f"its own words and pieces come to about {tokens.available:,}. Tokens of the base "
-                "fill the rest, or the job is refused. Ask for fewer, or upload more text.",
+                f"fill the rest, or {refused}. {cure}",
             )
         if size.vocab_size < tokens.least:
             yield (
                 "size_below_floor",
                 f"The characters of the corpus and the special tokens alone come to about "
-                f"{tokens.least:,} tokens: with {size.vocab_size:,} the job may be refused.",
+                f"{tokens.least:,} tokens: with {size.vocab_size:,} it may be that {refused}.",
             )
         if estimate.value > estimate.base:
             yield (

@@ -150,7 +150,7 @@ def _check_target(
     except UserFault as fault:
         if fault.code != "target_out_of_reach":
             raise
-        _refuse(fault.code, "/recipe/target/max_bytes", fault.message)
+        _refuse("target_out_of_reach", "/recipe/target/max_bytes", fault.message)
 
 
 def _check_task(fields: JobFields, facts: ModelFacts) -> None:
