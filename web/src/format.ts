@@ -1,6 +1,11 @@
 // Numbers and times in words, in the reader's own notation.
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+/** Name a model of a job by its tokens, and by its layers where a target chose them. */
+export function modelName(tokens: number, layers?: number | null): string {
+  return `${count(tokens)} tokens${layers ? `, ${plural(layers, "layer")}` : ""}`;
+}
+
 export function count(value: number): string {
   return whole.format(value);
 }

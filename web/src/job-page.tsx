@@ -58,7 +58,7 @@ function State({ live, job }: { live: Live; job: Job }) {
       {!live.connected && isActive(job) && <p class="note warn small">The connection is lost. What you see may be old; it is tried again by itself.</p>}
       {job.error && (
         <div class="note bad" role="alert">
-          <strong>{job.error.code === "gate_not_met" ? "The result is below what was asked." : job.error.type === "user" ? "The job cannot be done as asked." : "The service failed."}</strong> {job.error.message}
+          <strong>{/^(gate|target)_not_met$/.test(job.error.code) ? "The result is below what was asked." : job.error.type === "user" ? "The job cannot be done as asked." : "The service failed."}</strong> {job.error.message}
           {job.error.retryable && " It may work when you submit it again."}
         </div>
       )}

@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 import pytest
 
-from app.contract.errors import UserFault
 from app.errors import UnprocessableError
 from app.jobs.schemas import JobFields
 from app.jobs.submission import read_json
@@ -111,7 +110,7 @@ def test_a_model_that_the_runtime_has_no_form_of_is_refused(tmp_path: Path) -> N
 
 def test_a_metric_of_a_task_that_is_not_there_is_refused(tmp_path: Path) -> None:
     make_sound(tmp_path / "org" / "model")
-    with pytest.raises((UnprocessableError, UserFault), match="ndcg_at_10") as refusal:
+    with pytest.raises(UnprocessableError, match="ndcg_at_10") as refusal:
         checked(tmp_path, {"target": {"min_quality": 0.9, "metric": "ndcg_at_10"}})
     assert refusal.value.code == "gate_metric_not_measured"
     assert refusal.value.members["errors"][0].pointer == "/recipe/target/metric"
