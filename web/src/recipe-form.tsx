@@ -9,10 +9,10 @@ import { FieldErrors } from "./ui";
 const COMMON_SIZES = [0.75, 0.5, 0.25, 0.1];
 const SHOWN_FIRST = ["fast", "balanced", "max"];
 
-// In place of a size: what the int8 file may take at most.
+// In place of a size: what the file of the target's default runtime may take.
 const TARGETS = [
-  ["targetMegabytes", "Or a target: at most", "MB in int8"],
-  ["targetMilliseconds", "at most", "ms a text"],
+  ["targetMegabytes", "Or a target: most MB of the int8 file"],
+  ["targetMilliseconds", "Most ms a text"],
 ] as const;
 
 interface RecipeFormProps {
@@ -53,13 +53,12 @@ export function SizeField({ choices, onChange, errors, model }: RecipeFormProps)
       </p>
       <FieldErrors id={`${id}-errors`} errors={errors.sizes ?? []} />
       <div class="chips">
-        {TARGETS.map(([name, label, unit]) => (
+        {TARGETS.map(([name, label]) => (
           <div key={name} class="other">
             <label for={`${id}-${name}`} class="soft small">{label}</label>
             <input id={`${id}-${name}`} type="text" inputMode="decimal" size={6} placeholder="none" value={choices[name]} autocomplete="off"
               aria-invalid={errors.target?.length ? "true" : undefined} aria-describedby={`${id}-target-errors`}
               onInput={(event) => onChange({ ...choices, [name]: event.currentTarget.value })} />
-            <span class="soft small">{unit}</span>
           </div>
         ))}
       </div>

@@ -61,7 +61,8 @@ export function buildRecipe(choices: Choices): Built {
   if (choices.exports.length > 0) recipe.export = Object.fromEntries(choices.exports.map((name) => [name, true]));
   if (choices.minQuality.trim()) {
     const percent = Number(choices.minQuality);
-    if (percent > 0 && percent <= 100) recipe[byTarget ? "target" : "gate"] = { ...(recipe.target as Recipe | undefined), min_quality: percent / 100 };
+    // Beside a target the least quality is part of it.
+    if (percent > 0 && percent <= 100) merge(recipe, { [byTarget ? "target" : "gate"]: { min_quality: percent / 100 } });
     else errors.quality = ["Give a percentage above 0 and up to 100, or leave this empty."];
   }
   if (choices.more.trim()) {
