@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from app.contract.errors import JobError
 from app.jobs import transitions
+from fvt_client import Client
 from fvt_client.cli.main import cli
 from fvt_client.verify import sha256_of
 from tests.client.conftest import WEIGHTS, packed
@@ -273,6 +274,22 @@ def test_a_refusal_of_the_beginning_alone_does_not_end_a_job(tmp_path: Path) -> 
         assert len(server.requests) == requests
         assert len(server.bodies[0]) < 1_100_000
     assert server.requests == [("POST", "/v1/estimate")]
+
+
+def test_a_target_from_the_command_line_and_from_python(url: str, corpus: Path) -> None:
+    fixed = ("estimate", "--model", MODEL, "--corpus", corpus)
+    said = fvt(url, *fixed, "--target-bytes", "9MB", "--min-quality", "0.9")
+    assert said.stdout.count("Result: ") == 3
+    assert "7,630 tokens, 2 layers" in said.stdout
+    with Client(url) as client:
+        found = client.estimate(MODEL, corpus, target={"max_bytes": 9_000_000})
+        assert [size.layers for size in found.sizes] == [1, 2, 3]
+        job = client.compress(MODEL, corpus, target={"max_bytes": 9_000_000})
+        assert job.recipe["target"]["max_bytes"] == 9_000_000
+        job.cancel()
+    refused = fvt(url, *fixed, "--target-bytes", "1KB")
+    assert refused.exit_code == 1
+    assert "target_out_of_reach" in refused.stderr
 
 
 def test_an_estimate_leaves_out_what_is_not_sent_yet(tmp_path: Path, corpus: Path) -> None:
