@@ -75,6 +75,11 @@ export function sizeLabel(size: number): string {
   return size <= 1 ? `${short(size * 100)}\u00a0%` : `${count(size)} tokens`;
 }
 
+/** What a recipe asks for: its sizes, or a target in their place. */
+export function askedFor(recipe: Record<string, unknown>): string {
+  return recipe.target ? "by target" : recipeSizes(recipe).map(sizeLabel).join(", ");
+}
+
 export function recipeSizes(recipe: Record<string, unknown>): number[] {
   const sizes = recipe.vocab_size as number | number[] | undefined;
   return sizes === undefined ? [] : Array.isArray(sizes) ? sizes : [sizes];
