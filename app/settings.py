@@ -153,6 +153,13 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(
         60, gt=0, description="How often a worker saves how far a recovery is."
     )
+    general_text: str = Field(
+        "",
+        description="File or folder of general text, `.txt` or `.jsonl`, read as corpora are: a "
+        "share of what sentence encoders are trained on. When empty: English documentation that "
+        "is installed with the worker; `none`: no general text.",
+        examples=["", "none", "/data/general"],
+    )
     recovery_processes: int = Field(
         1, ge=1, le=64, description="Processes that recover a model together, each on its own GPU."
     )

@@ -72,6 +72,7 @@ def make_ready(**_: Any) -> None:
     """Refuse to start where jobs could not run as the settings ask; else have the engine ready."""
     check_device(get_settings())
     import_engine()
+    import_module("worker.general_choice").check_general_text(get_settings())
 
 
 def import_engine() -> None:

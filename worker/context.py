@@ -18,7 +18,7 @@ from app.contract.events import EventData
 from app.contract.points import Point
 from app.contract.recipe import Recipe
 from app.contract.results import PlannedPoints, ResolvedBase, StageResult
-from app.corpora.documents import Row, read_documents, read_rows
+from app.corpora.documents import Layout, Row, read_documents, read_rows
 from app.corpora.models import Corpus
 from app.db import Database
 from app.disk import is_full, is_nearly_full
@@ -148,8 +148,7 @@ class JobContext:
         model = self.base.model
         weights = sum(tensor.numel() for tensor in model.parameters()) * 4
         with self.db.read() as session:
-            named = self.recipe.evaluation.task
-            ids = {self.corpus.id, *(named.corpora.values() if named else ())}
+            ids = {self.corpus.id, *self.recipe.corpora}
             corpora = session.scalar(select(func.sum(Corpus.bytes)).where(Corpus.id.in_(ids)))
         size = job_size(self.recipe, weights, int(corpora or 0))
         if lacks := shortage(size, self.settings, self.blobs):
@@ -217,13 +216,31 @@ class JobContext:
 
     def rows(self, name: str, corpus_id: str) -> Iterator[tuple[int, Row]]:
         """The objects of another corpus with the numbers of their lines; `name` is our own."""
+        path, layout = self._other_corpus(name, corpus_id)
+        with path.open("rb") as file:
+            yield from read_rows(file, layout)
+
+    def other_texts(self, name: str, corpus_id: str) -> Texts:
+        """Return the stream of another corpus to train on; `name` is our own.
+
+        A document that is held out of this job's corpus is left out of it too.
+        """
+
+        def stream() -> Iterator[str]:
+            path, layout = self._other_corpus(name, corpus_id)
+            with path.open("rb") as file:
+                yield from read_documents(file, layout)
+
+        recipe = self.recipe
+        return training_texts(stream, recipe.evaluation.holdout_fraction, recipe.seed)
+
+    def _other_corpus(self, name: str, corpus_id: str) -> tuple[Path, Layout]:
         with self.db.read() as session:
             corpus = session.get_one(Corpus, corpus_id)
         path = self.workspace.root / "input" / name
         if not path.exists():
             self.blobs.fetch(corpus.blob_key, path)
-        with path.open("rb") as file:
-            yield from read_rows(file, corpus.layout)
+        return path, corpus.layout
 
     def final_folder(self, point: Point) -> Path:
         """Return the folder of the model of a point, as it goes to its user."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 Preset = Literal["fast", "balanced", "max"]
+DEFAULT_GENERAL_SHARE = 0.25
+"""Share of the texts of a sentence encoder's recovery that are of no domain."""
 
 
 @dataclass(frozen=True)

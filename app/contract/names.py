@@ -15,7 +15,8 @@ class MetricName:
     """Names a metric of the report's ``quality``.
 
     ``label`` stands in tables, ``short`` at the head of a column. ``task`` is the type of the task
-    that measures it, None where no labels are needed.
+    that measures it, None where no labels are needed. ``of_index`` is true of a search by the
+    result in the vectors that the base made of the documents: in an index that stays as it is.
     """
 
     name: str
@@ -25,6 +26,7 @@ class MetricName:
     higher_is_better: bool = True
     task: str | None = None
     in_gate: bool = True
+    of_index: bool = False
 
     def retention(self, before: float, after: float) -> float | None:
         """Return the share of the base's quality that is left; None where the base has none."""
@@ -38,7 +40,10 @@ class RuntimeName:
 
     ``paths`` are under the model's folder, the one to open first. ``field`` is the switch in the
     recipe's ``export``, None for what every result has; ``requires`` are runtimes whose files this
-    one is made from. ``usage`` is the section of the model card that says how to run it.
+    one is made from. ``is_static`` marks a vector a token in place of the model, which only a
+    sentence encoder has. ``training_seconds`` are those that training its file may take, 0 where
+    it is made of the model as it is. ``usage`` is the section of the model card that says how to
+    run it.
     """
 
     name: str
@@ -48,6 +53,8 @@ class RuntimeName:
     field: str | None
     is_quantized: bool = False
     takes_encoder_decoders: bool = False
+    is_static: bool = False
+    training_seconds: float = 0.0
     requires: tuple[str, ...] = ()
     usage: str | None = None
     description: str = ""
@@ -127,10 +134,34 @@ METRICS = _by_name(
     MetricName("ndcg_at_10", "nDCG@10 of the task", "nDCG@10", task="retrieval"),
     MetricName("recall_at_10", "Recall@10 of the task", "recall@10", task="retrieval"),
     MetricName("mrr", "Mean reciprocal rank of the task", "MRR", task="retrieval"),
+    MetricName(
+        "index_ndcg_at_10",
+        "Your index stays: nDCG@10 of the task",
+        "index nDCG@10",
+        task="retrieval",
+        of_index=True,
+    ),
+    MetricName(
+        "index_recall_at_10",
+        "Your index stays: recall@10 of the task",
+        "index recall@10",
+        task="retrieval",
+        of_index=True,
+    ),
+    MetricName(
+        "index_mrr",
+        "Your index stays: mean reciprocal rank of the task",
+        "index MRR",
+        task="retrieval",
+        of_index=True,
+    ),
     MetricName("spearman", "Spearman's correlation of the task", "Spearman", task="sentence_pairs"),
     MetricName("pearson", "Pearson's correlation of the task", "Pearson", task="sentence_pairs"),
     MetricName("sentence_cosine", "Same sentence vectors as the base (cosine)", "vectors"),
     MetricName("neighbour_overlap_10", "Same ten nearest texts as the base", "neighbours"),
+    MetricName(
+        "index_overlap_10", "Your index stays: same ten nearest texts", "index", of_index=True
+    ),
     MetricName("score_agreement", "Same order of scored pairs as the base (Spearman)", "scores"),
     MetricName(
         "masked_lm_bits_per_character",
@@ -187,6 +218,25 @@ RUNTIMES = _by_name(
         usage="onnx",
         description="Whether to write `onnx/model_int8.onnx` too, its weights in eight bits: about "
         "a quarter of the bytes. Implies `onnx`.",
+    ),
+    RuntimeName(
+        "static",
+        "Static vectors",
+        (
+            "static/model.safetensors",
+            "static/tokenizer.json",
+            "static/config.json",
+            "static/modules.json",
+        ),
+        "float32",
+        field="static",
+        takes_encoder_decoders=True,
+        is_static=True,
+        training_seconds=60.0,
+        usage="static",
+        description="Whether to train a static encoder too, under `static/`: a vector a token in "
+        "the base's own space, no layers, for sentence-transformers and model2vec. Of a sentence "
+        "encoder only.",
     ),
 )
 

@@ -25,6 +25,7 @@ from pydantic_core.core_schema import (
 )
 
 from . import names
+from .budgets import DEFAULT_GENERAL_SHARE
 from .points import MOST_POINTS
 from .text import STORABLE, Printable
 
@@ -133,10 +134,14 @@ class TransferRecipe(RecipePart):
 
 
 Objective = Annotated[str, OneOf(names.objective_choices)]
+CORPUS = "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r"
 
 
 class RecoveryRecipe(RecipePart):
     """Training on the corpus after the transfer, without labels."""
+
+    # The fields that name a corpus each.
+    data: ClassVar[tuple[str, ...]] = ("general_corpus_id",)
 
     preset: Literal["fast", "balanced", "max"] = Field(
         "balanced",
@@ -184,9 +189,37 @@ class RecoveryRecipe(RecipePart):
         le=1_000_000,
         description="How many of the first steps train the embeddings alone.",
     )
+    general_corpus_id: Printable | None = Field(
+        None,
+        description="Id of a corpus of general text, in the language of the domain, in place of "
+        "what the service has of it. It is trained on beside the corpus: never part of the "
+        "vocabulary, nor of what is measured.",
+        examples=[CORPUS],
+    )
+    general_share: float | None = Field(
+        None,
+        ge=0,
+        le=0.9,
+        description="Share of the texts of training that are general. Left out, it is "
+        f"{DEFAULT_GENERAL_SHARE} for sentence encoders that learn from their base, and wherever "
+        "`general_corpus_id` is given; else 0.",
+        examples=[DEFAULT_GENERAL_SHARE],
+    )
+
+    @property
+    def corpora(self) -> dict[str, str]:
+        """The ids of the corpora that it reads, by the fields that name them."""
+        given = {name: getattr(self, name) for name in self.data}
+        return {name: id_ for name, id_ in given.items() if id_ is not None}
+
+    @field_validator("general_share")
+    @classmethod
+    def _reads_its_corpus(cls, share: float | None, info: ValidationInfo) -> float | None:
+        if share == 0 and info.data.get("general_corpus_id") is not None:
+            raise ValueError("with 0 `general_corpus_id` is not read: leave one of them out")
+        return share
 
 
-CORPUS = "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r"
 # The most that a corpus of a task may hold: a worker has it in memory.
 MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 29
 
@@ -265,7 +298,8 @@ class TokenClassification(FineTuning):
 class Retrieval(TaskPart):
     """Documents found for queries by their vectors, without training.
 
-    Measured by nDCG@10, recall@10 and the mean reciprocal rank.
+    Measured by nDCG@10, recall@10 and the mean reciprocal rank: of each model with vectors of its
+    own, and (`index_…`) of queries by the result against documents by the base.
     """
 
     data = ("documents", "queries", "judgements")
@@ -370,7 +404,7 @@ def _check_switch(field: str) -> str:
 
 
 class ExportRecipe(RecipePart):
-    """Files for ONNX Runtime beside the model, checked against it and measured in the report."""
+    """Files for other runtimes beside the model, checked and measured in the report."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_describe_switches)
 
@@ -379,6 +413,7 @@ class ExportRecipe(RecipePart):
 
     onnx: bool = Field(False, description=names.RUNTIMES["onnx"].description)
     int8: bool = Field(False, description=names.RUNTIMES["onnx-int8"].description)
+    static: bool = Field(False, description=names.RUNTIMES["static"].description)
 
     @property
     def runtimes(self) -> list[str]:
@@ -555,3 +590,9 @@ class Recipe(RecipePart):
         if self.target and (switch := names.RUNTIMES[self.target.runtime].field):
             switches[switch] = True
         return names.exported_runtimes(switches)
+
+    @property
+    def corpora(self) -> list[str]:
+        """The ids of the corpora that it reads beside the one to compress for."""
+        task = self.evaluation.task
+        return [*self.recovery.corpora.values(), *(task.corpora.values() if task else ())]

@@ -293,7 +293,10 @@ class Recovery(ReportPart):
     without padding. ``stopped_by`` is ``steps``, ``max_minutes``, ``held_out_loss`` or
     ``non_finite_loss``; ``kept_step`` is the step whose weights were kept. ``keep_layers`` is the
     number of layers that were kept, None where all were. ``processes`` trained together, each on a
-    GPU of its own.
+    GPU of its own. ``general_share`` of the texts were drawn from ``general_texts`` general ones,
+    which are no documents of the corpus; ``general_source`` says where these are from, or why
+    there were none, and ``general_warning`` what speaks against them. ``epochs`` are of the corpus
+    alone.
     """
 
     objective: str = "auto"
@@ -314,6 +317,10 @@ class Recovery(ReportPart):
     stopped_by: str | None = None
     warning: str | None = None
     keep_layers: int | None = None
+    general_share: float = 0.0
+    general_texts: int = 0
+    general_source: str | None = None
+    general_warning: str | None = None
     loss: list[LossPoint] = Field(default_factory=list)
 
 

@@ -6,7 +6,7 @@ share of quality whose interval is wide.
 
 from collections.abc import Iterator
 
-from .names import BASELINE, METRICS, runtime_label, runtime_name
+from .names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
 from .report import Latency, Quality, Recovery, Report
 
 _WIDE = 0.1
@@ -39,9 +39,13 @@ def verdict(report: Report) -> str:
 
 
 def _smallest(report: Report) -> tuple[str, int, list[Quality]]:
-    """Return the runtime, the bytes and the quality of the smallest file of the result."""
+    """Return the runtime, the bytes and the quality of the smallest file that is the model."""
     files = [(BASELINE, report.compressed.bytes, report.quality)]
-    files += [(one.runtime, one.bytes, one.quality) for one in report.exports]
+    files += [
+        (one.runtime, one.bytes, one.quality)
+        for one in report.exports
+        if one.runtime not in RUNTIMES or not RUNTIMES[one.runtime].is_static
+    ]
     return min(files, key=lambda file: file[1])
 
 
@@ -80,6 +84,9 @@ def _kept(quality: list[Quality]) -> str:
 
 def _label(metric: str) -> str:
     label = METRICS[metric].label if metric in METRICS else metric
+    if ": " in label:
+        # A heading and what it is about: no words for the middle of a sentence.
+        return f'"{label}"'
     return label[0].lower() + label[1:] if label[1:2].islower() else label
 
 
@@ -121,6 +128,8 @@ def caveats(report: Report) -> Iterator[str]:
     """Yield sentences about what a report's figures rest on, the gravest first."""
     if short := cut_short(report.recovery):
         yield short
+    if report.recovery.general_warning:
+        yield report.recovery.general_warning
     yield from _about_texts(report)
     for row in report.quality:
         if row.low is not None and row.high is not None and row.high - row.low > _WIDE:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Literal
 
-from app.contract.budgets import Budget, asked_budget, limit_steps
+from app.contract.budgets import DEFAULT_GENERAL_SHARE, Budget, asked_budget, limit_steps
 from app.contract.model_kinds import Role
+from app.contract.names import RUNTIMES
 from app.contract.points import recovery_share
 from app.contract.recipe import FineTuning, Recipe
 
@@ -24,6 +25,8 @@ STEP_SECONDS: Mapping[Device, float] = {"cpu": 0.02, "cuda": 0.05}
 TASK_SECONDS_PER_TOKEN: Mapping[Device, float] = {"cpu": 1e-3, "cuda": 1e-5}
 DRAWN_SHARE = 0.6
 """Of a text's tokens, where sentences and windows of it are drawn too."""
+GENERAL_TOKENS = 200
+"""Of a passage of general text."""
 UNKNOWN_MACHINE = 3.0
 """Most times as fast or as slow as the table's another machine may be."""
 LEAST_SPREAD = 1.25
@@ -54,7 +57,8 @@ class Work:
     """Counts what a job has to do, in the numbers that its time depends on.
 
     `sizes` are parameters and, of them, those of the tables, for each size of the recipe; the
-    base's are `base`. `tokens` are those of a text after the compression.
+    base's are `base`. `tokens` are those of a text after the compression; `general_share` of the
+    texts of training are no documents of the corpus.
     """
 
     recipe: Recipe
@@ -65,6 +69,7 @@ class Work:
     characters: int
     tokens: float
     most_minutes: float
+    general_share: float = 0.0
 
 
 def objectives_of(recipe: Recipe, role: Role, architecture: str) -> list[str]:
@@ -85,17 +90,30 @@ def objectives_of(recipe: Recipe, role: Role, architecture: str) -> list[str]:
     return ["distill"]
 
 
+def general_share_of(recipe: Recipe, role: Role, objectives: Sequence[str]) -> float:
+    """Return the share of the texts of training that are general, where there is such text."""
+    asked = recipe.recovery
+    if asked.general_share is not None or not objectives:
+        return asked.general_share or 0.0
+    rows = [OBJECTIVE_WORK[name] for name in objectives if name in OBJECTIVE_WORK]
+    learns_from_base = any(row.needs_teacher for row in rows)
+    is_default = role == "sentence_encoder" and learns_from_base
+    return DEFAULT_GENERAL_SHARE if is_default or asked.general_corpus_id else 0.0
+
+
 def planned_budget(work: Work, number: int, device: Device) -> tuple[Budget, float]:
     """Return the steps of the recovery of one size, and the floating-point operations of a text."""
     asked = work.recipe.recovery
     budget = asked_budget(
         SimpleNamespace(**asked.model_dump()),
         on_gpu=device == "cuda",
-        documents=work.documents,
+        documents=round(work.documents / (1 - work.general_share)),
         most_minutes=work.most_minutes,
         share=recovery_share(len(work.sizes)) if work.recipe.target else 1.0,
     )
     length = min(float(budget.max_length), max(1.0, work.tokens))
+    general_length = min(budget.max_length, GENERAL_TOKENS)
+    length += work.general_share * (general_length - length)
     rows = [OBJECTIVE_WORK[name] for name in work.objectives if name in OBJECTIVE_WORK]
     flops, (parameters, table) = 0.0, work.sizes[number]
     base_body = work.base[0] - work.base[1]
@@ -106,7 +124,7 @@ def planned_budget(work: Work, number: int, device: Device) -> tuple[Budget, flo
     characters = work.characters / max(1, work.documents)
     parts = max(1.0, characters / (budget.max_length * 4))
     passes = max((row.passes for row in rows), default=1)
-    useful = passes * work.documents * parts
+    useful = passes * work.documents * parts / (1 - work.general_share)
     return limit_steps(budget, asked, useful_texts=useful, flops_per_text=max(flops, 1.0)), flops
 
 
@@ -116,7 +134,9 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
     millions = sum(parameters for parameters, _ in work.sizes) / 1e6
     base_millions = work.base[0] / 1e6
     recipe = work.recipe
-    exported = sum(1 for _ in recipe.runtimes) * (2 * sizes + millions / 8)
+    runtimes = [RUNTIMES[name] for name in recipe.runtimes]
+    exported = len(runtimes) * (2 * sizes + millions / 8)
+    exported += sizes * sum(row.training_seconds for row in runtimes)
     latency = 8.0 + base_millions / 4 if recipe.evaluation.latency else 1.0
     memory = 6.0 if recipe.evaluation.memory else 0.0
     return {

@@ -72,9 +72,15 @@ def _recovery(work: Work, device: Device) -> str:
     how = " and ".join(OBJECTIVES.get(name, name) for name in work.objectives)
     most = f", for at most {budget.seconds / 60:,.0f} minutes" if budget.seconds else ""
     each = " Each size is trained so." if len(work.sizes) > 1 else ""
+    general = ""
+    if work.general_share:
+        general = (
+            f" Of these {work.general_share:.0%} are general text, as far as there is any in the "
+            "script of the corpus."
+        )
     return (
         f"Win back what was lost by {how}: about {budget.steps:,} steps of {budget.batch_size:,} "
-        f"texts{most}.{each}"
+        f"texts{most}.{general}{each}"
     )
 
 

@@ -20,7 +20,15 @@ from app.corpora.formats.compression import Limits
 from app.db import Database
 from app.errors import ServiceUnavailableError
 from app.estimates.beginnings import Source
-from app.estimates.durations import Device, Durations, Past, Work, estimate_durations, objectives_of
+from app.estimates.durations import (
+    Device,
+    Durations,
+    Past,
+    Work,
+    estimate_durations,
+    general_share_of,
+    objectives_of,
+)
 from app.estimates.examination import Facts, examine
 from app.estimates.history import device_of, finished_jobs
 from app.estimates.sentences import basis_of, steps_of, warnings_of
@@ -33,7 +41,7 @@ from app.jobs.validation import (
     check_layers,
     check_sizes,
     hold_corpus,
-    hold_task_data,
+    hold_other_corpora,
 )
 from app.settings import Settings
 from app.subprocesses import OutOfMemoryError, Subprocesses
@@ -58,10 +66,10 @@ class Estimator:
         check_base_model(fields, self._settings, examiner)
 
     def stored(self, fields: JobFields, corpus_id: str | None) -> Source | None:
-        """Find the corpus of this id, and those of the task; refuses those that cannot be read."""
+        """Find the corpus of this id and the recipe's; refuses those that cannot be read."""
         with self._db.read() as session:
             corpus = hold_corpus(session, corpus_id) if corpus_id is not None else None
-            hold_task_data(session, fields.recipe.evaluation.task)
+            hold_other_corpora(session, fields.recipe)
         if corpus is None:
             return None
         check_has_text(corpus.format)
@@ -81,7 +89,7 @@ class Estimator:
         if facts.model.from_hub:
             check_sizes(fields, facts.model.vocab_size)
             check_layers(fields.base_model, facts.model.layers, recipe.recovery)
-        work = _work_of(fields, facts, settings.max_recovery_minutes)
+        work = _work_of(fields, facts, settings)
         past, device = self._history(work.objectives)
         durations = estimate_durations(work, past, device or "cpu")
         minutes = Interval(
@@ -145,18 +153,21 @@ class Estimator:
         return past, device_of(self._blobs, newest)
 
 
-def _work_of(fields: JobFields, facts: Facts, most_minutes: float) -> Work:
-    model = facts.model
+def _work_of(fields: JobFields, facts: Facts, settings: Settings) -> Work:
+    model, recipe = facts.model, fields.recipe
+    objectives = objectives_of(recipe, model.role, model.architecture)
+    has_general = settings.general_text != "none" or recipe.recovery.general_corpus_id
     tokens = [size.value for size in facts.tokens.sizes]
     return Work(
-        recipe=fields.recipe,
-        objectives=objectives_of(fields.recipe, model.role, model.architecture),
+        recipe=recipe,
+        objectives=objectives,
         base=(model.weights.parameters, model.weights.table_parameters),
         sizes=[(size.weights.parameters, size.weights.table_parameters) for size in model.sizes],
         documents=facts.corpus.documents,
         characters=facts.corpus.characters,
         tokens=sum(tokens) / max(1, len(tokens)),
-        most_minutes=most_minutes,
+        most_minutes=settings.max_recovery_minutes,
+        general_share=general_share_of(recipe, model.role, objectives) if has_general else 0.0,
     )
 
 

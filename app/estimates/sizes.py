@@ -21,6 +21,8 @@ from app.estimates.weights import Weights
 
 GRAPH_BYTES, LAYER_BYTES, QUANTIZED_LAYER_BYTES = 15_000, 22_000, 40_000
 """Bytes of an ONNX file beside its weights: of the whole, of a layer, and of one in int8."""
+TOKENIZER_BYTES = 200_000
+"""Of the files beside static vectors."""
 SCALE_BYTES = 4
 BESIDE_COLUMN = 8
 """Bytes of a column's scale, its zero, and its bias, which stays in float32."""
@@ -97,6 +99,8 @@ def bytes_in(runtime: str, size: SizeFacts) -> int:
     found, row = size.weights, RUNTIMES[runtime]
     if runtime == BASELINE:
         return found.bytes
+    if row.is_static:
+        return TOKENIZER_BYTES + 4 * found.table_parameters
     numbers = found.parameters - found.unused_parameters
     if not row.is_quantized:
         return GRAPH_BYTES + LAYER_BYTES * size.layers + 4 * numbers
@@ -112,6 +116,9 @@ def fitting_points(base_model: str, found: Grid, target: TargetRecipe) -> list[S
     Raises `UserFault` where there is none.
     """
     sized = list(_sized(found, target.runtime))
+    if RUNTIMES[target.runtime].is_static:
+        # Vectors have no layers, and nothing is gained by dropping those of their source.
+        sized = [point for point in sized if point.layers is None]
     fits = [p for p in sized if target.max_bytes is None or p.bytes <= target.max_bytes]
     if fits:
         return fits

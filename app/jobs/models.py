@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.contract.recipe import TASKS
+from app.contract.recipe import TASKS, RecoveryRecipe
 from app.contract.states import ACTIVE, Status
 from app.db import Base, now
 from app.ids import new_id
@@ -70,9 +70,11 @@ class Job(Base):
 
 
 def reads(corpus_id: str) -> ColumnElement[bool]:
-    """Return a condition: the job reads a corpus, as its own or as data of its task."""
+    """Return a condition: the job reads a corpus, as its own or as another of its recipe."""
     names = {name for task in TASKS.values() for name in task.data}
-    named = (Job.recipe["evaluation", "task", name].as_string() for name in sorted(names))
+    paths: list[tuple[str, ...]] = [("evaluation", "task", name) for name in sorted(names)]
+    paths += [("recovery", name) for name in RecoveryRecipe.data]
+    named = (Job.recipe[path].as_string() for path in paths)
     return or_(Job.corpus_id == corpus_id, *(value == corpus_id for value in named))
 
 

@@ -19,7 +19,7 @@ from app.ids import is_id
 from app.jobs import transitions
 from app.jobs.models import IdempotencyKey, Job
 from app.jobs.schemas import JobFields, JobQuery
-from app.jobs.validation import check_has_text, check_room, hold_corpus, hold_task_data
+from app.jobs.validation import check_has_text, check_room, hold_corpus, hold_other_corpora
 from app.maintenance.files import free
 from app.pagination import fetch_page
 from app.settings import Settings
@@ -116,7 +116,7 @@ def _insert(  # noqa: PLR0913, PLR0917
         else:
             corpus = hold_corpus(session, corpus)
         check_has_text(corpus.format)
-        check([corpus, *hold_task_data(session, fields.recipe.evaluation.task)])
+        check([corpus, *hold_other_corpora(session, fields.recipe)])
         job = Job(
             base_model=fields.base_model,
             revision=fields.revision,

@@ -85,7 +85,7 @@ def check_base_model(
         raise ServiceUnavailableError("hub_unreachable", str(error), headers=retry_after) from error
     if facts is None:
         return None
-    _check_export(fields, encoder_decoder=facts.encoder_decoder)
+    _check_export(fields, facts)
     check_sizes(fields, facts.vocab_size)
     _check_task(fields, facts)
     _check_target(fields, facts, settings, examiner)
@@ -118,24 +118,34 @@ def check_room(
         )
 
 
-def _check_export(fields: JobFields, *, encoder_decoder: bool) -> None:
-    runtimes = (RUNTIMES[name] for name in fields.recipe.runtimes)
+def _check_export(fields: JobFields, facts: ModelFacts) -> None:
+    recipe = fields.recipe
+    runtimes = [RUNTIMES[name] for name in recipe.runtimes]
     refused = next((row for row in runtimes if not row.takes_encoder_decoders), None)
-    if refused is None or not encoder_decoder:
-        return
-    detail = (
-        f"{fields.base_model} has an encoder and a decoder, and is not exported to {refused.label} "
-        f"in this version. {_instead(fields.recipe)}"
-    )
-    pointer = "/recipe/target/runtime" if fields.recipe.target else "/recipe/export"
-    fault = FieldError(pointer=pointer, detail=detail)
-    raise UnprocessableError("export_unsupported", detail, errors=[fault])
+    if refused and facts.encoder_decoder:
+        detail = (
+            f"{fields.base_model} has an encoder and a decoder, and is not exported to "
+            f"{refused.label} in this version. {_instead(recipe, 'export')}"
+        )
+        _refuse("export_unsupported", _place_of_export(recipe, "export"), detail)
+    static = next((row for row in runtimes if row.is_static), None)
+    if static and facts.role != "sentence_encoder":
+        field = f"export.{static.field}"
+        detail = (
+            f"{static.label} are made of a sentence encoder, and {fields.base_model} is none. "
+            f"{_instead(recipe, field)} Or choose a model of sentence-transformers."
+        )
+        _refuse("export_unsupported", _place_of_export(recipe, field), detail)
 
 
-def _instead(recipe: Recipe) -> str:
+def _place_of_export(recipe: Recipe, field: str) -> str:
+    return "/recipe/target/runtime" if recipe.target else f"/recipe/{field.replace('.', '/')}"
+
+
+def _instead(recipe: Recipe, field: str) -> str:
     if recipe.target:
-        return f"Name `{BASELINE}` as `target.runtime`, and leave `export` out."
-    return "Leave `export` out."
+        return f"Name `{BASELINE}` as `target.runtime`, and leave `{field}` out."
+    return f"Leave `{field}` out."
 
 
 def _check_target(
@@ -198,7 +208,7 @@ def check_sizes(fields: JobFields, base_size: int) -> None:
         raise UnprocessableError("vocab_size_above_base", detail, errors=errors)
 
 
-CORPUS_ID, TASK = "/corpus_id", "/recipe/evaluation/task"
+CORPUS_ID, TASK, RECOVERY = "/corpus_id", "/recipe/evaluation/task", "/recipe/recovery"
 
 
 def hold_corpus(session: Session, corpus_id: str, pointer: str = CORPUS_ID) -> Corpus:
@@ -218,19 +228,29 @@ def hold_corpus(session: Session, corpus_id: str, pointer: str = CORPUS_ID) -> C
     return corpus
 
 
-def check_has_text(format_: str) -> None:
-    """Refuse labelled data in place of the text to compress for."""
+def check_has_text(format_: str, pointer: str = CORPUS_ID) -> None:
+    """Refuse labelled data in place of text to compress for, or to train on."""
     if format_ == "records":
+        use = "compress for" if pointer == CORPUS_ID else "train on"
         _refuse(
             "corpus_without_text",
-            CORPUS_ID,
-            "A corpus of the format `records` has no text field to compress for. Upload the text "
-            "as text, jsonl, csv, tsv or parquet; records are for `evaluation.task`.",
+            pointer,
+            f"A corpus of the format `records` has no text field to {use}. Upload the text as "
+            "text, jsonl, csv, tsv or parquet; records are for `evaluation.task`.",
         )
 
 
-def hold_task_data(session: Session, task: Task | None) -> list[Corpus]:
-    """Hold the corpora that a task names; refuse those that it cannot be read from."""
+def hold_other_corpora(session: Session, recipe: Recipe) -> list[Corpus]:
+    """Hold the corpora that a recipe names; refuse those that cannot be read as it asks."""
+    held = []
+    for name, corpus_id in recipe.recovery.corpora.items():
+        pointer = f"{RECOVERY}/{name}"
+        held.append(hold_corpus(session, corpus_id, pointer))
+        check_has_text(held[-1].format, pointer)
+    return [*held, *_hold_task_data(session, recipe.evaluation.task)]
+
+
+def _hold_task_data(session: Session, task: Task | None) -> list[Corpus]:
     held = []
     for name, corpus_id in task.corpora.items() if task else ():
         pointer = f"{TASK}/{name}"

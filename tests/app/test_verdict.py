@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.contract.report import Recovery, Report
 from app.contract.verdict import caveats, cut_short, steps_done, verdict
-from tests.support.reports import full_report
+from tests.support.reports import full_report, index_rows
 
 
 def report(
@@ -47,6 +47,10 @@ def test_it_is_of_the_smallest_file() -> None:
     exports = [exports[0], exports[1].model_copy(update={"quality": quality})]
     said = verdict(whole.model_copy(update={"exports": exports}))
     assert said.startswith("As ONNX int8: 6.5x smaller, 3.6x faster at one text, keeps 92 % of")
+    # Static vectors are smaller, but not the model that was asked for.
+    static = exports[1].model_copy(update={"runtime": "static", "bytes": 1})
+    exports.append(static)
+    assert verdict(whole.model_copy(update={"exports": exports})) == said
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,12 @@ def test_what_is_inside_its_noise_is_no_figure(
     found = verdict(report(**changes))
     assert said in found
     assert unsaid not in found
+
+
+def test_general_text_in_another_script_is_warned_about() -> None:
+    said = "The general corpus is in Latin script, and the corpus mostly in Cyrillic."
+    recovery = Recovery(used="distill", general_share=0.2, general_warning=said)
+    assert list(caveats(report(recovery=recovery))) == [said]
 
 
 CUT = Recovery(used="distill", steps=13, planned_steps=93, stopped_by="max_minutes")
@@ -115,6 +125,15 @@ def test_what_figures_rest_on_is_said_in_words() -> None:
     noise = warned(speed=(0.95, 1.4))
     assert "one text: no difference in speed is shown. It is between 0.95 and 1.40" in noise
     assert "time for too few batches" in warned(speed=None)
+
+
+def test_a_label_that_is_a_heading_is_quoted() -> None:
+    wide = index_rows("index_ndcg_at_10", low=0.7)
+    (said,) = caveats(report().model_copy(update={"quality": wide}))
+    assert said == (
+        'What is kept of "Your index stays: nDCG@10 of the task" is known roughly: between 70.0% '
+        "and 101.0%, from 30 texts."
+    )
 
 
 @given(

@@ -8,7 +8,7 @@ import pytest
 
 from fvt_client import Client
 from fvt_client.errors import InvalidJsonl
-from fvt_client.submission import with_task_data
+from fvt_client.submission import with_data
 from tests.support.serving import MODEL, Service, serving
 
 
@@ -33,14 +33,14 @@ def test_files_are_sent_and_named_by_their_ids(
     task = {"type": "sequence_classification", "seeds": 1}
     recipe = {"seed": 3, "evaluation": {"latency": False, "task": task}}
     task.update({name: str(file) for name, file in files.items()})
-    sent = client.run(with_task_data(recipe, client.retries))
+    sent = client.run(with_data(recipe, client.retries))
     ids = {name: sent["evaluation"]["task"][name] for name in files}
     assert sent == {"seed": 3, "evaluation": {"latency": False, "task": {**task, **ids}}}
     for corpus_id in ids.values():
         assert service.http.get(f"/v1/corpora/{corpus_id}").json()["format"] == "records"
     corpus = client.corpus(service.corpus())
     assert client.compress(MODEL, corpus, recipe=sent).status == "queued"
-    assert client.run(with_task_data(sent, client.retries)) == sent
+    assert client.run(with_data(sent, client.retries)) == sent
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,31 @@ def test_files_are_sent_and_named_by_their_ids(
     ],
 )
 def test_what_names_no_file_is_left_as_it_is(client: Client, recipe: dict[str, Any]) -> None:
-    assert client.run(with_task_data(recipe, client.retries)) == recipe
+    assert client.run(with_data(recipe, client.retries)) == recipe
 
 
 def test_a_file_of_other_rows_is_refused_by_its_line(client: Client, tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     file.write_text("[1]\n")
     task = {"type": "sentence_pairs", "pairs": str(file)}
-    steps = with_task_data({"evaluation": {"task": task}}, client.retries)
+    steps = with_data({"evaluation": {"task": task}}, client.retries)
     with pytest.raises(InvalidJsonl, match="Line 1, entry 1 of the list, is not a JSON object"):
         client.run(steps)
+
+
+def test_general_text_is_sent_as_a_corpus_of_text(
+    service: Service, client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "general.txt"
+    file.write_text("It rained all day.\nThe river rose by a foot.\n")
+    recipe = {"seed": 3, "recovery": {"general_corpus_id": str(file), "general_share": 0.1}}
+    sent = client.run(with_data(recipe, client.retries))
+    corpus_id = sent["recovery"]["general_corpus_id"]
+    assert sent == {"seed": 3, "recovery": {**recipe["recovery"], "general_corpus_id": corpus_id}}  # type: ignore[dict-item]
+    found = service.http.get(f"/v1/corpora/{corpus_id}").json()
+    assert (found["format"], found["documents"]) == ("text", 2)
+    assert client.run(with_data(sent, client.retries)) == sent
+    # An estimate sends no file, and asks without it.
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("A rash since the evening.\n" * 50)
+    assert client.estimate(MODEL, corpus, recipe=recipe).steps

@@ -161,7 +161,7 @@ def compressing(url: str, corpus: Path, *more: object) -> Result:
 
 
 def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: Service) -> None:
-    flags = ("--sweep", "0.5,0.25", "--preset", "fast", "--layers", "3", "--int8")
+    flags = ("--sweep", "0.5,0.25", "--preset", "fast", "--layers", "3", "--int8", "--static")
     gate = ("--min-quality", "0.9", "--method", "wvt", "--seed", "7", "--max-minutes", "2")
     made = compressing(url, corpus, *flags, *gate, "--detach", "--json")
     assert made.exit_code == 0, made.stderr
@@ -169,7 +169,7 @@ def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: 
     assert recipe["vocab_size"] == [0.5, 0.25]
     assert recipe["recovery"]["preset"] == "fast"
     assert recipe["recovery"]["keep_layers"] == 3
-    assert recipe["export"]["int8"] is True
+    assert recipe["export"] == {"onnx": False, "int8": True, "static": True}
     assert recipe["gate"]["min_quality"] == 0.9
     assert (recipe["transfer"]["method"], recipe["seed"]) == ("wvt", 7)
     again = compressing(url, corpus, *flags, *gate, "--detach")
@@ -181,6 +181,25 @@ def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: 
     # What was cancelled is made anew.
     third = compressing(url, corpus, *flags, *gate, "--detach")
     assert third.stdout.strip() not in {told(made)["id"], new.stdout.strip()}
+
+
+def test_general_text_is_sent_too(url: str, corpus: Path, service: Service) -> None:
+    general = corpus.with_name("general.txt")
+    general.write_text("It rained all day.\nThe river rose by a foot.\n")
+    flags = ("--general-text", general, "--general-share", "0.2")
+    made = compressing(url, corpus, *flags, "--detach", "--json")
+    assert made.exit_code == 0, made.stderr
+    recovery = told(made)["recipe"]["recovery"]
+    assert recovery["general_share"] == 0.2
+    found = service.http.get(f"/v1/corpora/{recovery['general_corpus_id']}").json()
+    assert (found["format"], found["documents"]) == ("text", 2)
+    file = corpus.with_name("recipe.json")
+    file.write_text(json.dumps({"recovery": {"general_corpus_id": "absent.txt"}}))
+    refused = compressing(url, corpus, "--recipe", file, "--detach")
+    assert refused.exit_code == 2
+    assert "absent.txt for `recovery.general_corpus_id`" in " ".join(
+        refused.stderr.replace("│", " ").split()
+    )
 
 
 def test_a_task_sends_its_files(url: str, corpus: Path, service: Service) -> None:
@@ -205,6 +224,7 @@ def test_a_task_sends_its_files(url: str, corpus: Path, service: Service) -> Non
         (("--task", "sentence_pairs:pairs=absent.jsonl"), "there is no file absent.jsonl"),
         (("--min-quality", "2"), "gate.min_quality"),
         (("--layers", "0"), "recovery.keep_layers"),
+        (("--general-share", "1"), "recovery.general_share"),
     ],
 )
 def test_a_recipe_is_checked_before_anything_is_sent(

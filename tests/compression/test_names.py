@@ -29,9 +29,12 @@ def test_runtimes_are_those_of_the_engine_in_their_order() -> None:
     for name, runtime in RUNTIMES.items():
         row = runtime.row
         assert name == runtime.name == row.name
-        assert (row.field is None) == (runtime.write is None) == (runtime.check is None)
-        # Encoder-decoders are refused at submission where the engine would refuse them.
-        assert row.takes_encoder_decoders == (runtime.check_model is None)
+        assert (row.field is None) == (not runtime.is_exported) == (runtime.check is None)
+        assert not (runtime.write and runtime.train)
+        assert (row.training_seconds > 0) == bool(runtime.train)
+        # Models are refused at submission where the engine would refuse them.
+        refuses = row.is_static or not row.takes_encoder_decoders
+        assert refuses == (runtime.check_model is not None)
 
 
 def test_every_runtime_has_a_switch_in_the_recipe() -> None:

@@ -41,7 +41,7 @@ def test_axe_finds_nothing_and_nothing_runs(
         f"/jobs/{jobs.plain}": "The new model is",
         f"/jobs/{jobs.running}": "step 260 of 500",
         f"/jobs/{jobs.failed}": "too little text for 7,630 tokens",
-        f"/jobs/{jobs.queued}": "Waits for a worker",
+        f"/jobs/{jobs.queued}": "Number 1 in the queue",
         f"/compare?a={jobs.sweep}&b={jobs.plain}": "What differs is in bold",
         "/jobs/job_none": "There is no job",
     }

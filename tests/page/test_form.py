@@ -174,6 +174,4 @@ def test_a_service_that_does_not_answer(page: Page) -> None:
     expect(page.get_by_text("The service does not answer.").first).to_be_visible()
     page.context.set_offline(False)
     compress(page)
-    expect(
-        page.get_by_role("progressbar").or_(page.get_by_text("Waits for a worker"))
-    ).to_be_visible()
+    expect(page.get_by_role("progressbar").or_(page.get_by_text("in the queue"))).to_be_visible()

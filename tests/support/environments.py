@@ -28,7 +28,9 @@ def environment_over_this(name: str, lock: Path, folder: Path) -> str:
             pytest.fail(said)
         pytest.skip(said)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    # After its own packages, so that only what it lacks comes from here: torch and the like.
+    # After its own packages, so that only what it lacks comes from here: torch and the like, and
+    # what is installed here as a link to its sources.
     own = folder / "lib" / version / "site-packages" / "shared.pth"
-    own.write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    shared = sysconfig.get_path("purelib")
+    own.write_text(f"import site; site.addsitedir({shared!r})\n", encoding="utf-8")
     return python

@@ -38,6 +38,22 @@ def quality(kept: float) -> list[Quality]:
     ]
 
 
+def index_rows(*metrics: str, low: float | None = 0.96) -> list[Quality]:
+    """Rows of searches in the base's index that keep 98.7 %."""
+    return [
+        Quality(
+            metric=metric,
+            before=0.8,
+            after=0.8 * 0.987,
+            retention=0.987,
+            low=low,
+            high=None if low is None else 1.01,
+            items=30,
+        )
+        for metric in metrics
+    ]
+
+
 def latency(faster: float) -> list[Latency]:
     return [
         Latency(

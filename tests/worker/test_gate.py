@@ -99,7 +99,8 @@ def test_of_a_base_that_cannot_do_the_task_nothing_is_kept() -> None:
 
 
 TASK = {"type": "sentence_pairs", "pairs": "corpus_a"}
-MEASURED = ["sentence_cosine", "neighbour_overlap_10"]
+FOUND = {"type": "retrieval", "documents": "a", "queries": "b", "judgements": "c"}
+MEASURED = ["sentence_cosine", "neighbour_overlap_10", "index_overlap_10"]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,9 @@ MEASURED = ["sentence_cosine", "neighbour_overlap_10"]
         ("sentence_cosine", None, None),
         ("neighbour_overlap_10", TASK, None),
         ("spearman", TASK, None),
+        ("index_overlap_10", None, None),
+        ("index_ndcg_at_10", FOUND, None),
+        ("index_ndcg_at_10", TASK, "by the task `retrieval`"),
         (None, None, None),
         ("spearman", None, "by the task `sentence_pairs`: give one"),
         ("macro_f1", TASK, "by the task `sequence_classification`"),

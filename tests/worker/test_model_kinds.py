@@ -88,14 +88,23 @@ def test_a_decoder_that_makes_vectors_in_a_folder_of_its_own(
     prompts = {"query": "ba be bi: "}
     in_sentence_transformers(base, "0_Transformer", prompts=prompts, default_prompt_name="query")
     gate = {"metric": "sentence_cosine", "min_quality": 0.1}
-    job = run(settings, db, blobs, export={"onnx": True}, gate=gate, **TRAINED)
+    export = {"onnx": True, "static": True}
+    job = run(settings, db, blobs, export=export, gate=gate, **TRAINED)
     assert job.status == Status.SUCCEEDED, job.error
     folder = unpack(job, blobs, tmp_path)
     report = report_of(folder)
+    assert [row["runtime"] for row in report["exports"]] == ["onnx", "static"]
+    static = SentenceTransformer(str(folder / "static"), device="cpu")
+    assert static.encode(texts(3)).shape == (3, 32)
+    assert report["exports"][1]["quality"][0]["after"] > 0.5
+    assert "static/" in (folder / "README.md").read_text("utf-8")
+    hashed = {file["path"] for file in json.loads((folder / "manifest.json").read_text())["files"]}
+    assert {f"static/{n}" for n in ("config.json", "modules.json", "tokenizer.json")} <= hashed
     assert report["recovery"]["used"] == "distill"
     assert [row["metric"] for row in report["quality"]] == [
         "sentence_cosine",
         "neighbour_overlap_10",
+        "index_overlap_10",
     ]
     assert not (folder / "model.safetensors").exists()
     assert (folder / "0_Transformer" / "model.safetensors").exists()

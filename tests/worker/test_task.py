@@ -2,7 +2,8 @@
 
 import copy
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,15 @@ from app.settings import Settings
 from tests.support.finished_jobs import UNTRAINED, stages_started
 from tests.support.in_process import report_of, run, unpack
 from tests.support.job_store import read
-from tests.support.labelled_tasks import METRICS, labelled, store_task
+from tests.support.labelled_tasks import DATA, METRICS, labelled, store_task
 from tests.support.matrix_models import KINDS
 from tests.support.matrix_tokenizers import tokenizer_pair
+from tests.support.st_folders import sentence_encoder
 from tests.support.tiny_models import texts
 from tests.support.workers import store_corpus, submit, wait_for_end, wait_until, worker_process
 from worker import runner
 from worker.compression import LoadedModel, load_model, quality_metrics, save_model
+from worker.compression.models.encoder import Encoder
 from worker.stages import STAGES
 
 
@@ -144,6 +147,55 @@ def test_what_needs_no_training_is_measured_on_the_exports_too(
 
 
 @pytest.mark.usefixtures("unchecked")
+def test_queries_by_the_result_are_searched_in_the_bases_documents(
+    settings: Settings,
+    db: Database,
+    blobs: Blobs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = Counter[str]()
+    vectors = Encoder.vectors
+
+    def count(encoder: Encoder, some: Sequence[str]) -> torch.Tensor:
+        read.update(some)
+        return vectors(encoder, some)
+
+    monkeypatch.setattr(Encoder, "vectors", count)
+    task = store_task(db, blobs, "retrieval")
+    gate = {"metric": "index_ndcg_at_10", "min_quality": 0.999}
+    job = run(settings, db, blobs, **scored(task, gate=gate, export={"int8": True}))
+    # Without recovery the vectors are not the base's.
+    code, message = failure(job)
+    assert code == "gate_not_met"
+    assert "index_ndcg_at_10 keeps 0." in message
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    assert report["gate"]["metric"] == "index_ndcg_at_10"
+    names = [name for name in task_metrics("retrieval") if name.startswith("index_")]
+    assert names == ["index_ndcg_at_10", "index_recall_at_10", "index_mrr"]
+    rows = {row["metric"]: row for row in report["quality"]}
+    scores = {row["metric"]: row for row in report["task"]["others"]}
+    for name in names:
+        own = rows[name.removeprefix("index_")]
+        assert rows[name]["before"] == own["before"] > 0
+        assert rows[name]["after"] == scores[name]["after"]["mean"]
+        assert rows[name]["items"] == 8
+        assert rows[name]["low"] <= rows[name]["retention"] <= rows[name]["high"]
+    onnx, int8 = ({row["metric"]: row for row in one["quality"]} for one in report["exports"])
+    assert [name for name in onnx if name in names] == names
+    assert [name for name in int8 if name in names] == names
+    assert onnx["index_mrr"]["after"] == pytest.approx(rows["index_mrr"]["after"], abs=0.02)
+    assert "Your index stays: nDCG@10 of the task" in (folder / "report.html").read_text("utf-8")
+    # The base reads a document once, and so do the result and its two files.
+    parts = DATA["retrieval"]()
+    queries = {row["text"] for row in parts["queries"]}
+    documents = {row["text"] for row in parts["documents"]} - queries
+    assert len(documents) > 20
+    assert {read[text] for text in documents} == {4}
+
+
+@pytest.mark.usefixtures("unchecked")
 def test_of_a_base_that_cannot_do_the_task_no_share_is_kept(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
 ) -> None:
@@ -196,6 +248,9 @@ def test_batches_too_large_for_the_memory_are_the_jobs_fault(
     ("metric", "says"),
     [
         ("macro_f1", "by the task `sequence_classification`"),
+        ("index_mrr", "by the task `retrieval`"),
+        # The base is no sentence encoder: nobody has an index of it.
+        ("index_overlap_10", "`sentence_cosine`, `neighbour_overlap_10`"),
         ("masked_lm_bits_per_character", "`sentence_cosine`, `neighbour_overlap_10`"),
     ],
 )
@@ -236,7 +291,8 @@ def test_the_metrics_that_a_gate_may_name_are_those_there_are(models: Path, tmp_
         kind = next(kind for kind in KINDS if kind.config == config)
         tokenizer, _ = tokenizer_pair(kind.family)
         named |= set(quality_metrics(replace(bert, model=kind.make(head, tokenizer))))
-    named |= set(quality_metrics(cross_encoder(bert, tmp_path)))
+    named |= set(quality_metrics(cross_encoder(bert, tmp_path / "scores")))
+    named |= set(quality_metrics(load_model(sentence_encoder(tmp_path / "vectors"))))
     assert named == set(gate_metrics())
 
 

@@ -74,10 +74,13 @@ from worker.compression.report.files import (
 )
 from worker.compression.runtimes import (
     ExportedFile,
+    Teaching,
     check_exportable,
     export_model,
     exported_files,
+    needs_training,
 )
+from worker.compression.static.training import StaticOptions, StaticTraining, train_static
 from worker.compression.tokenizers.coverage import explain_vocabulary
 from worker.compression.tokenizers.multiword import check_multiword
 from worker.compression.tokenizers.training import (
@@ -111,8 +114,11 @@ __all__ = [
     "RecoveryOptions",
     "RecoveryTooShortError",
     "RecoveryUnsupportedError",
+    "StaticOptions",
+    "StaticTraining",
     "TaskDataError",
     "TaskUnsupportedError",
+    "Teaching",
     "Texts",
     "TooManyLayersError",
     "Transfer",
@@ -141,6 +147,7 @@ __all__ = [
     "measure_quality",
     "measure_size",
     "measure_tokens",
+    "needs_training",
     "pareto_front",
     "quality_metrics",
     "quality_rows",
@@ -151,6 +158,7 @@ __all__ = [
     "save_model",
     "texts_as_fed",
     "tokenized_examples",
+    "train_static",
     "train_tokenizer",
     "train_tokenizers",
     "training_texts",

@@ -25,7 +25,7 @@ from worker.compression.evaluation.tasks.scores import (
 )
 from worker.compression.evaluation.tasks.sequence_classification import classification_scores
 from worker.compression.evaluation.tasks.token_classification import tagging_scores
-from worker.compression.evaluation.tasks.vectors import pair_scores, retrieval_scores
+from worker.compression.evaluation.tasks.vectors import Index, pair_scores, retrieval_scores
 from worker.compression.models.encoder import Encoder
 from worker.compression.runtimes import RUNTIMES
 from worker.context import JobContext, StageProgress, nth_part, to_device
@@ -125,7 +125,9 @@ def _fine_tuned(task: SequenceClassification | TokenClassification, rows: Rows) 
 def _of_vectors(task: Retrieval | SentencePairs, rows: Rows) -> VectorScore:
     if isinstance(task, Retrieval):
         found = read_retrieval(task, rows)
-        return lambda encoder, progress: retrieval_scores(encoder, *found, progress)
+        # The base is scored first, and its vectors of the documents stay for all other models.
+        index = Index()
+        return lambda encoder, progress: retrieval_scores(encoder, *found, progress, index=index)
     pairs = read_pairs(task, rows)
     return lambda encoder, progress: pair_scores(encoder, pairs, progress)
 

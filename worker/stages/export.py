@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from worker.compression import export_model
-from worker.context import JobContext, StageProgress, nth_part
+from worker.compression import Teaching, export_model, needs_training
+from worker.context import JobContext, StageProgress, nth_part, to_device
 
 
 def export(context: JobContext, folder: Path, progress: StageProgress) -> None:
@@ -11,6 +11,11 @@ def export(context: JobContext, folder: Path, progress: StageProgress) -> None:
     runtimes, points = context.recipe.runtimes, context.points
     if not runtimes:
         return
+    teaching = None
+    if needs_training(runtimes):
+        to_device(context.base.model, context.settings)
+        teaching = Teaching(context.base, context.training_texts(), context.recipe.seed)
     for number, point in enumerate(points):
         own = nth_part(progress, number, len(points))
-        export_model(context.final_folder(point), folder / point.key, runtimes, own)
+        source, target = context.final_folder(point), folder / point.key
+        export_model(source, target, runtimes, own, teaching=teaching)

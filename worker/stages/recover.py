@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from app.contract.budgets import DEFAULT_GENERAL_SHARE
 from app.contract.events import RecoveryLoss, RecoveryReplanned
 from app.contract.points import Point, recovery_share
 from app.contract.report import LossPoint, Recovery
@@ -21,7 +22,9 @@ from worker.compression import (
 from worker.compression.recovery.data import sample_texts
 from worker.compression.recovery.distributed import Folders, recover_in_processes
 from worker.compression.recovery.options import Replanned
+from worker.compression.recovery.recover import wants_general
 from worker.context import JobContext, StageProgress, nth_part
+from worker.general_choice import general_text
 from worker.shutdown import check_may_go_on, stop_requested
 
 STATE, SUMMARIES, VOCABULARY = "state.pt", "recovery.json", "vocabulary.jsonl"
@@ -72,6 +75,10 @@ def _recover(
     if recipe.objective == "none" and options.keep_layers is None:
         shutil.copytree(transferred, target, copy_function=os.link)
         return Recovery(objective=recipe.objective, reason="asked for", preset=recipe.preset)
+    general = None
+    if wants_general(context.base, options):
+        general = general_text(context)
+    general_texts = general.texts if general else None
     callbacks, seed = _callbacks(context, folder, point, progress), context.recipe.seed
     base, cpu = context.base, settings.device == "cpu"
     if (processes := settings.recovery_processes) > 1:
@@ -79,21 +86,46 @@ def _recover(
         with tempfile.TemporaryDirectory(dir=context.workspace.root) as scratch:
             folders = Folders(base.folder, transferred, target, Path(scratch))
             summary = recover_in_processes(
-                processes, folders, texts, options, seed, callbacks, cpu=cpu, imports=extensions
+                processes,
+                folders,
+                texts,
+                options,
+                seed,
+                callbacks,
+                cpu=cpu,
+                imports=extensions,
+                general=general_texts,
             )
     else:
         student = context.take_student(point.vocab_size)
         recovered = recover(
-            base, student.model, student.tokenizer, texts, options, seed, callbacks, cpu=cpu
+            base,
+            student.model,
+            student.tokenizer,
+            texts,
+            options,
+            seed,
+            callbacks,
+            cpu=cpu,
+            general=general_texts,
         )
         save_model(target, recovered.model, student.tokenizer, base.folder)
         summary = recovered.summary
     shutil.copyfile(transferred / VOCABULARY, target / VOCABULARY)
-    return summary
+    if general is None:
+        return summary
+    source = general.source
+    if general.texts and not summary.general_texts:
+        source = f"none: there was no text that is not held out in {source}"
+    told = {"general_source": source, "general_warning": general.warning}
+    return summary.model_copy(update=told)
 
 
 def _options(context: JobContext, point: Point) -> RecoveryOptions:
-    asked = context.recipe.recovery.model_dump()
+    recipe = context.recipe.recovery
+    asked = recipe.model_dump(exclude={*recipe.data})
+    if recipe.general_corpus_id and recipe.general_share is None:
+        asked["general_share"] = DEFAULT_GENERAL_SHARE
     if context.recipe.target:
         asked |= {"keep_layers": point.layers, "share": recovery_share(len(context.points))}
     return RecoveryOptions(**asked, most_minutes=context.settings.max_recovery_minutes)

@@ -35,7 +35,7 @@ def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
         check_head(base, recipe.evaluation.task.type)
     elif recipe.evaluation.task:
         check_output(base, recipe.evaluation.task.type)
-    check_exportable(base.model, recipe.runtimes)
+    check_exportable(base, recipe.runtimes)
     if recipe.tokenizer.multiword:
         check_multiword(base.tokenizer)
     sizes, candidates = [resolve_vocab_size(size, base.tokenizer) for size in recipe.sizes], []

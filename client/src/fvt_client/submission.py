@@ -14,7 +14,7 @@ from ._version import __version__
 from .contract.corpora import CorpusView
 from .contract.estimate import Estimate
 from .contract.jobs import JobView
-from .contract.recipe import TASKS, Recipe
+from .contract.recipe import TASKS, Recipe, RecoveryRecipe
 from .contract.states import Status
 from .steps import Retries, Steps, every_page, request
 from .transfers import Corpus, OnBytes, upload
@@ -89,22 +89,47 @@ def recipe_of(
     return given
 
 
-def with_task_data(recipe: dict[str, Any], retries: Retries) -> Steps[dict[str, Any]]:
-    """Return the recipe with ids in place of files: each that its task names is sent as records.
+def with_data(recipe: dict[str, Any], retries: Retries) -> Steps[dict[str, Any]]:
+    """Return the recipe with ids in place of files, which are sent.
 
-    What is no file here is left to the service, which says what is wrong with it.
+    They are sent as records where a task names them, as text where the recovery does. What is no
+    file here is left to the service, which says what is wrong with it.
     """
+    recovery = recipe.get("recovery")
+    if isinstance(recovery, dict) and (files := general_files(recovery)):
+        sent = yield from _sent(files, {}, retries)
+        recipe = {**recipe, "recovery": {**recovery, **sent}}
     evaluation = recipe.get("evaluation")
     task = evaluation.get("task") if isinstance(evaluation, dict) else None
     if not isinstance(evaluation, dict) or not isinstance(task, dict):
         return recipe
-    sent: dict[str, str] = {}
-    for name in _parts(task):
-        file = task.get(name)
-        if isinstance(file, (str, os.PathLike)) and Path(file).is_file():
-            corpus = Corpus([Path(file)], {"format": "records"})
-            sent[name] = (yield from upload(corpus, None, True, retries, ignore_bytes)).id
+    sent = yield from _sent(_files(task, _parts(task)), {"format": "records"}, retries)
     return {**recipe, "evaluation": {**evaluation, "task": {**task, **sent}}}
+
+
+def _sent(
+    files: Mapping[str, Path], fields: dict[str, str], retries: Retries
+) -> Steps[dict[str, str]]:
+    """Send files as corpora; returns their ids by the same names."""
+    sent: dict[str, str] = {}
+    for name, file in files.items():
+        corpus = Corpus([file], fields)
+        sent[name] = (yield from upload(corpus, None, True, retries, ignore_bytes)).id
+    return sent
+
+
+def general_files(recovery: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the files that stand in a recovery in place of ids of corpora."""
+    return _files(recovery, RecoveryRecipe.data)
+
+
+def _files(part: Mapping[str, Any], names: Sequence[str]) -> dict[str, Path]:
+    given = {name: part.get(name) for name in names}
+    return {
+        name: Path(file)
+        for name, file in given.items()
+        if isinstance(file, (str, os.PathLike)) and Path(file).is_file()
+    }
 
 
 def _parts(task: Mapping[str, Any]) -> tuple[str, ...]:
@@ -125,7 +150,7 @@ def compress(  # noqa: PLR0913
     retries: Retries,
     on_bytes: OnBytes,
 ) -> Steps[tuple[JobView, bool]]:
-    """Send the corpus and the data of the task, and submit the job.
+    """Send the corpus and the other data of the recipe, and submit the job.
 
     `corpus` may be the id of one that was sent before. Returns the job, and whether it had been
     made before.
@@ -134,7 +159,7 @@ def compress(  # noqa: PLR0913
     if isinstance(corpus, Corpus):
         view: CorpusView = yield from upload(corpus, None, True, retries, on_bytes)
         corpus_id = view.id
-    recipe = yield from with_task_data(recipe, retries)
+    recipe = yield from with_data(recipe, retries)
     given = {name: value for name, value in fields.items() if value is not None}
     body = {**given, "corpus_id": corpus_id, "recipe": recipe}
     return (yield from request(calls.submit_job(body, key or str(uuid.uuid4())), retries))
@@ -178,14 +203,16 @@ def estimate(
 
 
 def _without_files(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Leave out a task whose data are files that are not sent yet."""
+    """Leave out what names files that are not sent yet: general text, and a whole task."""
+    recovery = recipe.get("recovery")
+    if isinstance(recovery, dict) and (files := general_files(recovery)):
+        left = {name: value for name, value in recovery.items() if name not in files}
+        recipe = {**recipe, "recovery": left}
     evaluation = recipe.get("evaluation")
     task = evaluation.get("task") if isinstance(evaluation, dict) else None
     if not isinstance(evaluation, dict) or not isinstance(task, dict):
         return recipe
-    if not any(
-        isinstance(task.get(part), str) and Path(task[part]).is_file() for part in _parts(task)
-    ):
+    if not _files(task, _parts(task)):
         return recipe
     left = {**recipe, "evaluation": {k: v for k, v in evaluation.items() if k != "task"}}
     for name in ("gate", "target"):

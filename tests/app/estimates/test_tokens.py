@@ -1,14 +1,18 @@
 """Tokens by our own count, against the tokenizers of every family and vocabularies as trained."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
 
 from app.base_models import catalog
-from app.contract.budgets import Budget
-from app.estimates.durations import OBJECTIVE_WORK
+from app.contract.budgets import DEFAULT_GENERAL_SHARE, Budget
+from app.contract.model_kinds import Role
+from app.contract.recipe import Recipe
+from app.estimates.durations import OBJECTIVE_WORK, Work, general_share_of, planned_budget
 from app.estimates.tokens import BaseTokenizer, count_tokens
 from tests.support.domain import domain_documents
 from tests.support.matrix_tokenizers import FAMILIES, tokenizer_pair
@@ -73,3 +77,33 @@ def test_a_budget_is_the_engines() -> None:
     options = RecoveryOptions(preset="fast", most_minutes=1)
     found = resolve_budget(options, on_gpu=False, documents=100)
     assert found == Budget(800, 16, 128, 60, 2.5e12)
+
+
+GENERAL_ID = "corpus_06c9zt3v5e8q1w7r2y4u6p0a9s"
+
+
+@pytest.mark.parametrize(
+    ("role", "objectives", "asked", "share"),
+    [
+        ("sentence_encoder", ["distill"], {}, DEFAULT_GENERAL_SHARE),
+        ("sentence_encoder", ["distill"], {"general_share": 0.0}, 0.0),
+        ("sentence_encoder", ["mlm"], {}, 0.0),
+        ("language_model", ["mlm"], {}, 0.0),
+        ("language_model", ["mlm"], {"general_share": 0.4}, 0.4),
+        ("language_model", ["mlm"], {"general_corpus_id": GENERAL_ID}, DEFAULT_GENERAL_SHARE),
+        ("sentence_encoder", [], {}, 0.0),
+    ],
+)
+def test_the_share_of_general_texts_is_the_engines(
+    role: Role, objectives: list[str], asked: dict[str, Any], share: float
+) -> None:
+    recipe = Recipe.model_validate({"recovery": asked})
+    assert general_share_of(recipe, role, objectives) == share
+
+
+def test_a_pass_over_the_documents_takes_more_texts_beside_general_ones() -> None:
+    recipe = Recipe.model_validate({"recovery": {"epochs": 3, "batch_size": 10}})
+    work = Work(recipe, ["distill"], (100, 50), [(80, 30)], 100, 10_000, 20.0, 60, 0.25)
+    assert planned_budget(work, 0, "cpu")[0].steps == 40
+    alone = replace(work, general_share=0.0)
+    assert planned_budget(alone, 0, "cpu")[0].steps == 30

@@ -90,6 +90,8 @@ def test_every_field_of_a_recovery_can_be_said() -> None:
         "keep_layers": 3,
         "max_minutes": 1,
         "embedding_steps": 5,
+        "general_corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
+        "general_share": 0.3,
     }
     request = read_json(orjson.dumps({**BASE, "recipe": {"recovery": asked}}))
     assert request.recipe.recovery.model_dump() == asked

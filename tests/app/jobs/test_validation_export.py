@@ -41,3 +41,17 @@ def test_without_an_export_it_is_welcome(tmp_path: Path) -> None:
 )
 def test_what_is_no_encoder_decoder_is_exported(tmp_path: Path, config: dict[str, Any]) -> None:
     submitted(tmp_path, {"export": {"int8": True}}, **config)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"model_type": "bert"}, {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}],
+)
+def test_static_vectors_of_what_is_no_sentence_encoder_are_refused(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    with pytest.raises(UnprocessableError) as refusal:
+        submitted(tmp_path, {"export": {"static": True}}, **config)
+    assert refusal.value.code == "export_unsupported"
+    assert "org/model is none" in refusal.value.detail
+    assert refusal.value.members["errors"][0].pointer == "/recipe/export/static"

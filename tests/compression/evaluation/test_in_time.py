@@ -43,7 +43,7 @@ def test_quality_reads_fewer_texts_and_its_figures_are_within_the_long_intervals
 ) -> None:
     texts = list(dict.fromkeys(domain_documents(500, seed=1)))
     whole = measure_quality(minilm, compressed, texts)
-    assert [row.items for row in whole] == [len(texts)] * 2
+    assert [row.items for row in whole] == [len(texts)] * 3
     monkeypatch.setattr(Encoder, "vectors", slow(Encoder.vectors))
     short = measure_quality(minilm, compressed, texts, seconds=0.3)
     for long_row, row in zip(whole, short, strict=True):

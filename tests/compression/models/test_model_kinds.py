@@ -41,7 +41,7 @@ from worker.compression.self_check import check_artifact
 
 TEXTS = [*domain_texts(), "rash", "lithium. ibuprofen methotrexate seizures"]
 PAIRS = make_pairs(TEXTS, 0)
-VECTORS = ["sentence_cosine", "neighbour_overlap_10"]
+VECTORS = ["sentence_cosine", "neighbour_overlap_10", "index_overlap_10"]
 NEW = "sentence_transformers.base.modules"
 
 
@@ -217,7 +217,7 @@ def test_with_fewer_layers_a_cross_encoder_is_told_more(tmp_path: Path) -> None:
 def test_a_classifier_can_be_told_its_scores_of_texts(tmp_path: Path) -> None:
     folder = transformers_folder(tmp_path / "base", "BertForSequenceClassification", num_labels=2)
     base, made = load_model(folder), compressed(folder, tmp_path / "made")
-    assert quality_metrics(base) == VECTORS
+    assert quality_metrics(base) == VECTORS[:2]
     texts = sentences(["ibuprofen", "lithium"], 0)
     options = RecoveryOptions(objective="distill_scores", max_steps=20, learning_rate=5e-3)
     done = recover(base, made.model, made.tokenizer, lambda: texts, options, cpu=True)

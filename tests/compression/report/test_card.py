@@ -11,17 +11,19 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 from huggingface_hub.repocard_data import model_index_to_eval_results
+from sentence_transformers import SentenceTransformer
 
-from app.contract.report import Export, Report
+from app.contract.report import BaseModelInfo, Export, Quality, Report
+from tests.support.domain import domain_documents
 from tests.support.hub import faults_of_card
-from tests.support.reports import full_report, quality, with_task
+from tests.support.reports import full_report, index_rows, quality, with_task
 from tests.support.st_folders import (
     compressed,
     cross_encoder,
     sentence_encoder,
     transformers_folder,
 )
-from worker.compression import export_model, write_model_card
+from worker.compression import Teaching, export_model, load_model, write_model_card
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What only some blocks need, and is not installed everywhere: optimum for a backend.
@@ -75,6 +77,22 @@ def test_the_code_of_a_card_runs(tmp_path: Path, name: str) -> None:
         by_library, by_hand = vectors
         np.testing.assert_allclose(by_hand, by_library, atol=1e-5)
     assert not re.search(r"{[{%]|[%}]}", card)
+
+
+@pytest.mark.slow
+def test_the_code_for_static_vectors_runs(tmp_path: Path) -> None:
+    base, folder = load_model(sentence_encoder(tmp_path / "base")), tmp_path / "result"
+    compressed(base.folder, folder)
+    teaching = Teaching(base, lambda: domain_documents(60))
+    [file] = export_model(folder, folder, ["static"], teaching=teaching)
+    row = Export(runtime="static", path=file.path, bytes=file.bytes, quality=quality(0.9))
+    report = full_report().model_copy(update={"exports": [row]})
+    blocks = BLOCK.findall(write_model_card(folder, report).read_text())
+    by_library, by_model2vec = (block for block in blocks if "folder/static" in block)
+    found: dict[str, Any] = {}
+    exec(by_library.replace("path/to/this/folder", str(folder)), found)
+    assert found["vectors"].shape == (2, base.model.config.hidden_size)
+    assert 'StaticModel.from_pretrained("path/to/this/folder/static")' in by_model2vec
 
 
 def test_a_pooling_that_is_no_mean_is_left_to_its_library(tmp_path: Path) -> None:
@@ -156,6 +174,69 @@ def test_other_bytes_as_a_card_do_not_end_a_job(tmp_path: Path) -> None:
     write_model_card(folder, full_report(), base)
     shutil.rmtree(base)
     write_model_card(folder, full_report(), base)
+
+
+def with_index(rows: list[Quality], base: str = "some/model") -> Report:
+    whole = full_report()
+    named = BaseModelInfo(id=base, commit=None)
+    return whole.model_copy(update={"quality": [*rows, *whole.quality], "base_model": named})
+
+
+@pytest.mark.slow
+def test_the_code_for_an_index_that_stays_runs(tmp_path: Path) -> None:
+    prompts = {"query": "ask: ", "document": "read: "}
+    base = sentence_encoder(tmp_path / 'the "base"', use={"prompts": prompts})
+    folder = tmp_path / "result"
+    compressed(base, folder)
+    report = with_index(index_rows("index_overlap_10"), str(base))
+    card = write_model_card(folder, report).read_text()
+    (block,) = [block for block in BLOCK.findall(card) if "index =" in block]
+    found: dict[str, Any] = {}
+    exec(block.replace("path/to/this/folder", str(folder)), found)
+    index = SentenceTransformer(str(base)).encode(["A document.", "Another one."], prompt="read: ")
+    query = SentenceTransformer(str(folder)).encode(["A question?"], prompt="ask: ")
+    lengths = np.linalg.norm(index, axis=1) * np.linalg.norm(query)
+    np.testing.assert_allclose(found["found"], query @ index.T / lengths, atol=1e-5)
+
+
+def test_the_card_says_by_what_measure_the_index_stays(tmp_path: Path) -> None:
+    folder = sentence_encoder(tmp_path / "model")
+    plain = write_model_card(folder, with_index(index_rows("index_overlap_10"))).read_text()
+    assert "## Your index stays" in plain
+    assert (
+        "98.7 % of the ten nearest texts that the base finds are found (96.0 to 101.0 % in 95 of "
+        "100 resamples; 30 texts)."
+    ) in plain
+    # Of labels one knows what was looked for: their row comes first.
+    task = index_rows("index_ndcg_at_10", "index_mrr", "index_overlap_10")
+    labelled = write_model_card(folder, with_index(task)).read_text()
+    assert (
+        "98.7 % of the base's nDCG@10 of the task is kept (96.0 to 101.0 % in 95 of 100 "
+        "resamples; 30 queries)."
+    ) in labelled
+    assert faults_of_card(labelled) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "make"),
+    [
+        ([], sentence_encoder),
+        (index_rows("index_overlap_10", low=0.89), sentence_encoder),
+        (index_rows("index_overlap_10", low=None), sentence_encoder),
+        (
+            [*index_rows("index_ndcg_at_10", low=0.7), *index_rows("index_overlap_10")],
+            sentence_encoder,
+        ),
+        (index_rows("index_ndcg_at_10"), transformers_folder),
+    ],
+    ids=["not measured", "too little", "not sure", "the task says less", "no sentence encoder"],
+)
+def test_an_index_that_may_not_stay_is_not_advised(
+    tmp_path: Path, rows: list[Quality], make: Any
+) -> None:
+    card = write_model_card(make(tmp_path / "model"), with_index(rows)).read_text()
+    assert "Your index stays\n" not in card
+    assert "encode_query" not in card
 
 
 def test_the_card_names_job_and_date(tmp_path: Path) -> None:

@@ -2,11 +2,20 @@
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
 from app.contract.report import Gate, Recovery, Report, Slice
-from tests.support.reports import full_report, recovered, sweep_report, target_report, with_task
+from tests.support.reports import (
+    exports,
+    full_report,
+    index_rows,
+    recovered,
+    sweep_report,
+    target_report,
+    with_task,
+)
 from worker.compression.report.page import render_page
 
 VOID = {"meta", "wbr", "br", "link", "img", "input"}
@@ -39,10 +48,25 @@ class Page(HTMLParser):
         return sum(tag == name for tag, _ in self.tags)
 
 
+def with_static(report: Report) -> Report:
+    """The same report where each size has static vectors too."""
+
+    def added(report: Any) -> dict[str, Any]:
+        file, static = report.exports[-1], {"runtime": "static"}
+        timed = [row for row in report.latency if row.runtime == file.runtime]
+        latency = [*report.latency, *(row.model_copy(update=static) for row in timed)]
+        exports = [*report.exports, file.model_copy(update={**static, "path": "static/m"})]
+        return {"exports": exports, "latency": latency}
+
+    sweep = [row.model_copy(update=added(row)) for row in report.sweep]
+    return report.model_copy(update={**added(report), "sweep": sweep})
+
+
 REPORTS = {
     "one": full_report(NASTY),
     "recovered": recovered(full_report()),
     "sweep": sweep_report(),
+    "static vectors": with_static(sweep_report()),
     "task": with_task(sweep_report()),
     "task that the base cannot do": with_task(full_report(), None),
 }
@@ -93,6 +117,22 @@ def test_every_figure_is_there() -> None:
     ):
         assert figure in html, figure
     assert "Agranulocytosis" in page.text
+
+
+def test_an_index_that_stays_has_rows_of_its_own_of_every_file() -> None:
+    plain = full_report()
+    assert "the compressed model reads the queries alone" not in render_page(plain)
+    rows = index_rows("index_overlap_10")
+    files = [
+        one.model_copy(update={"quality": [*one.quality, *index_rows("index_overlap_10")]})
+        for one in exports(55_600_000, 0.93)
+    ]
+    update = {"quality": [*plain.quality, *rows], "exports": files}
+    html = render_page(plain.model_copy(update=update))
+    assert "the compressed model reads the queries alone" in html
+    (body,) = [part for part in html.split("<tbody>") if "Your index stays: same ten" in part]
+    assert body.count("<td>98.7 %</td><td>96.0 to 101.0 %</td>") == 3
+    assert all(runtime in body for runtime in ("PyTorch", "ONNX", "ONNX int8"))
 
 
 def test_the_loss_is_drawn_where_there_is_one() -> None:
@@ -218,3 +258,10 @@ def test_the_verdict_comes_first_and_noise_is_no_card() -> None:
     assert "general English, not of the corpus" in text
     assert "60.0 to 80.0 %" in text
     assert "13 of 93 planned steps: its time was used up" in text
+
+
+def test_static_vectors_are_a_point_of_their_own_beside_sizes() -> None:
+    text = " ".join(Page(render_page(with_static(sweep_report()))).text)
+    assert "Static vectors" in text
+    assert re.search(r"\d static\b", text)
+    assert " static" not in " ".join(Page(render_page(sweep_report())).text)

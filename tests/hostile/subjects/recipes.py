@@ -54,6 +54,8 @@ BAD: dict[str, list[Any]] = {
     "recovery.keep_layers": [0, 1001, 1.5, "1"],
     "recovery.max_minutes": [0, 10_001, -5, "5"],
     "recovery.embedding_steps": [-1, 1_000_001, "1"],
+    "recovery.general_share": [-0.1, 0.91, 1, "0.2", True],
+    "recovery.general_corpus_id": [5, [], "", "a\0b"],
     "evaluation.holdout_fraction": [0, 0.6, -0.1, "0.1", True],
     "evaluation.latency": [1, "true", [], 0],
     "evaluation.memory": ["no", 2],

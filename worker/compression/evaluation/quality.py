@@ -47,8 +47,9 @@ def measure_quality(  # noqa: PLR0913
     compared by its sentence vectors, pooled as in its use: ``sentence_cosine`` is the mean cosine
     of a text's two vectors, ``neighbour_overlap_10`` the mean share of its ten nearest texts under
     the base that are so under the compressed model (fewer where there are fewer texts). Both are 1
-    for the base against itself. Where the model predicts masked tokens,
-    ``masked_lm_bits_per_character`` is of 32 of the texts.
+    for the base against itself. Of a sentence encoder ``index_overlap_10`` is the share of these
+    ten that a text finds in the base's vectors of the others, read by the compressed model. Where
+    the model predicts masked tokens, ``masked_lm_bits_per_character`` is of 32 of the texts.
 
     Each row has its intervals, and the first that is a sum over texts what is kept on slices of
     them. In about ``seconds``: where the time runs out, fewer texts are read.

@@ -25,12 +25,16 @@ def resolve_budget(options: RecoveryOptions, *, on_gpu: bool, documents: int) ->
 
 
 def count_useful_texts(objectives: Sequence[Objective], sampler: TextSampler) -> float:
-    """Return how many texts may be drawn from the documents; a long one counts several times."""
+    """Return how many texts may be drawn; a long document counts several times.
+
+    General texts among them are drawn from beside the documents.
+    """
     documents = sampler.documents
     mean_characters = sum(map(len, documents)) / len(documents)
     texts_per_document = mean_characters / (sampler.max_length * CHARACTERS_PER_TOKEN)
     passes = max(objective.passes for objective in objectives)
-    return passes * len(documents) * max(1.0, texts_per_document)
+    of_documents = passes * len(documents) * max(1.0, texts_per_document)
+    return of_documents / (1 - sampler.general_share)
 
 
 _PROBED_TEXTS = 256
@@ -89,8 +93,9 @@ class TrainingPlan:
     """Hold all that training is given beside model and batches.
 
     ``seconds`` is a limit of time, None for no limit, which the user set where ``seconds_asked``.
-    ``documents`` are trained on. The first ``embedding_steps`` train the vocabulary alone;
-    ``dropout`` trains with the dropout of the model's config.
+    ``documents`` are trained on, and general texts, ``general_share`` of all. The first
+    ``embedding_steps`` train the vocabulary alone; ``dropout`` trains with the dropout of the
+    model's config.
     """
 
     steps: int
@@ -99,6 +104,7 @@ class TrainingPlan:
     seconds: float | None
     seconds_asked: bool
     documents: int
+    general_share: float = 0.0
     learning_rate: float
     embedding_steps: int
     dropout: bool

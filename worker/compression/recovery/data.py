@@ -12,8 +12,8 @@ from worker.compression.corpus import Texts, is_held_out
 from worker.compression.errors import CorpusEmptyError
 from worker.compression.progress import Progress
 
-MAX_CHARACTERS = 64_000_000
-"""Of the documents kept in memory."""
+MAX_CHARACTERS, MAX_GENERAL_CHARACTERS = 64_000_000, 16_000_000
+"""Of the documents kept in memory, and of the general texts beside them."""
 SAMPLING_SHARE = 0.03
 """Share of a recovery's progress that sampling the documents takes."""
 _HELD_OUT, _FEWEST, _MOST = 0.02, 4, 200
@@ -74,6 +74,21 @@ def sample_texts(
     return list(hash_of)
 
 
+def sample_general(
+    texts: Texts, seed: int, progress: Progress, held_out: Sequence[str] = ()
+) -> list[str]:
+    """Return general texts to train on beside a corpus, as `sample_texts` does; there may be none.
+
+    Those of the held-out loss are left out.
+    """
+    left_out = {*held_out}
+    try:
+        kept = sample_texts(texts, seed, progress, MAX_GENERAL_CHARACTERS)
+    except CorpusEmptyError:
+        return []
+    return [text for text in kept if text not in left_out]
+
+
 def _hash(text: str, seed: int) -> float:
     """Return a number in [0, 1) that a text and a seed always give."""
     content = f"{seed} sample\n{text}".encode("utf-8", "surrogatepass")
@@ -98,6 +113,9 @@ class TextSampler:
     A sentence encoder is used on texts of all lengths, queries too, which the documents of a
     corpus do not show it. A document much longer than ``max_length`` tokens gives another part
     each time. ``prompt`` stands before each text, as in the model's program.
+
+    Of all texts the share ``general_share`` is drawn from ``general`` in place of the documents,
+    evenly spread, in passes of its own: any number of texts has as many as the share says.
     """
 
     documents: Sequence[str]
@@ -105,21 +123,35 @@ class TextSampler:
     max_length: int
     parts: bool
     prompt: str = ""
+    general: Sequence[str] = ()
+    general_share: float = 0.0
 
     def texts(self, start: int, count: int) -> list[str]:
         """Return the texts of numbers ``start`` to ``start + count``; a pass has one a document."""
         return [self.prompt + self._text(number) for number in range(start, start + count)]
 
     def _text(self, number: int) -> str:
-        epoch, position = divmod(number, len(self.documents))
-        order = _shuffled_order(len(self.documents), self.seed, epoch)
+        earlier = self.general_before(number)
+        if self.general_before(number + 1) > earlier:
+            drawn = _draw(self.general, earlier, self.seed)
+        else:
+            drawn = _draw(self.documents, number - earlier, self.seed)
         rng = random.Random(f"{self.seed} {number}")  # noqa: S311
-        max_characters = self.max_length * CHARACTERS_PER_TOKEN
-        excerpt = _excerpt(self.documents[order[position]], max_characters, rng)
+        excerpt = _excerpt(drawn, self.max_length * CHARACTERS_PER_TOKEN, rng)
         if not self.parts:
             return excerpt
         form = rng.choices(_FORMS, _SHARES)[0]
         return excerpt if form == "document" else _part(excerpt, form, rng)
+
+    def general_before(self, number: int) -> int:
+        """Return how many general texts there are before the text of a number."""
+        return int(number * self.general_share) if self.general else 0
+
+
+def _draw(texts: Sequence[str], number: int, seed: int) -> str:
+    """Return the text of a number: each once a pass, in another order each."""
+    epoch, position = divmod(number, len(texts))
+    return texts[_shuffled_order(len(texts), seed, epoch)[position]]
 
 
 @lru_cache(maxsize=4)

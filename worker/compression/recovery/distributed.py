@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from worker.compression import errors
 from worker.compression.corpus import Texts
 from worker.compression.lifetimes import TIED
 from worker.compression.progress import Progress, part
-from worker.compression.recovery.data import SAMPLING_SHARE, sample_texts
+from worker.compression.recovery.data import SAMPLING_SHARE, sample_general, sample_texts
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions, Replanned
 from worker.compression.subprocesses import ChildProcess, child_process, failure
 
@@ -42,7 +42,8 @@ class Folders:
 class LaunchSpec:
     """Describe a recovery in files: base, transferred model and texts, and where the result goes.
 
-    ``texts`` has a JSON string a line; the other fields are those of ``recover``.
+    ``texts`` has a JSON string a line, and so has ``general``, where there is one; the other
+    fields are those of ``recover``.
     """
 
     base: Path
@@ -55,6 +56,7 @@ class LaunchSpec:
     every_seconds: float
     cpu: bool = False
     imports: tuple[str, ...] = ()
+    general: Path | None = None
 
     @property
     def save_now(self) -> Path:
@@ -69,7 +71,7 @@ class LaunchSpec:
     def read(cls, file: Path) -> "LaunchSpec":
         """Read what ``write`` wrote."""
         fields = json.loads(file.read_text("utf-8"))
-        for name in ("base", "student", "texts", "target", "state"):
+        for name in ("base", "student", "texts", "target", "state", "general"):
             fields[name] = Path(fields[name]) if fields[name] else None
         return cls(**{**fields, "options": RecoveryOptions(**fields["options"])})
 
@@ -84,6 +86,7 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     *,
     cpu: bool = False,
     imports: Sequence[str] = (),
+    general: Texts | None = None,
 ) -> Recovery:
     """Do what ``recover`` does in so many processes of this machine, each on a GPU of its own.
 
@@ -99,9 +102,12 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
 
     """
     texts_file, spec_file = folders.scratch / "texts.jsonl", folders.scratch / "launch.json"
+    general_file = folders.scratch / "general.jsonl"
     sampling = part(callbacks.progress, 0, SAMPLING_SHARE)
-    with texts_file.open("w", encoding="utf-8") as sink:
-        sink.writelines(f"{json.dumps(text)}\n" for text in sample_texts(texts, seed, sampling))
+    _write(texts_file, sample_texts(texts, seed, sampling))
+    if general:
+        sampled = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
+        _write(general_file, sample_general(general, seed, sampled))
     spec = LaunchSpec(
         base=folders.base,
         student=folders.student,
@@ -113,6 +119,7 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
         every_seconds=callbacks.every_seconds,
         cpu=cpu,
         imports=tuple(imports),
+        general=general_file if general else None,
     )
     spec.write(spec_file)
     command = [
@@ -125,8 +132,13 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
         with child_process(command, env=threads, stderr=subprocess.STDOUT) as launcher:
             return _follow(launcher, _training_progress(spec, callbacks), callbacks)
     finally:
-        for file in (texts_file, spec_file, spec.save_now):
+        for file in (texts_file, general_file, spec_file, spec.save_now):
             file.unlink(missing_ok=True)
+
+
+def _write(file: Path, texts: Iterable[str]) -> None:
+    with file.open("w", encoding="utf-8") as sink:
+        sink.writelines(f"{json.dumps(text)}\n" for text in texts)
 
 
 def _training_progress(spec: LaunchSpec, callbacks: RecoveryCallbacks) -> Progress:

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def main() -> None:
 def _recover(spec: LaunchSpec, *, is_main: bool) -> None:
     base, student = load_model(spec.base), load_model(spec.student)
 
-    def texts() -> Iterator[str]:
-        with spec.texts.open(encoding="utf-8") as file:
+    def stream(path: Path) -> Iterator[str]:
+        with path.open(encoding="utf-8") as file:
             yield from map(json.loads, file)
 
     callbacks = RecoveryCallbacks(file=spec.state)
@@ -61,11 +62,12 @@ def _recover(spec: LaunchSpec, *, is_main: bool) -> None:
         base,
         student.model,
         student.tokenizer,
-        texts,
+        partial(stream, spec.texts),
         spec.options,
         spec.seed,
         callbacks,
         cpu=spec.cpu,
+        general=partial(stream, spec.general) if spec.general else None,
     )
     if is_main:
         save_model(spec.target, recovered.model, student.tokenizer, base.folder)

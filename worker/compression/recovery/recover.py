@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from app.contract.budgets import Budget, limit_steps
+from app.contract.budgets import DEFAULT_GENERAL_SHARE, Budget, limit_steps
 from app.contract.report import Recovery
 from worker.compression.corpus import Texts
 from worker.compression.errors import RecoveryTooShortError, RecoveryUnsupportedError, within_memory
@@ -35,6 +35,7 @@ from worker.compression.recovery.data import (
     Documents,
     TextSampler,
     sample_documents,
+    sample_general,
 )
 from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.objectives.objective import Loss, Objective, ObjectiveContext
@@ -65,6 +66,7 @@ def recover(  # noqa: PLR0913, PLR0917
     callbacks: RecoveryCallbacks = RecoveryCallbacks(),  # noqa: B008
     *,
     cpu: bool = False,
+    general: Texts | None = None,
 ) -> Recovered:
     """Train a transferred model on texts that the evaluation does not see.
 
@@ -73,7 +75,7 @@ def recover(  # noqa: PLR0913, PLR0917
     ``callbacks.progress`` is called at every step, so an exception raised from it stops at once. On
     a CPU the same arguments give the same weights, as long as the clock does not end it. It trains
     on the GPU where there is one, unless ``cpu`` is set; all recoveries of a process have one
-    device.
+    device. ``general`` is text of no domain: a share of the training, never of the held-out loss.
 
     Raises:
         RecoveryUnsupportedError: the model cannot be trained as asked.
@@ -103,9 +105,19 @@ def recover(  # noqa: PLR0913, PLR0917
     sampling = part(callbacks.progress, 0, SAMPLING_SHARE)
     reader = text_reader(base)
     documents = sample_documents(lambda: reader.cut_all(texts()), seed, sampling)
+    share = general_share(options, objectives, traits) if general else 0.0
+    general_texts = list[str]()
+    if general and share:
+        sampled = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
+        general_texts = sample_general(
+            lambda: reader.cut_all(general()), seed, sampled, documents.held_out
+        )
+    share = share if general_texts else 0.0
 
     on_gpu = ranks.device.type == "cuda"
-    budget = resolve_budget(options, on_gpu=on_gpu, documents=len(documents.training))
+    # A pass over the documents takes more texts where some are general.
+    texts_a_pass = round(len(documents.training) / (1 - share))
+    budget = resolve_budget(options, on_gpu=on_gpu, documents=texts_a_pass)
     Module.to(student, torch.float32)
     context = ObjectiveContext(
         base=base,
@@ -119,7 +131,15 @@ def recover(  # noqa: PLR0913, PLR0917
     losses = [objective.build(context) for objective in objectives]
     draws_parts = any(objective.draws_parts for objective in objectives)
     prompt = reader.prompt if traits.is_sentence_encoder else ""
-    sampler = TextSampler(documents.training, seed, context.max_length, draws_parts, prompt)
+    sampler = TextSampler(
+        documents.training,
+        seed,
+        context.max_length,
+        draws_parts,
+        prompt,
+        general_texts,
+        share,
+    )
     plan = plan_training(budget, options, objectives, losses, sampler, context)
 
     trainer = Trainer(
@@ -128,13 +148,13 @@ def recover(  # noqa: PLR0913, PLR0917
         _held_out_batches(documents, sampler, losses, plan, ranks),
         plan,
         replace(callbacks, progress=part(callbacks.progress, SAMPLING_SHARE, 1)),
-        _run_id(options, summary, plan, domain_tokenizer),
+        _run_id(options, summary, plan, domain_tokenizer, general_texts),
         accelerator,
     )
     with sdpa_kernel(_ATTENTION), _within_memory(trainer):
         trainer.train()
     Module.to(student, "cpu", dtype)
-    return Recovered(student, summarize(summary, trainer))
+    return Recovered(student, summarize(summary, trainer, general_texts=len(general_texts)))
 
 
 def choose_objectives(
@@ -185,6 +205,32 @@ def _automatic_objectives(
     return [objective for _, objective in chosen], ", and ".join(rule.reason for rule, _ in chosen)
 
 
+def general_share(
+    options: RecoveryOptions, objectives: Sequence[Objective], traits: ModelTraits
+) -> float:
+    """Return the share of the texts that are to be general.
+
+    Where it is not asked for, it is for sentence encoders that learn from their base: it knows
+    general text too, and students lose less of it. A language model would learn to predict it.
+    """
+    if options.general_share is not None:
+        return options.general_share
+    learns_from_base = any(objective.needs_teacher for objective in objectives)
+    return DEFAULT_GENERAL_SHARE if traits.is_sentence_encoder and learns_from_base else 0.0
+
+
+def wants_general(base: LoadedModel, options: RecoveryOptions) -> bool:
+    """Tell whether a recovery would train on general text, if it were given any.
+
+    Raises:
+        RecoveryUnsupportedError: the model cannot be trained as asked.
+
+    """
+    traits, fewer_layers = model_traits(base), options.keep_layers is not None
+    objectives, _ = choose_objectives(options.objective, traits, fewer_layers=fewer_layers)
+    return bool(objectives) and general_share(options, objectives, traits) > 0
+
+
 def plan_training(  # noqa: PLR0913, PLR0917
     budget: Budget,
     options: RecoveryOptions,
@@ -213,6 +259,7 @@ def plan_training(  # noqa: PLR0913, PLR0917
         seconds=budget.seconds,
         seconds_asked=budget.seconds_asked,
         documents=len(sampler.documents),
+        general_share=sampler.general_share,
         learning_rate=options.learning_rate or learning_rate,
         embedding_steps=options.embedding_steps,
         dropout=all(objective.dropout for objective in objectives),
@@ -235,7 +282,8 @@ def _held_out_batches(
     held_out = documents.held_out[:count]
     if not held_out:
         return []
-    texts = replace(sampler, documents=held_out).texts(0, len(held_out))
+    of_domain = replace(sampler, documents=held_out, general=(), general_share=0.0)
+    texts = of_domain.texts(0, len(held_out))
     return batches_of(losses, texts, ranks)
 
 
@@ -244,10 +292,15 @@ def _run_id(
     summary: Recovery,
     plan: TrainingPlan,
     domain_tokenizer: PreTrainedTokenizerBase,
+    general: Sequence[str],
 ) -> str:
-    """Return a hash of what tells a run from others: the options, the plan, the vocabulary."""
+    """Return a hash of what tells a run from others.
+
+    That is the options, the plan, the vocabulary and the general texts: what a machine has of them
+    may change while a job waits.
+    """
     vocabulary = sorted(domain_tokenizer.get_vocab().items())
-    content = [asdict(options), summary.used, asdict(plan), vocabulary]
+    content = [asdict(options), summary.used, asdict(plan), vocabulary, list(general)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -261,7 +314,7 @@ def _within_memory(trainer: Trainer) -> AbstractContextManager[None]:
     )
 
 
-def summarize(requested: Recovery, trainer: Trainer) -> Recovery:
+def summarize(requested: Recovery, trainer: Trainer, *, general_texts: int = 0) -> Recovery:
     """Return what was requested with the figures of a training that has ended.
 
     Raises:
@@ -280,7 +333,7 @@ def summarize(requested: Recovery, trainer: Trainer) -> Recovery:
         steps=state.step,
         planned_steps=plan.steps,
         kept_step=trainer.best.step,
-        epochs=round(state.step * plan.batch_size / plan.documents, 2),
+        epochs=round(state.step * plan.batch_size * (1 - plan.general_share) / plan.documents, 2),
         batch_size=plan.batch_size,
         learning_rate=plan.learning_rate,
         seconds=round(state.seconds, 2),
@@ -289,6 +342,8 @@ def summarize(requested: Recovery, trainer: Trainer) -> Recovery:
         device=trainer.accelerator.device.type,
         processes=trainer.ranks.world_size,
         stopped_by=trainer.stopped_by,
+        general_share=plan.general_share,
+        general_texts=general_texts,
     )
 
 

@@ -12,10 +12,13 @@ from app.contract.names import METRICS, RUNTIMES
 from app.contract.report import Quality, Report
 from app.contract.verdict import steps_done
 from worker.compression.models.folders import kind_of_folder, read_json
-from worker.compression.report.page import render, task_scores
+from worker.compression.report.page import index_rows, render, task_scores
 
 # What is true of the base's text and terms is true of the result's.
 _INHERITED = ("license", "license_name", "license_link", "language", "datasets")
+# The least that queries by the result must keep of the base's own, with the worst luck in the texts
+# drawn: what is less, a card does not advise.
+_INDEX_STAYS = 0.9
 _TAGS = ("fast-vocabulary-transfer", "model-compression")
 _PIPELINES = {
     "ForMaskedLM": "fill-mask",
@@ -32,6 +35,7 @@ def write_model_card(folder: Path, report: Report, base: Path | None = None) -> 
     """
     kind = kind_of_folder(folder)
     inherited = read_base_card(base) if base else {}
+    index_row = _index_row(report, kind)
     card = render(
         "README.md",
         report=report,
@@ -41,6 +45,8 @@ def write_model_card(folder: Path, report: Report, base: Path | None = None) -> 
         kind=kind,
         usages=_usages(report),
         mean_pooling=_mean_pooling(folder, kind),
+        index_row=index_row,
+        index_measure=index_row and METRICS[index_row.metric].label.partition(": ")[2],
         task_scores=task_scores(report),
         steps_done=steps_done(report.recovery),
     )
@@ -122,6 +128,17 @@ def _pipeline_of(folder: Path, kind: ModelKind) -> str | None:
     config = read_json(folder, join(kind.transformer, "config.json")) or {}
     name = str((config.get("architectures") or [""])[0])
     return next((tag for end, tag in _PIPELINES.items() if name.endswith(end)), None)
+
+
+def _index_row(report: Report, kind: ModelKind) -> Quality | None:
+    """Return what a search in the base's vectors keeps, where that is enough to advise it.
+
+    The task's row counts where there is one: of labels one knows what was looked for.
+    """
+    if kind.role != "sentence_encoder":
+        return None
+    row = next(iter(index_rows(report)), None)
+    return row if row and row.low is not None and row.low >= _INDEX_STAYS else None
 
 
 def _usages(report: Report) -> dict[str, str]:

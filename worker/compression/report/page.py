@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from app.contract.names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
-from app.contract.report import Latency, ModelSize, Report, SweepRow, TaskScores
+from app.contract.report import Latency, ModelSize, Quality, Report, SweepRow, TaskScores
 from app.contract.verdict import is_faster, is_slower, steps_done
 from worker.compression.report.charts import (
     Bar,
@@ -42,6 +42,11 @@ class Variant:
     def is_quantized(self) -> bool:
         """Tell whether its weights are in fewer bits than the model's."""
         return self.runtime in RUNTIMES and RUNTIMES[self.runtime].is_quantized
+
+    @property
+    def is_static(self) -> bool:
+        """Tell whether it is a vector a token in place of the model."""
+        return self.runtime in RUNTIMES and RUNTIMES[self.runtime].is_static
 
 
 def variants(report: Report | SweepRow) -> list[Variant]:
@@ -111,13 +116,19 @@ def render_page(report: Report) -> str:
         runtime_label=runtime_label,
         variants=variants(report),
         variants_of=variants,
-        quantized=quantized(report),
+        plotted_beside=plotted_beside(report),
         task_scores=task_scores(report),
         batch_sizes=batch_sizes(report),
         charts=_charts(report),
         steps_done=steps_done(report.recovery),
         slices=_SLICES,
+        has_index=bool(index_rows(report)),
     )
+
+
+def index_rows(report: Report) -> list[Quality]:
+    """Return the rows of searches in the base's vectors, the task's first, where there is one."""
+    return [row for row in report.quality if row.metric in METRICS and METRICS[row.metric].of_index]
 
 
 def task_scores(report: Report) -> dict[str, TaskScores]:
@@ -125,9 +136,9 @@ def task_scores(report: Report) -> dict[str, TaskScores]:
     return report.task.scores if report.task else {}
 
 
-def quantized(report: Report) -> list[str]:
-    """Return the labels of the runtimes whose weights are in fewer bits than the model's."""
-    return [one.label for one in variants(report) if one.is_quantized]
+def plotted_beside(report: Report) -> list[str]:
+    """Return the labels of the runtimes whose files are not the model's weights as they are."""
+    return [one.label for one in variants(report) if one.is_quantized or one.is_static]
 
 
 def _charts(report: Report) -> dict[str, Markup | None]:
@@ -150,15 +161,16 @@ def batch_sizes(report: Report) -> list[int]:
 def _size(report: Report) -> Markup:
     bars = [_size_bar("base", report.base, report.base.bytes)]
     bars += [
-        _size_bar(f"compressed, {one.label}", report.compressed, one.bytes)
+        _size_bar(f"compressed, {one.label}", report.compressed, one.bytes, is_static=one.is_static)
         for one in variants(report)
     ]
     return bar_chart("Bytes of base and compressed model", bars)
 
 
-def _size_bar(name: str, size: ModelSize, file: int) -> Bar:
-    """Draw a file of a model, cut as its parameters are."""
-    embeddings = file * size.embedding_parameters / size.parameters
+def _size_bar(name: str, size: ModelSize, file: int, *, is_static: bool = False) -> Bar:
+    """Draw a file of a model, cut as its parameters are; one of token vectors is embeddings."""
+    share = 1.0 if is_static else size.embedding_parameters / size.parameters
+    embeddings = file * share
     parts = [("embeddings", embeddings), ("rest", file - embeddings)]
     return Bar(name, parts, f"{file / 1e6:.1f} MB")
 
@@ -182,15 +194,17 @@ def _tradeoff(report: Report) -> Markup:
     candidates = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
     target = report.target.runtime if report.target else BASELINE
     # A file with the weights as they are is the model once more.
-    ringed = target if RUNTIMES[target].is_quantized else BASELINE
+    is_drawn = RUNTIMES[target].is_quantized or RUNTIMES[target].is_static
+    ringed = target if is_drawn else BASELINE
     metric = report.quality[0].metric
     for size in report.sweep:
         layers = f", {size.layers or 'all'} layers" if report.target else ""
         for one in variants(size):
             is_model = one.runtime == BASELINE
-            if metric not in one.kept or not (is_model or one.is_quantized):
+            if metric not in one.kept or not (is_model or one.is_quantized or one.is_static):
                 continue
-            suffix = "" if is_model else f" {RUNTIMES[one.runtime].dtype}"
+            how = one.runtime if one.is_static or is_model else RUNTIMES[one.runtime].dtype
+            suffix = "" if is_model else f" {how}"
             candidates.append(
                 Candidate(
                     f"{size.vocab_size:,}{layers}{suffix}",

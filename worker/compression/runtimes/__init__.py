@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import PreTrainedModel
-
 from app.contract.names import RUNTIMES as NAMES
 from worker.compression.errors import ExportUnsupportedError
-from worker.compression.models.loading import load_model
+from worker.compression.models.loading import LoadedModel, load_model
 from worker.compression.progress import Progress, part, silent
 from worker.compression.runtimes.onnx import ONNX
 from worker.compression.runtimes.onnx_int8 import ONNX_INT8
-from worker.compression.runtimes.runtime import TORCH, Runtime
+from worker.compression.runtimes.runtime import TORCH, Runtime, Teaching
+from worker.compression.runtimes.static import STATIC
 
-RUNTIMES = {runtime.name: runtime for runtime in (TORCH, ONNX, ONNX_INT8)}
+RUNTIMES = {runtime.name: runtime for runtime in (TORCH, ONNX, ONNX_INT8, STATIC)}
 
 
 def register_runtime(runtime: Runtime) -> None:
@@ -39,7 +38,7 @@ class ExportedFile:
     bytes: int
 
 
-def check_exportable(model: PreTrainedModel, runtimes: Sequence[str]) -> None:
+def check_exportable(loaded: LoadedModel, runtimes: Sequence[str]) -> None:
     """Refuse a model that one of the runtimes has no form of, whatever its size.
 
     Raises:
@@ -52,15 +51,26 @@ def check_exportable(model: PreTrainedModel, runtimes: Sequence[str]) -> None:
                 f"This worker has no {NAMES[name].label}: name another runtime, or have it added."
             )
         if check := RUNTIMES[name].check_model:
-            check(model)
+            check(loaded)
+
+
+def needs_training(runtimes: Sequence[str]) -> bool:
+    """Tell whether the files of one of the runtimes are trained."""
+    return any(RUNTIMES[name].train for name in runtimes)
 
 
 def export_model(
-    folder: Path, into: Path, runtimes: Sequence[str], progress: Progress | None = None
+    folder: Path,
+    into: Path,
+    runtimes: Sequence[str],
+    progress: Progress | None = None,
+    *,
+    teaching: Teaching | None = None,
 ) -> list[ExportedFile]:
     """Write the files of the model in ``folder`` under ``into``, and check each against the model.
 
-    A runtime stands after those it requires, as in the recipe's ``runtimes``.
+    A runtime stands after those it requires, as in the recipe's ``runtimes``. ``teaching`` is for
+    those whose files are trained, and needed there.
 
     Raises:
         ExportUnsupportedError: models of this kind, or of this size, are not exported.
@@ -68,7 +78,7 @@ def export_model(
 
     """
     progress, loaded = progress or silent, load_model(folder)
-    check_exportable(loaded.model, runtimes)
+    check_exportable(loaded, runtimes)
     for number, name in enumerate(runtimes):
         share = part(progress, number / len(runtimes), (number + 1) / len(runtimes))
         runtime, file = RUNTIMES[name], into / NAMES[name].path
@@ -76,7 +86,11 @@ def export_model(
         share(0.1, f"writing {runtime.row.label}")
         if runtime.write:
             runtime.write(loaded, file)
-        share(0.6, f"checking {runtime.row.label} against the model")
+        elif runtime.train:
+            if teaching is None:
+                raise ValueError(f"{name} is trained: give `teaching`")
+            runtime.train(loaded, file, teaching, part(share, 0.1, 0.9))
+        share(0.6 if runtime.write else 0.9, f"checking {runtime.row.label} against the model")
         if runtime.check:
             runtime.check(loaded, file)
     return exported_files(into)
@@ -84,7 +98,7 @@ def export_model(
 
 def exported_files(folder: Path) -> list[ExportedFile]:
     """Return what was exported under a model's folder, in the order of ``RUNTIMES``."""
-    exported = [runtime.row for runtime in RUNTIMES.values() if runtime.write]
+    exported = [runtime.row for runtime in RUNTIMES.values() if runtime.is_exported]
     return [
         ExportedFile(row.name, row.path, sum((folder / p).stat().st_size for p in row.paths))
         for row in exported
@@ -96,8 +110,10 @@ __all__ = [
     "RUNTIMES",
     "ExportedFile",
     "Runtime",
+    "Teaching",
     "check_exportable",
     "export_model",
     "exported_files",
+    "needs_training",
     "register_runtime",
 ]

@@ -1,8 +1,8 @@
 """Run one model on texts and say how much memory that took: `python memory_probe.py KIND …`.
 
 It imports what a program would that does nothing else, so it is run as a file, by itself: KIND is
-`torch` with a model's folder, or `onnx` with a file and the folder of its tokenizer; then a JSON
-list of texts.
+`torch` with a model's folder, `onnx` with a file and the folder of its tokenizer, or `static` with
+a file that its tokenizer lies beside; then a JSON list of texts.
 """
 
 import json
@@ -48,6 +48,18 @@ def run_onnx(file: str, folder: str, texts: list[str]) -> None:
     session.run(None, {node.name: inputs[node.name] for node in session.get_inputs()})
 
 
+def run_static(file: str, texts: list[str]) -> None:
+    """Load token vectors and their tokenizer, and average the vectors of each text's tokens."""
+    import numpy as np  # noqa: PLC0415
+    from safetensors.numpy import load_file  # noqa: PLC0415
+    from tokenizers import Tokenizer  # noqa: PLC0415
+
+    tokenizer = Tokenizer.from_file(str(Path(file).with_name("tokenizer.json")))
+    table = load_file(file)["embeddings"]
+    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    np.stack([table[encoding.ids or [0]].mean(axis=0) for encoding in encodings])
+
+
 def peak() -> int:
     """Return the most resident bytes of this program.
 
@@ -65,8 +77,10 @@ def main() -> None:
     texts = json.loads(Path(file).read_text("utf-8"))
     if kind == "torch":
         run_torch(paths[0], texts)
-    else:
+    elif kind == "onnx":
         run_onnx(paths[0], paths[1], texts)
+    else:
+        run_static(paths[0], texts)
     print(peak())
 
 

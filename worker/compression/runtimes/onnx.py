@@ -44,7 +44,7 @@ class Graph(torch.nn.Module):
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__()
-        check_exportable(loaded.model)
+        check_exportable(loaded)
         _check_size(loaded.model)
         is_sentence_encoder = model_traits(loaded).is_sentence_encoder
         model = loaded.model.base_model if is_sentence_encoder else loaded.model
@@ -108,16 +108,17 @@ def _open_axes(graph: Graph, output: int) -> dict[int, str]:
     return {0: "batch", 1: "sequence"} if shape[1:2] == _EXAMPLE[1:] else {0: "batch"}
 
 
-def check_exportable(model: PreTrainedModel) -> None:
+def check_exportable(loaded: LoadedModel) -> None:
     """Refuse a model that has no ONNX form here, whatever its size.
 
     Raises:
         ExportUnsupportedError: it is an encoder-decoder.
 
     """
-    if model.config.is_encoder_decoder:
+    config = loaded.model.config
+    if config.is_encoder_decoder:
         raise ExportUnsupportedError(
-            f"A {model.config.model_type} model has an encoder and a decoder, and is not exported "
+            f"A {config.model_type} model has an encoder and a decoder, and is not exported "
             "to ONNX in this version: leave `export` out."
         )
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import PreTrainedModel
-
 from app.contract import names
+from worker.compression.corpus import Texts
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
+from worker.compression.progress import Progress
 
 Command = Sequence[str | Path]
 _PROBE = Path(__file__).with_name("memory_probe.py")
@@ -21,6 +21,18 @@ def memory_probe(*arguments: str | Path) -> Command:
 
 
 @dataclass(frozen=True)
+class Teaching:
+    """Holds what a file is trained with that is not made of the model's weights alone.
+
+    ``texts`` are those of training, which no measurement sees.
+    """
+
+    base: LoadedModel
+    texts: Texts
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Runtime:
     """Describes a runtime; its row in ``app.contract.names`` has its files and its label.
 
@@ -29,15 +41,22 @@ class Runtime:
     prints its peak memory in bytes as the last word; the folder is the model's, for its tokenizer.
     ``write`` makes the file of a model, in an existing folder where those it requires lie, and
     ``check`` runs it against the model; both are None for a runtime whose files are the model
-    itself. ``check_model`` and ``check`` raise `ExportUnsupportedError` and `ExportFailedError`.
+    itself. ``train`` stands in place of ``write`` where the file has to be trained.
+    ``check_model`` and ``check`` raise `ExportUnsupportedError` and `ExportFailedError`.
     """
 
     name: str
     encoder: Callable[[LoadedModel, Path], Encoder]
     probe: Callable[[Path, Path], Command]
     write: Callable[[LoadedModel, Path], None] | None = None
+    train: Callable[[LoadedModel, Path, Teaching, Progress], None] | None = None
     check: Callable[[LoadedModel, Path], None] | None = None
-    check_model: Callable[[PreTrainedModel], None] | None = None
+    check_model: Callable[[LoadedModel], None] | None = None
+
+    @property
+    def is_exported(self) -> bool:
+        """Tell whether it has files of its own."""
+        return bool(self.write or self.train)
 
     @property
     def row(self) -> names.RuntimeName:

@@ -57,6 +57,7 @@ def compress(
     max_minutes: recipes.MaxMinutes = None,
     int8: recipes.Int8 = False,
     onnx: recipes.Onnx = False,
+    static: recipes.Static = False,
     task: recipes.Task = None,
     min_quality: recipes.MinQuality = None,
     target_bytes: recipes.TargetBytes = None,
@@ -64,6 +65,8 @@ def compress(
     runtime: recipes.TargetRuntime = None,
     method: recipes.Method = None,
     seed: recipes.Seed = None,
+    general_text: recipes.GeneralText = None,
+    general_share: recipes.GeneralShare = None,
     recipe: recipes.RecipeFile = None,
     revision: Revision = None,
     text_field: TextField = None,
@@ -93,8 +96,11 @@ def compress(
         preset=preset,
         layers=layers,
         max_minutes=max_minutes,
+        general_text=general_text,
+        general_share=general_share,
         int8=int8,
         onnx=onnx,
+        static=static,
         task=task,
         min_quality=min_quality,
         target_bytes=target_bytes,
@@ -201,12 +207,12 @@ def _sent(
     recipe: dict[str, Any],
     text_field: str | None,
 ) -> dict[str, Any]:
-    """Send the corpus and the data of a task; returns the fields of the job."""
+    """Send the corpus and the recipe's other data; returns the fields of the job."""
     client = session.client
     view = client.upload(corpus, text_field=text_field, progress=_bar_wanted())
     for line in describe_corpus(view):
         say(line)
-    recipe = client.run(submission.with_task_data(recipe, client.retries))
+    recipe = client.run(submission.with_data(recipe, client.retries))
     return {**fields, "corpus_id": view.id, "recipe": recipe}
 
 

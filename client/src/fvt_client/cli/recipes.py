@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from ..contract.recipe import TASKS, Recipe
+from ..contract.recipe import TASKS, Recipe, RecoveryRecipe
 
 # What a service may know that this client does not: fields and names of a later version or of an
 # extension.
@@ -28,6 +28,7 @@ Preset = Annotated[str | None, typer.Option(help="What recovery may spend: fast,
 Layers = Annotated[int | None, typer.Option(help="Keep so many layers, evenly spread.")]
 Int8 = Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file too.")]
 Onnx = Annotated[bool, typer.Option("--onnx", help="Write an ONNX file too.")]
+Static = Annotated[bool, typer.Option("--static", help="Train a static encoder too.")]
 Task = Annotated[
     str | None,
     typer.Option(
@@ -56,9 +57,20 @@ TargetMs = Annotated[
 ]
 TargetRuntime = Annotated[
     str | None,
-    typer.Option("--runtime", help="Runtime that a target is for: onnx-int8, onnx or torch."),
+    typer.Option("--runtime", help="Runtime that a target is for: onnx-int8, onnx, static or torch."),
 ]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
+GeneralText = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="General text to train on beside the corpus, in place of the service's.",
+    ),
+]
+GeneralShare = Annotated[
+    float | None, typer.Option(help="Share of the texts of training that are general, 0 to 0.9.")
+]
 Method = Annotated[str | None, typer.Option(help="fvt, pvt or wvt.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 RecipeFile = Annotated[
@@ -79,8 +91,11 @@ def read_recipe(
     preset: str | None = None,
     layers: int | None = None,
     max_minutes: float | None = None,
+    general_text: Path | None = None,
+    general_share: float | None = None,
     int8: bool = False,
     onnx: bool = False,
+    static: bool = False,
     task: str | None = None,
     min_quality: float | None = None,
     target_bytes: str | None = None,
@@ -103,8 +118,14 @@ def read_recipe(
         "vocab_size": sizes_of(sweep) if sweep is not None else vocab_size,
         "seed": seed,
         "transfer": {"method": method},
-        "recovery": {"preset": preset, "keep_layers": layers, "max_minutes": max_minutes},
-        "export": {"int8": int8 or None, "onnx": onnx or None},
+        "recovery": {
+            "preset": preset,
+            "keep_layers": layers,
+            "max_minutes": max_minutes,
+            "general_corpus_id": str(general_text) if general_text else None,
+            "general_share": general_share,
+        },
+        "export": {"int8": int8 or None, "onnx": onnx or None, "static": static or None},
         "evaluation": {"task": task_of(task) if task else None},
         "gate": {"min_quality": None if is_target else min_quality},
         "target": {**target, "min_quality": min_quality if is_target else None},
@@ -181,9 +202,9 @@ def _value(text: str) -> Any:
 def check_recipe(recipe: Mapping[str, Any], *, service_knows_more: bool) -> None:
     """Refuse a recipe that cannot be; with `service_knows_more` leave unknown names to it.
 
-    A task's files must be there.
+    The files that it names must be there.
     """
-    _check_task_files(recipe)
+    _check_files(recipe)
     try:
         Recipe.model_validate(recipe)
     except ValidationError as error:
@@ -202,16 +223,23 @@ def _said(type_: str, message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _check_task_files(recipe: Mapping[str, Any]) -> None:
+def _check_files(recipe: Mapping[str, Any]) -> None:
+    recovery = recipe.get("recovery")
+    if isinstance(recovery, dict):
+        for name in RecoveryRecipe.data:
+            _check_file(recovery.get(name), f"`recovery.{name}`")
     evaluation = recipe.get("evaluation")
     task = evaluation.get("task") if isinstance(evaluation, dict) else None
     type_ = task.get("type") if isinstance(task, dict) else None
     if not isinstance(task, dict) or not isinstance(type_, str) or type_ not in TASKS:
         return
     for name in TASKS[type_].data:
-        value = task.get(name)
-        if isinstance(value, str) and not value.startswith("corpus_") and not Path(value).is_file():
-            raise typer.BadParameter(f"there is no file {value} for the task's `{name}`")
+        _check_file(task.get(name), f"the task's `{name}`")
+
+
+def _check_file(value: Any, of: str) -> None:
+    if isinstance(value, str) and not value.startswith("corpus_") and not Path(value).is_file():
+        raise typer.BadParameter(f"there is no file {value} for {of}")
 
 
 def has_extensions() -> bool:

@@ -46,10 +46,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return Folders(root / "base", root / "student", root / "target", root)
 
 
-def alone(folders: Folders, options: RecoveryOptions = OPTIONS) -> Any:
+def alone(folders: Folders, options: RecoveryOptions = OPTIONS, **more: Any) -> Any:
     student = load_model(folders.student)
     base = load_model(folders.base)
-    return recover(base, student.model, student.tokenizer, lambda: TEXTS, options)
+    return recover(base, student.model, student.tokenizer, lambda: TEXTS, options, **more)
 
 
 @dataclass
@@ -88,6 +88,19 @@ def test_two_processes_mask_what_one_does_not_and_learn_as_much(folders: Folders
     assert summary.loss != expected.loss
     assert summary.loss[-1].train < 0.9 * summary.loss[0].train
     assert summary.loss[-1].train == pytest.approx(expected.loss[-1].train, rel=0.1)
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_same_general_texts(folders: Folders) -> None:
+    options, general = replace(OPTIONS, general_share=0.4), ["It rained.", "A river rose."] * 3
+    expected = alone(folders, options, general=lambda: general).summary
+    summary = recover_in_processes(2, folders, lambda: TEXTS, options, general=lambda: general)
+    assert (summary.general_share, summary.general_texts) == (0.4, 2)
+    assert summary.tokens == expected.tokens
+    assert [point.train for point in summary.loss] == pytest.approx(
+        [point.train for point in expected.loss], rel=1e-4
+    )
+    assert not [*folders.scratch.glob("*.jsonl")]
 
 
 @pytest.mark.slow

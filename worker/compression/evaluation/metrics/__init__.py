@@ -6,6 +6,7 @@ from worker.compression.evaluation.metrics.masked_lm import MASKED_LM
 from worker.compression.evaluation.metrics.metric import Metric, Sample
 from worker.compression.evaluation.metrics.score_agreement import SCORE_AGREEMENT
 from worker.compression.evaluation.metrics.sentence_agreement import (
+    INDEX_OVERLAP,
     NEIGHBOUR_OVERLAP,
     SENTENCE_COSINE,
 )
@@ -13,7 +14,7 @@ from worker.compression.evaluation.metrics.sentence_agreement import (
 METRICS = {
     metric.name: metric
     for metric in (
-        *(SENTENCE_COSINE, NEIGHBOUR_OVERLAP, SCORE_AGREEMENT),
+        *(SENTENCE_COSINE, NEIGHBOUR_OVERLAP, INDEX_OVERLAP, SCORE_AGREEMENT),
         *(MASKED_LM, CAUSAL_LM, DENOISING),
     )
 }

@@ -64,7 +64,7 @@ def summary(values: Sequence[float]) -> Scores:
 
 
 def compare(type_: str, before: ScoresByMetric, after: ScoresByMetric) -> TaskQuality:
-    """Set the scores of the compressed model against those of its base."""
+    """Set the scores of the compressed model against those of its base, where it has them."""
     own, *others = (
         TaskScores(
             metric=metric,
@@ -77,6 +77,7 @@ def compare(type_: str, before: ScoresByMetric, after: ScoresByMetric) -> TaskQu
             ),
         )
         for metric, scores in before.items()
+        if metric in after
     )
     return TaskQuality(type=type_, seeds=len(own.before.values), others=others, **dict(own))
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
@@ -36,12 +37,25 @@ Texts = Mapping[str, str]
 # The grades of documents by their ids, by the query's id.
 Judgements = Mapping[str, Mapping[str, int]]
 
-# The measures of trec_eval, as it is asked for them and as it calls them.
-RETRIEVAL_METRICS = {
+# The measures of trec_eval by metric, as it is asked for them and as it calls them.
+Measures = Mapping[str, tuple[str, str]]
+RETRIEVAL_METRICS: Measures = {
     "ndcg_at_10": ("ndcg_cut.10", "ndcg_cut_10"),
     "recall_at_10": ("recall.10", "recall_10"),
     "mrr": ("recip_rank", "recip_rank"),
 }
+# The same of queries against the base's vectors of the documents.
+INDEX_METRICS: Measures = {f"index_{name}": found for name, found in RETRIEVAL_METRICS.items()}
+
+
+@dataclass
+class Index:
+    """Holds the base's vectors of the documents (documents, width), each of length 1.
+
+    It is empty until the base is scored with it; the models that follow are searched in it.
+    """
+
+    vectors: torch.Tensor | None = None
 
 
 def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -> None:
@@ -65,17 +79,23 @@ def check_judgements(documents: Texts, queries: Texts, judgements: Judgements) -
         raise TaskDataError("No document is relevant to any query: give judgements above 0.")
 
 
-def retrieval_scores(
+def retrieval_scores(  # noqa: PLR0913
     encoder: SentenceEncoder,
     documents: Texts,
     queries: Texts,
     judgements: Judgements,
     progress: Progress | None = None,
+    *,
+    index: Index | None = None,
 ) -> Figures:
     """Return nDCG@10, recall@10 and MRR, means over the queries that have a relevant document.
 
     A ranking has 100 documents: the reciprocal rank of a first relevant one behind them is 0.
     Queries and documents are read with the model's own prompts for them.
+
+    With ``index`` the same figures follow of the queries against the base's documents. An index
+    that is empty is filled with this model's, and its figures are then those of its own ranking.
+    Where the index has vectors of another width, there are no such figures.
     """
     check_judgements(documents, queries, judgements)
     progress = progress or silent
@@ -83,10 +103,32 @@ def retrieval_scores(
     asking, answering = _prompted(encoder, "query"), _prompted(encoder, "document", "passage")
     rows = _unit(asking, [queries[query] for query in judged], part(progress, 0, 0.2))
     columns = _unit(answering, list(documents.values()), part(progress, 0.2, 0.9))
-    ids, names = list(documents), list(judged)
-    run = dict[str, dict[str, float]]()
+    found = _evaluated(rows, columns, list(documents), judged, part(progress, 0.9, 0.95))
+    figures = _figures(found, RETRIEVAL_METRICS)
+    if index is None:
+        return figures
+    if index.vectors is None:
+        index.vectors = columns
+    if index.vectors.shape != columns.shape:
+        return figures
+    if index.vectors is not columns:
+        own = part(progress, 0.95, 1)
+        found = _evaluated(rows, index.vectors, list(documents), judged, own)
+    of_index = _figures(found, INDEX_METRICS)
+    return Figures(figures | of_index, figures.draws | of_index.draws, figures.count)
+
+
+def _evaluated(
+    rows: torch.Tensor,
+    columns: torch.Tensor,
+    ids: Sequence[str],
+    judged: Mapping[str, dict[str, int]],
+    progress: Progress,
+) -> list[dict[str, float]]:
+    """Return trec_eval's measures of each query's ranking; rows and columns have length 1."""
+    run, names = dict[str, dict[str, float]](), list(judged)
     for start in range(0, len(names), _AT_ONCE):
-        part(progress, 0.9, 1)(start / len(names), f"{start} of {len(names)} queries ranked")
+        progress(start / len(names), f"{start} of {len(names)} queries ranked")
         # (queries, documents): the cosines.
         cosines = rows[start : start + _AT_ONCE] @ columns.T
         best = cosines.topk(min(_RETURNED, len(ids)))
@@ -99,10 +141,13 @@ def retrieval_scores(
         for query, places, values in ranked:
             run[query] = {ids[place]: value for place, value in zip(places, values, strict=True)}
     measures = {measure for measure, _ in RETRIEVAL_METRICS.values()}
-    scores = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(run).values()
+    return list(pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(run).values())
+
+
+def _figures(scores: Sequence[Mapping[str, float]], metrics: Measures) -> Figures:
+    """Return means over the queries, with what they come to on resamples of these."""
     by_query = {
-        metric: np.array([query[key] for query in scores])
-        for metric, (_, key) in RETRIEVAL_METRICS.items()
+        metric: np.array([query[key] for query in scores]) for metric, (_, key) in metrics.items()
     }
     counts = resamples(len(scores))
     return Figures(

@@ -1,0 +1,204 @@
+"""Train a vector a token so that their mean over a text is the base's vector of it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from worker.compression.corpus import Texts
+from worker.compression.evaluation.clock import Clock
+from worker.compression.models.encoder import Encoder
+from worker.compression.models.loading import LoadedModel
+from worker.compression.models.reading import truncating_backend
+from worker.compression.progress import Progress, part, silent
+from worker.compression.recovery.data import sample_documents
+from worker.compression.static.bags import Bags, read_bags, unknown_id
+from worker.compression.static.closed_form import fit_to_texts, weighted
+from worker.compression.static.teacher import Lesson, Lessons, read_lesson, read_lessons
+
+
+@dataclass(frozen=True)
+class StaticOptions:
+    """Bound a training; ``seconds`` None is no limit.
+
+    ``most_documents`` and ``most_queries`` are the texts that the base reads at most; ``fitted`` of
+    the queries are used in closed form. Then come ``epochs`` over all texts, and over the queries.
+    """
+
+    seconds: float | None = 60.0
+    most_documents: int = 20_000
+    most_queries: int = 60_000
+    fitted: int = 4_000
+    epochs: tuple[int, int] = (8, 4)
+    learning_rates: tuple[float, float] = (2e-2, 5e-3)
+    batch_size: int = 256
+
+
+# Shares of the time: the tokens alone, the texts by the base, all but the training.
+_TOKENS, _READING, _STARTED = 0.12, 0.7, 0.78
+# Of the training, that on all texts.
+_WHOLE = 0.75
+
+
+@dataclass(frozen=True)
+class StaticTraining:
+    """Hold trained token vectors (tokens, width), on the CPU, and how the training went.
+
+    ``losses`` are 1 - cosine with the base's vectors of the texts held out, by what was done: as it
+    began, fitted, after all texts, after queries; none of a tiny corpus. What would have raised the
+    loss was undone. ``texts`` counts what the base read.
+    """
+
+    table: Tensor
+    losses: dict[str, float] = field(default_factory=dict)
+    texts: int = 0
+
+
+def train_static(  # noqa: PLR0913
+    base: LoadedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Texts,
+    *,
+    options: StaticOptions = StaticOptions(),
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> StaticTraining:
+    """Train token vectors in the base's own space on texts that the evaluation does not see.
+
+    The mean of the vectors of a text's tokens, without special ones, points where the base's vector
+    of the text does. They start as the base's vectors of the tokens alone, made shorter the more
+    frequent a token is; then they are fitted in closed form; then 1 - cosine is minimized over
+    documents and their parts, and over parts alone, sentences and windows of words, at a lower
+    rate. The base reads each text once. On a CPU the same arguments give the same vectors, as long
+    as the clock does not end it.
+
+    Raises:
+        CorpusEmptyError: there is no text.
+
+    """
+    progress, clock = progress or silent, Clock(options.seconds)
+    teacher = Encoder(base)
+    backend = truncating_backend(tokenizer, teacher.max_length)
+    documents = sample_documents(texts, seed, part(progress, 0.0, 0.03))
+    own = Clock(clock.share(_TOKENS, 1.0))
+    alone = _token_vectors(teacher, backend, own, part(progress, 0.03, _TOKENS))
+    lessons = read_lessons(
+        teacher,
+        documents,
+        seed=seed,
+        most_documents=options.most_documents,
+        most_queries=options.most_queries,
+        clock=Clock(clock.share(_READING - _TOKENS, 1.0 - _TOKENS)),
+        progress=part(progress, _TOKENS, _READING),
+    )
+    trainer = _Trainer(backend, lessons, base.model.device, seed)
+    trainer.start(alone)
+    progress(_READING, "fitting token vectors in closed form")
+    trainer.fit(options.fitted)
+    done = _STARTED
+    phases = zip(("all", "queries"), options.epochs, options.learning_rates, strict=True)
+    for number, (name, epochs, rate) in enumerate(phases):
+        own = Clock(clock.share(_WHOLE if number == 0 else 1.0, 1.0))
+        end = 1.0 if number else done + (1 - done) * _WHOLE
+        trainer.train(name, epochs, rate, options.batch_size, own, part(progress, done, end))
+        done = end
+    read = len(lessons.documents.texts) + len(lessons.queries.texts)
+    return StaticTraining(trainer.table.cpu(), trainer.losses, read)
+
+
+def _token_vectors(
+    teacher: Encoder, backend: Tokenizer, clock: Clock, progress: Progress
+) -> Tensor:
+    """Return the base's unit vectors of the tokens' own texts (tokens, width).
+
+    Those that there is no time for, and tokens of no text, are nought.
+    """
+    inside = getattr(backend.model, "continuing_subword_prefix", None) or ""
+    tokens = (backend.decode([i]).strip() for i in range(backend.get_vocab_size()))
+    texts = [token.removeprefix(inside) for token in tokens]
+    rows = [i for i, text in enumerate(texts) if text]
+    lesson = read_lesson(teacher, [texts[i] for i in rows], clock, progress)
+    table = torch.zeros(len(texts), lesson.vectors.shape[1])
+    table[torch.tensor(rows[: len(lesson.texts)])] = lesson.vectors
+    return table
+
+
+class _Trainer:
+    """Hold the token vectors, and the lessons as bags of their tokens."""
+
+    def __init__(
+        self, backend: Tokenizer, lessons: Lessons, device: torch.device, seed: int
+    ) -> None:
+        self.table = torch.zeros(0)
+        self.losses = dict[str, float]()
+        self._unknown = unknown_id(backend)
+        self._device = device
+        self._seed = seed
+        self._lessons = {
+            "all": self._read(backend, lessons.documents + lessons.queries),
+            "queries": self._read(backend, lessons.queries),
+        }
+        self._held_out = self._read(backend, lessons.held_out) if lessons.held_out else None
+
+    def _read(self, backend: Tokenizer, lesson: Lesson) -> tuple[Bags, Tensor]:
+        bags = read_bags(backend, lesson.texts).to(self._device)
+        return bags, lesson.vectors.to(self._device)
+
+    def start(self, alone: Tensor) -> None:
+        counts = self._lessons["all"][0].counts(len(alone))
+        self._take("start", weighted(alone.to(self._device), counts))
+
+    def fit(self, most: int) -> None:
+        bags, vectors = self._lessons["queries"]
+        starts = bags.starts[: most + 1]
+        first = Bags(bags.ids[: int(starts[-1])], starts)
+        self._take("fitted", fit_to_texts(self.table, first, vectors[:most]))
+
+    def train(  # noqa: PLR0913, PLR0917
+        self, name: str, epochs: int, rate: float, size: int, clock: Clock, progress: Progress
+    ) -> None:
+        bags, vectors = self._lessons[name]
+        table = self.table.clone().requires_grad_()
+        optimizer = torch.optim.Adam([table], lr=rate * self._length())
+        steps = max(1, epochs * -(-len(bags) // size))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+        for step, rows in enumerate(self._order(len(bags), epochs, size)):
+            if clock.is_over:
+                break
+            progress(step / steps, f"training token vectors on {name}, step {step} of {steps}")
+            optimizer.zero_grad()
+            means = bags.means(table, rows)
+            loss = (1 - cosine_similarity(means, vectors[rows])).mean()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+        self._take(name, table.detach())
+
+    def _order(self, count: int, epochs: int, size: int) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(self._seed)
+        for _ in range(epochs):
+            order: Tensor = torch.randperm(count, generator=generator).to(self._device)
+            yield from (order[start : start + size] for start in range(0, count, size))
+
+    def _length(self) -> float:
+        """Return the mean size of a number in the table: steps are shares of it."""
+        return float(self.table.square().mean().sqrt())
+
+    def _take(self, name: str, table: Tensor) -> None:
+        """Go on with other token vectors, unless texts held out say that they are worse."""
+        if self._unknown is not None:
+            table[self._unknown] = 0
+        if self._held_out is None:
+            self.table = table
+            return
+        bags, vectors = self._held_out
+        loss = float((1 - cosine_similarity(bags.all_means(table), vectors)).mean())
+        before = min(self.losses.values(), default=math.inf)
+        if loss <= before:
+            self.table = table
+        self.losses[name] = min(loss, before)
