@@ -45,7 +45,11 @@ def checked(folder: Path, recipe: Recipe) -> None:
         ({"target": {"min_quality": 1.5}}, "/min_quality", "less than or equal to 1"),
         ({"target": {"max_ms": 1, "batch_size": 0}}, "/batch_size", "greater than or equal"),
         ({"target": {"max_ms": 1, "batch_size": 10**6}}, "/batch_size", "less than or equal"),
-        ({"target": {"max_ms": 1, "runtime": "tpu"}}, "/runtime", "'torch', 'onnx' or"),
+        (
+            {"target": {"max_ms": 1, "runtime": "tpu"}},
+            "/runtime",
+            "'torch', 'onnx', 'onnx-int8' or",
+        ),
         ({"target": {"max_ms": 1, "metric": "beauty"}}, "/metric", "'macro_f1'"),
         ({"target": {"max_ms": 1, "speed": 2}}, "/speed", "known here are `max_bytes`"),
         ({"target": [1]}, "", "dictionary"),
@@ -104,6 +108,14 @@ def test_a_model_that_the_runtime_has_no_form_of_is_refused(tmp_path: Path) -> N
     make_model(tmp_path / "org" / "model", model_type="t5")
     with pytest.raises(UnprocessableError, match=r"Name `torch` as `target\.runtime`") as refusal:
         checked(tmp_path, {"target": {"max_bytes": 10**9}})
+    assert refusal.value.code == "export_unsupported"
+    assert refusal.value.members["errors"][0].pointer == "/recipe/target/runtime"
+
+
+def test_static_vectors_of_what_is_no_sentence_encoder_are_refused(tmp_path: Path) -> None:
+    make_sound(tmp_path / "org" / "model")
+    with pytest.raises(UnprocessableError, match="made of a sentence encoder") as refusal:
+        checked(tmp_path, {"target": {"max_bytes": 10**9, "runtime": "static"}})
     assert refusal.value.code == "export_unsupported"
     assert refusal.value.members["errors"][0].pointer == "/recipe/target/runtime"
 

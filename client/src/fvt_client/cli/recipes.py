@@ -57,7 +57,9 @@ TargetMs = Annotated[
 ]
 TargetRuntime = Annotated[
     str | None,
-    typer.Option("--runtime", help="Runtime that a target is for: onnx-int8, onnx, static or torch."),
+    typer.Option(
+        "--runtime", help="Runtime that a target is for: onnx-int8, onnx, static or torch."
+    ),
 ]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
 GeneralText = Annotated[
