@@ -155,9 +155,9 @@ class Settings(BaseSettings):
     )
     general_text: str = Field(
         "",
-        description="File or folder of general text, `.txt` or `.jsonl`, read as corpora are: a "
-        "share of what sentence encoders are trained on. When empty: English documentation that "
-        "is installed with the worker; `none`: no general text.",
+        description="File or folder of general text, `.txt` or `.jsonl`, read as corpora are, for "
+        "jobs that ask for a share of it (`recovery.general_share`). When empty: English "
+        "documentation that is installed with the worker; `none`: no general text.",
         examples=["", "none", "/data/general"],
     )
     recovery_processes: int = Field(

@@ -201,10 +201,17 @@ class RecoveryRecipe(RecipePart):
         ge=0,
         le=0.9,
         description="Share of the texts of training that are general. Left out, it is "
-        f"{DEFAULT_GENERAL_SHARE} for sentence encoders that learn from their base, and wherever "
-        "`general_corpus_id` is given; else 0.",
+        f"{DEFAULT_GENERAL_SHARE} where `general_corpus_id` is given; else 0. Without such a "
+        "corpus it is of the text that the service has.",
         examples=[DEFAULT_GENERAL_SHARE],
     )
+
+    @property
+    def share_of_general_text(self) -> float:
+        """Return the share of general texts, as it was asked for."""
+        if self.general_share is None:
+            return DEFAULT_GENERAL_SHARE if self.general_corpus_id else 0.0
+        return self.general_share
 
     @property
     def corpora(self) -> dict[str, str]:

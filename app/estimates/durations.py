@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Literal
 
-from app.contract.budgets import DEFAULT_GENERAL_SHARE, Budget, asked_budget, limit_steps
+from app.contract.budgets import Budget, asked_budget, limit_steps
 from app.contract.model_kinds import Role
 from app.contract.names import RUNTIMES
 from app.contract.points import recovery_share
@@ -88,17 +88,6 @@ def objectives_of(recipe: Recipe, role: Role, architecture: str) -> list[str]:
         seq2seq = architecture.endswith("ForConditionalGeneration")
         return ["denoise"] if seq2seq else ["mlm"]
     return ["distill"]
-
-
-def general_share_of(recipe: Recipe, role: Role, objectives: Sequence[str]) -> float:
-    """Return the share of the texts of training that are general, where there is such text."""
-    asked = recipe.recovery
-    if asked.general_share is not None or not objectives:
-        return asked.general_share or 0.0
-    rows = [OBJECTIVE_WORK[name] for name in objectives if name in OBJECTIVE_WORK]
-    learns_from_base = any(row.needs_teacher for row in rows)
-    is_default = role == "sentence_encoder" and learns_from_base
-    return DEFAULT_GENERAL_SHARE if is_default or asked.general_corpus_id else 0.0
 
 
 def planned_budget(work: Work, number: int, device: Device) -> tuple[Budget, float]:

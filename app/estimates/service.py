@@ -26,7 +26,6 @@ from app.estimates.durations import (
     Past,
     Work,
     estimate_durations,
-    general_share_of,
     objectives_of,
 )
 from app.estimates.examination import Facts, examine
@@ -167,7 +166,7 @@ def _work_of(fields: JobFields, facts: Facts, settings: Settings) -> Work:
         characters=facts.corpus.characters,
         tokens=sum(tokens) / max(1, len(tokens)),
         most_minutes=settings.max_recovery_minutes,
-        general_share=general_share_of(recipe, model.role, objectives) if has_general else 0.0,
+        general_share=recipe.recovery.share_of_general_text if objectives and has_general else 0.0,
     )
 
 

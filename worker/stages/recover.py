@@ -6,7 +6,6 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from app.contract.budgets import DEFAULT_GENERAL_SHARE
 from app.contract.events import RecoveryLoss, RecoveryReplanned
 from app.contract.points import Point, recovery_share
 from app.contract.report import LossPoint, Recovery
@@ -22,7 +21,6 @@ from worker.compression import (
 from worker.compression.recovery.data import sample_texts
 from worker.compression.recovery.distributed import Folders, recover_in_processes
 from worker.compression.recovery.options import Replanned
-from worker.compression.recovery.recover import wants_general
 from worker.context import JobContext, StageProgress, nth_part
 from worker.general_choice import general_text
 from worker.shutdown import check_may_go_on, stop_requested
@@ -76,7 +74,7 @@ def _recover(
         shutil.copytree(transferred, target, copy_function=os.link)
         return Recovery(objective=recipe.objective, reason="asked for", preset=recipe.preset)
     general = None
-    if wants_general(context.base, options):
+    if options.general_share:
         general = general_text(context)
     general_texts = general.texts if general else None
     callbacks, seed = _callbacks(context, folder, point, progress), context.recipe.seed
@@ -123,9 +121,8 @@ def _recover(
 
 def _options(context: JobContext, point: Point) -> RecoveryOptions:
     recipe = context.recipe.recovery
-    asked = recipe.model_dump(exclude={*recipe.data})
-    if recipe.general_corpus_id and recipe.general_share is None:
-        asked["general_share"] = DEFAULT_GENERAL_SHARE
+    asked = recipe.model_dump(exclude={*recipe.data, "general_share"})
+    asked["general_share"] = recipe.share_of_general_text
     if context.recipe.target:
         asked |= {"keep_layers": point.layers, "share": recovery_share(len(context.points))}
     return RecoveryOptions(**asked, most_minutes=context.settings.max_recovery_minutes)

@@ -10,9 +10,8 @@ from tokenizers import Tokenizer
 
 from app.base_models import catalog
 from app.contract.budgets import DEFAULT_GENERAL_SHARE, Budget
-from app.contract.model_kinds import Role
 from app.contract.recipe import Recipe
-from app.estimates.durations import OBJECTIVE_WORK, Work, general_share_of, planned_budget
+from app.estimates.durations import OBJECTIVE_WORK, Work, planned_budget
 from app.estimates.tokens import BaseTokenizer, count_tokens
 from tests.support.domain import domain_documents
 from tests.support.matrix_tokenizers import FAMILIES, tokenizer_pair
@@ -83,22 +82,19 @@ GENERAL_ID = "corpus_06c9zt3v5e8q1w7r2y4u6p0a9s"
 
 
 @pytest.mark.parametrize(
-    ("role", "objectives", "asked", "share"),
+    ("asked", "share"),
     [
-        ("sentence_encoder", ["distill"], {}, DEFAULT_GENERAL_SHARE),
-        ("sentence_encoder", ["distill"], {"general_share": 0.0}, 0.0),
-        ("sentence_encoder", ["mlm"], {}, 0.0),
-        ("language_model", ["mlm"], {}, 0.0),
-        ("language_model", ["mlm"], {"general_share": 0.4}, 0.4),
-        ("language_model", ["mlm"], {"general_corpus_id": GENERAL_ID}, DEFAULT_GENERAL_SHARE),
-        ("sentence_encoder", [], {}, 0.0),
+        ({}, 0.0),
+        ({"general_share": 0.4}, 0.4),
+        ({"general_corpus_id": GENERAL_ID}, DEFAULT_GENERAL_SHARE),
+        ({"general_corpus_id": GENERAL_ID, "general_share": 0.1}, 0.1),
     ],
 )
-def test_the_share_of_general_texts_is_the_engines(
-    role: Role, objectives: list[str], asked: dict[str, Any], share: float
+def test_general_texts_are_trained_on_where_that_is_asked(
+    asked: dict[str, Any], share: float
 ) -> None:
     recipe = Recipe.model_validate({"recovery": asked})
-    assert general_share_of(recipe, role, objectives) == share
+    assert recipe.recovery.share_of_general_text == share
 
 
 def test_a_pass_over_the_documents_takes_more_texts_beside_general_ones() -> None:

@@ -7,15 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.contract.budgets import DEFAULT_GENERAL_SHARE
 from tests.compression.recovery.test_recover import TEXTS, TINY, Case, Killed, dies_after, same
 from tests.support.matrix_tokenizers import sentences
-from worker.compression.models.traits import model_traits
 from worker.compression.recovery import batching
 from worker.compression.recovery import recover as recover_module
-from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.options import RecoveryCallbacks
-from worker.compression.recovery.recover import general_share
 
 GENERAL = [f"{text} of no domain" for text in sentences(["river", "mountain", "weather"], 9)]
 MIXED = replace(TINY, general_share=0.25)
@@ -82,25 +78,3 @@ def test_other_general_text_is_another_run(tmp_path: Path) -> None:
     done = case.run(options, callbacks, general=lambda: changed)
     assert any(message.startswith("step 1 of 4, loss") for message in said)
     assert same(done, case.run(options, general=lambda: changed))
-
-
-@pytest.mark.parametrize(
-    ("role", "objectives", "share"),
-    [
-        ("sentence_encoder", ["distill"], DEFAULT_GENERAL_SHARE),
-        ("sentence_encoder", ["mlm", "distill"], DEFAULT_GENERAL_SHARE),
-        ("sentence_encoder", ["mlm"], 0.0),
-        ("sentence_encoder", ["clm"], 0.0),
-        ("other", ["mlm"], 0.0),
-        ("other", ["mlm", "distill"], 0.0),
-        ("other", ["distill"], 0.0),
-    ],
-)
-def test_by_default_it_is_for_sentence_encoders_that_learn_from_their_base(
-    role: str, objectives: list[str], share: float
-) -> None:
-    traits = replace(model_traits(Case().base), is_sentence_encoder=role == "sentence_encoder")
-    chosen = [OBJECTIVES[name] for name in objectives]
-    assert general_share(TINY, chosen, traits) == share
-    for asked in (0.0, 0.4):
-        assert general_share(replace(TINY, general_share=asked), chosen, traits) == asked

@@ -16,9 +16,9 @@ class RecoveryOptions:
     ``objective`` is ``auto``, ``none``, or names of objectives joined by ``+``. ``max_length`` is
     in tokens, ``keep_layers`` the number of layers that stay, ``embedding_steps`` how many of the
     first steps train the vocabulary alone. ``general_share`` is the share of the texts that are
-    general, where there are such; None leaves it to the objectives. ``most_minutes`` is what
-    whoever runs this allows: it holds whatever else is asked for. ``share`` is the part of a
-    preset, or of the time, that this one of several models has.
+    general, where there are such. ``most_minutes`` is what whoever runs this allows: it holds
+    whatever else is asked for. ``share`` is the part of a preset, or of the time, that this one of
+    several models has.
     """
 
     preset: Preset = "balanced"
@@ -31,7 +31,7 @@ class RecoveryOptions:
     keep_layers: int | None = None
     max_minutes: float | None = None
     embedding_steps: int = 0
-    general_share: float | None = None
+    general_share: float = 0.0
     most_minutes: float | None = None
     share: float = 1.0
 

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from app.contract.budgets import DEFAULT_GENERAL_SHARE, Budget, limit_steps
+from app.contract.budgets import Budget, limit_steps
 from app.contract.report import Recovery
 from worker.compression.corpus import Texts
 from worker.compression.errors import RecoveryTooShortError, RecoveryUnsupportedError, within_memory
@@ -105,7 +105,7 @@ def recover(  # noqa: PLR0913, PLR0917
     sampling = part(callbacks.progress, 0, SAMPLING_SHARE)
     reader = text_reader(base)
     documents = sample_documents(lambda: reader.cut_all(texts()), seed, sampling)
-    share = general_share(options, objectives, traits) if general else 0.0
+    share = options.general_share if general else 0.0
     general_texts = list[str]()
     if general and share:
         sampled = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
@@ -203,32 +203,6 @@ def _automatic_objectives(
     first = min(rule.priority for rule, _ in applying)
     chosen = [(rule, objective) for rule, objective in applying if rule.priority == first]
     return [objective for _, objective in chosen], ", and ".join(rule.reason for rule, _ in chosen)
-
-
-def general_share(
-    options: RecoveryOptions, objectives: Sequence[Objective], traits: ModelTraits
-) -> float:
-    """Return the share of the texts that are to be general.
-
-    Where it is not asked for, it is for sentence encoders that learn from their base: it knows
-    general text too, and students lose less of it. A language model would learn to predict it.
-    """
-    if options.general_share is not None:
-        return options.general_share
-    learns_from_base = any(objective.needs_teacher for objective in objectives)
-    return DEFAULT_GENERAL_SHARE if traits.is_sentence_encoder and learns_from_base else 0.0
-
-
-def wants_general(base: LoadedModel, options: RecoveryOptions) -> bool:
-    """Tell whether a recovery would train on general text, if it were given any.
-
-    Raises:
-        RecoveryUnsupportedError: the model cannot be trained as asked.
-
-    """
-    traits, fewer_layers = model_traits(base), options.keep_layers is not None
-    objectives, _ = choose_objectives(options.objective, traits, fewer_layers=fewer_layers)
-    return bool(objectives) and general_share(options, objectives, traits) > 0
 
 
 def plan_training(  # noqa: PLR0913, PLR0917
