@@ -40,7 +40,8 @@ class RuntimeName:
 
     ``paths`` are under the model's folder, the one to open first. ``field`` is the switch in the
     recipe's ``export``, None for what every result has; ``requires`` are runtimes whose files this
-    one is made from. ``is_static`` marks a vector a token in place of the model, which only a
+    one is made from. ``table_bits`` are those of a number of its embeddings, where they are not as
+    many as all else has. ``is_static`` marks a vector a token in place of the model, which only a
     sentence encoder has. ``training_seconds`` are those that training its file may take, 0 where
     it is made of the model as it is. ``usage`` is the section of the model card that says how to
     run it.
@@ -52,6 +53,7 @@ class RuntimeName:
     dtype: str
     field: str | None
     is_quantized: bool = False
+    table_bits: float | None = None
     takes_encoder_decoders: bool = False
     is_static: bool = False
     training_seconds: float = 0.0
@@ -218,6 +220,20 @@ RUNTIMES = _by_name(
         usage="onnx",
         description="Whether to write `onnx/model_int8.onnx` too, its weights in eight bits: about "
         "a quarter of the bytes. Implies `onnx`.",
+    ),
+    RuntimeName(
+        "onnx-int4",
+        "ONNX int4",
+        ("onnx/model_int4.onnx",),
+        "int4",
+        field="int4",
+        is_quantized=True,
+        table_bits=4.5,
+        requires=("onnx",),
+        usage="onnx",
+        description="Whether to write `onnx/model_int4.onnx` too, its embeddings in four bits and "
+        "all else in eight: as large a vocabulary for about 60 % of the bytes that it takes in "
+        "int8. Implies `onnx`.",
     ),
     RuntimeName(
         "static",

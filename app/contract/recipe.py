@@ -420,6 +420,7 @@ class ExportRecipe(RecipePart):
 
     onnx: bool = Field(False, description=names.RUNTIMES["onnx"].description)
     int8: bool = Field(False, description=names.RUNTIMES["onnx-int8"].description)
+    int4: bool = Field(False, description=names.RUNTIMES["onnx-int4"].description)
     static: bool = Field(False, description=names.RUNTIMES["static"].description)
 
     @property

@@ -105,7 +105,9 @@ def bytes_in(runtime: str, size: SizeFacts) -> int:
     if not row.is_quantized:
         return GRAPH_BYTES + LAYER_BYTES * size.layers + 4 * numbers
     width = max(1, found.table_parameters // max(1, size.vocab_size))
-    table = found.table_parameters + SCALE_BYTES * size.vocab_size
+    table = round(found.table_parameters * (row.table_bits or 8) / 8)
+    # The scales of narrower tables are in their bits.
+    table += 0 if row.table_bits else SCALE_BYTES * size.vocab_size
     rest = (numbers - found.table_parameters) * (1 + BESIDE_COLUMN / width)
     return GRAPH_BYTES + QUANTIZED_LAYER_BYTES * size.layers + table + round(rest)
 

@@ -161,7 +161,17 @@ def compressing(url: str, corpus: Path, *more: object) -> Result:
 
 
 def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: Service) -> None:
-    flags = ("--sweep", "0.5,0.25", "--preset", "fast", "--layers", "3", "--int8", "--static")
+    flags = (
+        "--sweep",
+        "0.5,0.25",
+        "--preset",
+        "fast",
+        "--layers",
+        "3",
+        "--int8",
+        "--int4",
+        "--static",
+    )
     gate = ("--min-quality", "0.9", "--method", "wvt", "--seed", "7", "--max-minutes", "2")
     made = compressing(url, corpus, *flags, *gate, "--detach", "--json")
     assert made.exit_code == 0, made.stderr
@@ -169,7 +179,7 @@ def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: 
     assert recipe["vocab_size"] == [0.5, 0.25]
     assert recipe["recovery"]["preset"] == "fast"
     assert recipe["recovery"]["keep_layers"] == 3
-    assert recipe["export"] == {"onnx": False, "int8": True, "static": True}
+    assert recipe["export"] == {"onnx": False, "int8": True, "int4": True, "static": True}
     assert recipe["gate"]["min_quality"] == 0.9
     assert (recipe["transfer"]["method"], recipe["seed"]) == ("wvt", 7)
     again = compressing(url, corpus, *flags, *gate, "--detach")
@@ -334,7 +344,7 @@ def test_doctor_says_what_is_wrong(url: str, tmp_path: Path, valkey: str) -> Non
     states = {check["name"]: check["state"] for check in told(good)}
     assert states["service"] == "ok"
     assert states["broker"] == "ok"
-    with serving(tmp_path, valkey, auth="on", api_keys=["right"]) as running:
+    with serving(tmp_path, valkey, auth="on", api_keys=["a-key-of-the-service"]) as running:
         keyless = fvt(str(running.http.base_url), "doctor", FVT_BROKER_URL="redis://127.0.0.1:9/0")
     assert keyless.exit_code == 1
     assert "export FVT_API_KEY" in keyless.stdout

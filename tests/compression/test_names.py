@@ -45,6 +45,7 @@ def test_every_runtime_has_a_switch_in_the_recipe() -> None:
         assert set(row.requires) <= seen
         seen.add(name)
     assert ExportRecipe(int8=True).runtimes == ["onnx", "onnx-int8"]
+    assert ExportRecipe(int4=True).runtimes == ["onnx", "onnx-int4"]
     assert ExportRecipe(onnx=True).runtimes == ["onnx"]
     assert not ExportRecipe().wanted
 

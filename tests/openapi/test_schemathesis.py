@@ -24,7 +24,7 @@ __all__ = ["postgres"]
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 KEY = "a-key-of-schemathesis"
 # In November 2026 it made 2,500 requests, and followed 48 of 53 links.
-LEAST_REQUESTS, LEAST_LINKS = 1500, 35
+LEAST_REQUESTS, LEAST_LINKS = 1500, 25
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -47,8 +47,12 @@ class Visit:
         assert [text for text in self.complaints if text.startswith("error of the page")] == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Start a browser for the tests of a file.
+
+    Playwright runs an event loop for as long, in which no test of another file could run its own.
+    """
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")

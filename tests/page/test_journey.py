@@ -66,7 +66,8 @@ def test_from_a_key_to_a_result(
         timeout=MINUTES
     )
     expect(page.get_by_text("Loss by step")).to_be_visible(timeout=MINUTES)
-    expect(page.get_by_role("region", name="Verdict")).to_be_visible(timeout=MINUTES)
+    verdict = page.get_by_role("region", name="Verdict")
+    expect(verdict).to_contain_text("smaller", timeout=MINUTES)
     expect(page.locator(".state .pill")).to_have_text("succeeded")
     expect(page.get_by_role("heading", name="Quality against size")).to_be_visible()
     expect(page.get_by_role("group", name="Each size that was made")).to_contain_text("300")

@@ -82,7 +82,7 @@ def test_sizes_layers_and_exports_are_those_of_the_recipe(service: Service, corp
     recipe = {
         "vocab_size": [0.5, 1000],
         "recovery": {"keep_layers": 3},
-        "export": {"int8": True, "static": True},
+        "export": {"int8": True, "int4": True, "static": True},
     }
     found = ask(service, corpus, recipe=recipe)
     assert [size["vocab_size"] for size in found["sizes"]] == [15_261, 1000]
@@ -91,11 +91,12 @@ def test_sizes_layers_and_exports_are_those_of_the_recipe(service: Service, corp
     assert [(e["runtime"], e["precision"]) for e in small] == [
         ("onnx", "float32"),
         ("onnx-int8", "int8"),
+        ("onnx-int4", "int4"),
         ("static", "float32"),
     ]
     # 384 numbers of four bytes a token, and a tokenizer.
-    assert small[2]["bytes"] == pytest.approx(1000 * 384 * 4, abs=400_000)
-    assert small[1]["bytes"] < small[0]["bytes"] < large[0]["bytes"]
+    assert small[3]["bytes"] == pytest.approx(1000 * 384 * 4, abs=400_000)
+    assert small[2]["bytes"] < small[1]["bytes"] < small[0]["bytes"] < large[0]["bytes"]
     assert any("estimated" in step for step in found["steps"])
 
 

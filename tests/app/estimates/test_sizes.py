@@ -11,7 +11,7 @@ from app.estimates.sizes import bytes_in, fitting_points, read_grid
 from worker.compression import export_model, load_model, save_model
 from worker.compression.models.layers import drop_layers
 
-RUNTIMES = ("onnx", "onnx-int8")
+RUNTIMES = ("onnx", "onnx-int8", "onnx-int4")
 
 
 def written(folder: Path) -> dict[str, int]:
@@ -33,7 +33,9 @@ def test_the_points_of_static_vectors_differ_in_their_vocabulary_alone() -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", [1, 3])
-def test_files_of_a_real_model_are_within_a_hundredth(layers: int, tmp_path: Path) -> None:
+def test_files_of_a_real_model_take_what_is_estimated_or_a_little_less(
+    layers: int, tmp_path: Path
+) -> None:
     base = load_model(Path(get_model_path()))
     save_model(tmp_path / "made", drop_layers(base.model, layers), base.tokenizer, base.folder)
     # Half of twice its tokens are all that it has.
@@ -42,4 +44,4 @@ def test_files_of_a_real_model_are_within_a_hundredth(layers: int, tmp_path: Pat
     found = written(tmp_path / "made")
     assert bytes_in("torch", size) == found["torch"]
     for runtime in RUNTIMES:
-        assert bytes_in(runtime, size) == pytest.approx(found[runtime], rel=0.01)
+        assert 0.985 <= found[runtime] / bytes_in(runtime, size) <= 1

@@ -48,7 +48,7 @@ def checked(folder: Path, recipe: Recipe) -> None:
         (
             {"target": {"max_ms": 1, "runtime": "tpu"}},
             "/runtime",
-            "'torch', 'onnx', 'onnx-int8' or",
+            "'torch', 'onnx', 'onnx-int8'",
         ),
         ({"target": {"max_ms": 1, "metric": "beauty"}}, "/metric", "'macro_f1'"),
         ({"target": {"max_ms": 1, "speed": 2}}, "/speed", "known here are `max_bytes`"),

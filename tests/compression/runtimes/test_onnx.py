@@ -8,6 +8,9 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from onnx import numpy_helper
 
 from tests.support.matrix_models import KINDS, Kind, every_class
@@ -23,9 +26,11 @@ from worker.compression import (
 from worker.compression.runtimes import onnx as onnx_check
 from worker.compression.runtimes import onnx as onnx_graph
 from worker.compression.runtimes.onnx import Graph, write_graph
-from worker.compression.runtimes.onnx_int8 import quantize_tables
+from worker.compression.runtimes.onnx_int4 import BLOCK, INT4_BLOCKS, quantize_blocks
+from worker.compression.runtimes.onnx_int8 import INT8_ROWS, quantize_tables
 
 BOTH = ("onnx", "onnx-int8")
+ALL = (*BOTH, "onnx-int4")
 ENCODER_DECODERS = ("T5Config", "MT5Config", "BartConfig", "MBartConfig")
 QUICK = {
     *("BertModel", "BertForMaskedLM", "BertForSequenceClassification", "BertForQuestionAnswering"),
@@ -69,8 +74,8 @@ def test_the_file_is_the_model(kind: Kind, name: str, tmp_path: Path) -> None:
     loaded = onnx.load(file)
     onnx.checker.check_model(loaded)
     assert loaded.opset_import[0].version == onnx_graph.OPSET
-    for given in loaded.graph.input:
-        dims = [dim.dim_param for dim in given.type.tensor_type.shape.dim]
+    for one in loaded.graph.input:
+        dims = [dim.dim_param for dim in one.type.tensor_type.shape.dim]
         assert dims == ["batch", "sequence"]
     # Once more, apart from the check that is in the export: other lengths, other padding.
     model = load_model(tmp_path / "model").model
@@ -94,21 +99,21 @@ def test_int8_is_smaller_and_close(name: str, tmp_path: Path) -> None:
     wide = {"n_embd": 128, "n_layer": 1} if name.startswith("GPT2") else wide
     base, _ = tokenizer_pair(kind.family)
     save_model(tmp_path / "model", kind.make(name, base, **wide), base)
-    plain, int8 = export_model(tmp_path / "model", tmp_path, BOTH)
-    assert int8.runtime == "onnx-int8"
+    plain, int8, int4 = export_model(tmp_path / "model", tmp_path, ALL)
+    assert (int8.runtime, int4.runtime) == ALL[1:]
     assert (tmp_path / int8.path).stat().st_size == int8.bytes
     assert plain.bytes / int8.bytes > 3
+    assert int4.bytes < int8.bytes
     ids = torch.arange(2 * 9).reshape(2, 9) % 40
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     inputs["token_type_ids"] = torch.zeros_like(ids)
     inputs = {key: inputs[key] for key in names(onnx.load(tmp_path / plain.path))[0]}
-    for before, after in zip(
-        run_onnx(tmp_path / plain.path, **inputs),
-        run_onnx(tmp_path / int8.path, **inputs),
-        strict=True,
-    ):
-        cosine = (before * after).sum() / np.linalg.norm(before) / np.linalg.norm(after)
-        assert cosine > 0.98
+    expected = run_onnx(tmp_path / plain.path, **inputs)
+    for file, least in ((int8, 0.98), (int4, 0.95)):
+        found = run_onnx(tmp_path / file.path, **inputs)
+        for before, after in zip(expected, found, strict=True):
+            cosine = (before * after).sum() / np.linalg.norm(before) / np.linalg.norm(after)
+            assert cosine > least
 
 
 def lookup_model(table: np.ndarray[Any, Any]) -> onnx.ModelProto:
@@ -127,7 +132,7 @@ def test_each_row_of_a_table_has_steps_of_its_own() -> None:
     table *= np.geomspace(0.001, 1000, 100, dtype=np.float32)[:, None]
     table[7] = 0
     model = lookup_model(table)
-    quantize_tables(model)
+    quantize_tables(model, INT8_ROWS)
     assert model.ByteSize() < table.nbytes / 3
     ids = np.arange(100)
     (rows,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"ids": ids})
@@ -135,10 +140,51 @@ def test_each_row_of_a_table_has_steps_of_its_own() -> None:
     assert (np.abs(np.asarray(rows) - table) <= steps * 0.501).all()
 
 
+TABLES = arrays(
+    np.float32,
+    array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=80),
+    elements=st.floats(-1000, 1000, width=32),
+)
+
+
+@given(TABLES)
+def test_four_bits_round_to_the_nearest_step_of_a_block(table: np.ndarray[Any, Any]) -> None:
+    numbers, scales = quantize_blocks(table)
+    rows, width = table.shape
+    assert numbers.shape == table.shape
+    assert scales.shape == (rows, -(-width // BLOCK))
+    assert np.abs(numbers).max() <= 7
+    for row in range(rows):
+        for start in range(0, width, BLOCK):
+            block = table[row, start : start + BLOCK].astype(np.float64)
+            step = float(scales[row, start // BLOCK])
+            off = np.abs(numbers[row, start : start + BLOCK] * step - block)
+            # Whole steps of the largest number: the plain way, which ours is never worse than.
+            plain = float(np.float16(np.abs(block).max() / 7)) or 1.0
+            by_plain = np.clip(np.round(block / plain), -7, 7) * plain - block
+            assert np.square(off).sum() <= np.square(by_plain).sum() * 1.001 + 1e-6
+            uncut = np.abs(block) <= 7 * step
+            assert (off[uncut] <= step * 0.501 + 1e-6).all()
+
+
+@pytest.mark.parametrize("width", [64, 50])
+def test_four_bits_are_looked_up_as_they_were_stored(width: int) -> None:
+    table = np.random.default_rng(0).normal(size=(101, width)).astype(np.float32)
+    model = lookup_model(table)
+    quantize_tables(model, INT4_BLOCKS)
+    assert model.ByteSize() < table.nbytes / 5
+    ids = np.array([100, 0, 7, 7])
+    (rows,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"ids": ids})
+    numbers, scales = quantize_blocks(table)
+    expected = numbers * np.repeat(scales.astype(np.float32), BLOCK, axis=1)[:, :width]
+    np.testing.assert_allclose(np.asarray(rows), expected[ids], rtol=1e-3, atol=1e-6)
+    assert np.square(expected - table).mean() < 0.01
+
+
 def test_a_small_table_stays_as_it_is() -> None:
     model = lookup_model(np.ones((2, 64), np.float32))
     before = model.SerializeToString()
-    quantize_tables(model)
+    quantize_tables(model, INT8_ROWS)
     assert model.SerializeToString() == before
 
 

@@ -9,11 +9,12 @@ from worker.compression.errors import ExportUnsupportedError
 from worker.compression.models.loading import LoadedModel, load_model
 from worker.compression.progress import Progress, part, silent
 from worker.compression.runtimes.onnx import ONNX
+from worker.compression.runtimes.onnx_int4 import ONNX_INT4
 from worker.compression.runtimes.onnx_int8 import ONNX_INT8
 from worker.compression.runtimes.runtime import TORCH, Runtime, Teaching
 from worker.compression.runtimes.static import STATIC
 
-RUNTIMES = {runtime.name: runtime for runtime in (TORCH, ONNX, ONNX_INT8, STATIC)}
+RUNTIMES = {runtime.name: runtime for runtime in (TORCH, ONNX, ONNX_INT8, ONNX_INT4, STATIC)}
 
 
 def register_runtime(runtime: Runtime) -> None:

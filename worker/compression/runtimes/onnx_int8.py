@@ -1,7 +1,8 @@
 """Quantize an ONNX file to eight bits: a scale a column of matrices, a scale a row of tables."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +21,40 @@ from worker.compression.runtimes.runtime import Runtime, memory_probe
 _LARGEST = 127
 # A table of fewer numbers is left as it is: it saves less than the operators around it take.
 _FEWEST = 4096
+Table = NDArray[np.float32]
 
 
-def quantize(file: Path, quantized: Path) -> None:
+@dataclass(frozen=True)
+class TableFormat:
+    """Says how an embedding table is stored, and how a row is looked up there.
+
+    ``store`` returns the tensors that take the place of a table of this name, ``look_up`` the nodes
+    in place of its ``Gather``. ``ir_version`` is the least version of ONNX that has these tensors,
+    ``operators`` the domain of the nodes and its version, None for ONNX's own.
+    """
+
+    store: Callable[[str, Table], Iterator[TensorProto]]
+    look_up: Callable[[onnx.NodeProto], list[onnx.NodeProto]]
+    ir_version: int = 0
+    operators: tuple[str, int] | None = None
+
+
+def quantize(file: Path, quantized: Path, tables: TableFormat | None = None) -> None:
     """Write an ONNX file's weights in eight bits; activations are quantized as it runs.
 
     ONNX Runtime's dynamic quantization takes the matrices. Its own way with an embedding table, one
     scale for the whole table, is not used: the row with the largest number would set the steps of
-    every token. Matrices use seven of the eight bits: processors without VNNI add up pairs of
-    products in 16 bits, and with eight the figures measured here would not hold there.
+    every token. ``tables`` says how they are stored, in int8 by row unless given. Matrices use
+    seven of the eight bits: processors without VNNI add up pairs of products in 16 bits, and with
+    eight the figures measured here would not hold there.
     """
     model = onnx.load(file)
-    quantize_tables(model)
+    quantize_tables(model, tables or INT8_ROWS)
     add_pre_process_metadata(model)
-    with tempfile.NamedTemporaryFile(suffix=".onnx", dir=quantized.parent) as tables:
-        onnx.save(model, tables.name)
+    with tempfile.NamedTemporaryFile(suffix=".onnx", dir=quantized.parent) as scratch:
+        onnx.save(model, scratch.name)
         quantize_dynamic(
-            tables.name,
+            scratch.name,
             quantized,
             op_types_to_quantize=["MatMul"],
             per_channel=True,
@@ -45,8 +63,8 @@ def quantize(file: Path, quantized: Path) -> None:
         )
 
 
-def quantize_tables(model: onnx.ModelProto) -> None:
-    """Replace each lookup in a table of floats by lookups in its int8 rows and in their scales."""
+def quantize_tables(model: onnx.ModelProto, form: TableFormat) -> None:
+    """Replace each lookup in a table of floats by one in what the form stores."""
     graph = model.graph
     tables = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT}
     nodes, replaced = list[onnx.NodeProto](), set[str]()
@@ -55,12 +73,15 @@ def quantize_tables(model: onnx.ModelProto) -> None:
         if table is None or not _is_table(node, table):
             nodes.append(node)
             continue
-        nodes += _lookup(node)
+        nodes += form.look_up(node)
         replaced.add(table.name)
     for name in sorted(replaced):
-        graph.initializer.extend(_rows(name, numpy_helper.to_array(tables[name])))
+        graph.initializer.extend(form.store(name, numpy_helper.to_array(tables[name])))
     _replace_nodes(graph, nodes)
     _drop_unused(graph, replaced)
+    model.ir_version = max(model.ir_version, form.ir_version)
+    if form.operators:
+        model.opset_import.append(helper.make_opsetid(*form.operators))
 
 
 def _is_table(node: onnx.NodeProto, table: TensorProto) -> bool:
@@ -68,7 +89,7 @@ def _is_table(node: onnx.NodeProto, table: TensorProto) -> bool:
     return axis == 0 and len(table.dims) == 2 and int(np.prod(table.dims)) >= _FEWEST
 
 
-def _rows(name: str, table: NDArray[np.float32]) -> Iterator[TensorProto]:
+def _rows(name: str, table: Table) -> Iterator[TensorProto]:
     scales = np.abs(table).max(axis=1, keepdims=True) / _LARGEST
     scales[scales == 0] = 1
     yield numpy_helper.from_array(np.round(table / scales).astype(np.int8), f"{name}_int8")
@@ -83,6 +104,9 @@ def _lookup(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         helper.make_node("Gather", [f"{table}_scale", ids], [f"{output}_scale"]),
         helper.make_node("Mul", [f"{output}_float", f"{output}_scale"], [output]),
     ]
+
+
+INT8_ROWS = TableFormat(_rows, _lookup)
 
 
 def _replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:

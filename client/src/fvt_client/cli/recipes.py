@@ -27,6 +27,9 @@ Sweep = Annotated[
 Preset = Annotated[str | None, typer.Option(help="What recovery may spend: fast, balanced or max.")]
 Layers = Annotated[int | None, typer.Option(help="Keep so many layers, evenly spread.")]
 Int8 = Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file too.")]
+Int4 = Annotated[
+    bool, typer.Option("--int4", help="Write an ONNX file with embeddings in int4 too.")
+]
 Onnx = Annotated[bool, typer.Option("--onnx", help="Write an ONNX file too.")]
 Static = Annotated[bool, typer.Option("--static", help="Train a static encoder too.")]
 Task = Annotated[
@@ -58,7 +61,8 @@ TargetMs = Annotated[
 TargetRuntime = Annotated[
     str | None,
     typer.Option(
-        "--runtime", help="Runtime that a target is for: onnx-int8, onnx, static or torch."
+        "--runtime",
+        help="Runtime that a target is for: onnx-int8, onnx-int4, onnx, static or torch.",
     ),
 ]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
@@ -96,6 +100,7 @@ def read_recipe(
     general_text: Path | None = None,
     general_share: float | None = None,
     int8: bool = False,
+    int4: bool = False,
     onnx: bool = False,
     static: bool = False,
     task: str | None = None,
@@ -127,7 +132,12 @@ def read_recipe(
             "general_corpus_id": str(general_text) if general_text else None,
             "general_share": general_share,
         },
-        "export": {"int8": int8 or None, "onnx": onnx or None, "static": static or None},
+        "export": {
+            "int8": int8 or None,
+            "int4": int4 or None,
+            "onnx": onnx or None,
+            "static": static or None,
+        },
         "evaluation": {"task": task_of(task) if task else None},
         "gate": {"min_quality": None if is_target else min_quality},
         "target": {**target, "min_quality": min_quality if is_target else None},
