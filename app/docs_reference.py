@@ -100,11 +100,16 @@ def recipe_page() -> str:
 
 def _recipe_rows(schema: Schema, definitions: Schema, prefix: str = "") -> Iterator[str]:
     for name, field in schema["properties"].items():
-        part = definitions.get(_referred(field))
+        # A part that may be left out stands beside null.
+        part = next(filter(None, (definitions.get(_referred(f)) for f in _choices(field))), None)
         if part is not None and part.get("type") == "object":
             yield from _recipe_rows(part, definitions, f"{prefix}{name}.")
         else:
             yield _row(f"{prefix}{name}", field, default=_default(field))
+
+
+def _choices(field: Schema) -> list[Schema]:
+    return list(field.get("anyOf", [field]))
 
 
 def report_page() -> str:

@@ -41,13 +41,13 @@ def job_size(recipe: Recipe, model_bytes: int, corpora_bytes: int) -> JobSize:
     """
     trains = recipe.recovery.objective != "none"
     model = model_bytes + FILES_OF_A_MODEL
-    exports = len(recipe.export.runtimes)
+    exports = len(recipe.runtimes)
     # Of a size: as transferred, recovered, and exported; untrained, the first two are one file.
     kept = model * (1 + trains + exports)
     archive = model * (1 + exports)
     # One size is trained at a time. A state replaces the one before when it is whole.
     state = 2 * OPTIMISER * model_bytes if trains else 0
-    sizes = len(recipe.sizes)
+    sizes = recipe.most_models
     # In storage the stages and the result are copies that share their bytes only in a folder.
     mirror = sizes * (model * (2 + exports) + archive)
     return JobSize(sizes * (kept + archive) + state + corpora_bytes, mirror + archive + state)

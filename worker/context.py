@@ -15,8 +15,9 @@ from app.base_models.catalog import LocatedModel, locate
 from app.blobs import Blobs
 from app.contract.errors import UserFault
 from app.contract.events import EventData
+from app.contract.points import Point
 from app.contract.recipe import Recipe
-from app.contract.results import ResolvedBase, StageResult
+from app.contract.results import PlannedPoints, ResolvedBase, StageResult
 from app.corpora.documents import Layout, Row, read_documents, read_rows
 from app.corpora.models import Corpus
 from app.db import Database
@@ -78,7 +79,7 @@ class JobContext:
     spare: Spare | None = None
     _located: LocatedModel | None = None
     _student: tuple[int, LoadedModel] | None = None
-    _final: tuple[int, LoadedModel] | None = None
+    _final: tuple[Point, LoadedModel] | None = None
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -161,9 +162,21 @@ class JobContext:
             return False
         return is_nearly_full(filter(None, (self.settings.workspaces, self.blobs.folder)))
 
+    @property
+    def points(self) -> list[Point]:
+        """The models to make, in order; those of a target once its vocabularies are there."""
+        if self.recipe.target:
+            return self.read(PlannedPoints, "tokenizer", "points.json").root
+        return [Point(vocab_size=size) for size in self.resolved.target_vocab_sizes]
+
+    @property
+    def vocab_sizes(self) -> list[int]:
+        """The number of tokens of each vocabulary, which several points may have."""
+        return list(dict.fromkeys(point.vocab_size for point in self.points))
+
     def keep_student(self, size: int, student: LoadedModel) -> None:
         """Keep a transferred model in memory for its recovery, where it is the only one."""
-        if len(self.resolved.target_vocab_sizes) == 1:
+        if len(self.points) == 1:
             self._student = size, student
 
     def take_student(self, size: int) -> LoadedModel:
@@ -173,14 +186,14 @@ class JobContext:
             return kept[1]
         return load_model(self.output("transfer", str(size)))
 
-    def final(self, size: int) -> LoadedModel:
-        """Load the model of this many tokens from its files, as it goes to its user.
+    def final(self, point: Point) -> LoadedModel:
+        """Load the model of a point from its files, as it goes to its user.
 
-        The newest one is kept in memory: with one size, the stages share it.
+        The newest one is kept in memory: with one point, the stages share it.
         """
-        if self._final is None or self._final[0] != size:
+        if self._final is None or self._final[0] != point:
             self._final = None  # before the next one takes its memory
-            self._final = size, load_model(self.final_folder(size))
+            self._final = point, load_model(self.final_folder(point))
         return self._final[1]
 
     @cached_property
@@ -229,13 +242,13 @@ class JobContext:
             self.blobs.fetch(corpus.blob_key, path)
         return path, corpus.layout
 
-    def final_folder(self, size: int) -> Path:
-        """Return the folder of the model of this many tokens, as it goes to its user."""
-        return self.output("recover", str(size))
+    def final_folder(self, point: Point) -> Path:
+        """Return the folder of the model of a point, as it goes to its user."""
+        return self.output("recover", point.key)
 
-    def exported_folder(self, size: int) -> Path:
+    def exported_folder(self, point: Point) -> Path:
         """Return the folder of what was exported of it; there is none where nothing was."""
-        return self.output("export", str(size))
+        return self.output("export", point.key)
 
     def output(self, stage: str, name: str) -> Path:
         """Return a file or folder that an earlier stage left."""

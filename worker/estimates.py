@@ -52,7 +52,7 @@ def task_seconds(recipe: Recipe, corpora: Mapping[str, Corpus], device: str) -> 
     task = recipe.evaluation.task
     if task is None:
         return 0.0
-    models = 1 + 1 / len(recipe.sizes)
+    models = 1 + 1 / recipe.most_models
     return models * _tokens_read(task, corpora) * _SECONDS[device]
 
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from app.contract.errors import JobError, UserFault
 from app.contract.recipe import GateRecipe, Recipe, metric_fault
+from app.contract.report import Quality, TaskQuality
 from app.contract.results import EvaluatedSize
 
 
-def check_gate(recipe: Recipe, metrics: Sequence[str]) -> None:
-    """Refuse a gate on a metric that is none of the model's, `metrics`, nor of the task."""
-    metric, task = recipe.gate.metric, recipe.evaluation.task
+def check_metric(recipe: Recipe, metrics: Sequence[str]) -> None:
+    """Refuse to judge by a metric that is none of the model's, `metrics`, nor of the task."""
+    metric, task = (recipe.target or recipe.gate).metric, recipe.evaluation.task
     if metric is None or (task and metric in task.metrics):
         return
     if metric not in metrics:
@@ -22,19 +23,28 @@ def misses(gate: GateRecipe, measured: EvaluatedSize) -> list[str]:
     """Return what of the gate a size does not reach, for people."""
     reasons = []
     if gate.min_quality is not None:
-        reasons += _quality_misses(gate.metric, gate.min_quality, measured)
+        reasons += quality_misses(gate.metric, gate.min_quality, measured.quality, measured.task)
     size = measured.compressed.bytes
     if gate.max_bytes is not None and size > gate.max_bytes:
         reasons.append(f"the weights have {size} bytes, {gate.max_bytes} were asked")
     return reasons
 
 
-def _quality_misses(metric: str | None, least: float, measured: EvaluatedSize) -> list[str]:
-    rows, task = measured.quality, measured.task
-    if metric is None and task:
-        metric = task.metric
-    if metric is None and rows:
-        metric = rows[0].metric
+def judged_metric(
+    metric: str | None, task: TaskQuality | None, rows: Sequence[Quality]
+) -> str | None:
+    """Return the metric that is judged: the one named, the task's, or the first; None of none."""
+    return metric or (task.metric if task else None) or (rows[0].metric if rows else None)
+
+
+def quality_misses(
+    metric: str | None, least: float, rows: Sequence[Quality], task: TaskQuality | None
+) -> list[str]:
+    """Return what quality lacks of the least that is asked, for people; nothing where it does not.
+
+    `rows` are a model's or a file's, and `task` is the model's.
+    """
+    metric = judged_metric(metric, task, rows)
     if metric is None:
         return ["no quality could be measured"]
     kept = next((row.retention for row in rows if row.metric == metric), None)

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from app.contract.errors import JobError
 from app.contract.names import BASELINE, runtime_name
+from app.contract.points import Point
 from app.contract.report import (
     BaseModelInfo,
     CorpusSummary,
@@ -26,7 +28,8 @@ from app.contract.results import (
 )
 from app.contract.verdict import caveats, verdict
 from worker.context import JobContext
-from worker.gate import choose, misses
+from worker.gate import choose, gate_error, misses
+from worker.target import Pick, pick, target_error
 
 _RISING_UNK_RATE = 1e-4
 """More unknown tokens than the base's, as a share of all, that a reader is warned of."""
@@ -41,9 +44,10 @@ def build_report(context: JobContext) -> Report:
     """Collect the figures of all stages."""
     recipe, resolved, evaluation = context.recipe, context.resolved, read_evaluation(context)
     corpus = context.read(CorpusSplit, "corpus", "corpus.json")
-    chosen = choose(recipe.gate, evaluation.sizes)
+    picked = pick_for(context, evaluation)
+    chosen = picked.measured if picked else choose(recipe.gate, evaluation.sizes)
     counts = context.read(TransferResult, "transfer", "counts.json").root[chosen.vocab_size]
-    recovery = context.read(RecoveryResult, "recover", "recovery.json").root[chosen.vocab_size]
+    recovery = context.read(RecoveryResult, "recover", "recovery.json").root[chosen.point.key]
     coverage = context.read(TokenizerResult, "tokenizer", "coverage.json").root[chosen.vocab_size]
     report = Report(
         base_model=BaseModelInfo(id=resolved.id, commit=resolved.commit),
@@ -72,7 +76,8 @@ def build_report(context: JobContext) -> Report:
         recovery=recovery,
         multiword=recipe.tokenizer.multiword,
         gate=_gate(context, chosen),
-        sweep=_sweep(context, evaluation, chosen) if len(evaluation.sizes) > 1 else [],
+        target=picked.target if picked else None,
+        sweep=list(_sweep(context, evaluation, chosen, picked)),
         exports=chosen.exports,
         memory=chosen.memory,
         examples=chosen.examples,
@@ -103,16 +108,31 @@ def unknown_warnings(tokens: TokenUsage, coverage: VocabularyCoverage) -> Iterat
         )
 
 
-def model_paths(context: JobContext) -> dict[str, int]:
-    """Return the vocabulary size of the model in each folder of the result, its root first."""
-    sizes = read_evaluation(context).sizes
-    root = choose(context.recipe.gate, sizes).vocab_size
-    others = (measured.vocab_size for measured in sizes)
-    return {".": root} | {_path(size): size for size in others if size != root}
+def pick_for(context: JobContext, evaluation: Evaluation) -> Pick | None:
+    """Pick the model of a job with a target; None for a job without."""
+    recipe = context.recipe
+    return pick(recipe, recipe.target, evaluation.sizes) if recipe.target else None
 
 
-def _path(size: int) -> str:
-    return f"sizes/{size}"
+def shortfall(context: JobContext) -> JobError | None:
+    """Return why the job fails in spite of its result: its gate or its target is not met."""
+    evaluation = read_evaluation(context)
+    if picked := pick_for(context, evaluation):
+        return target_error(picked.target)
+    return gate_error(context.recipe.gate, evaluation.sizes)
+
+
+def model_paths(context: JobContext) -> dict[str, Point]:
+    """Return the point of the model in each folder of the result, its root first."""
+    evaluation = read_evaluation(context)
+    picked = pick_for(context, evaluation)
+    chosen = picked.measured if picked else choose(context.recipe.gate, evaluation.sizes)
+    root, others = chosen.point, (measured.point for measured in evaluation.sizes)
+    return {".": root} | {_path(point): point for point in others if point != root}
+
+
+def _path(point: Point) -> str:
+    return f"sizes/{point.key}"
 
 
 def _gate(context: JobContext, chosen: EvaluatedSize) -> Gate | None:
@@ -127,11 +147,14 @@ def _gate(context: JobContext, chosen: EvaluatedSize) -> Gate | None:
     )
 
 
-def _sweep(context: JobContext, evaluation: Evaluation, chosen: EvaluatedSize) -> list[SweepRow]:
-    return [
-        SweepRow(
+def _sweep(
+    context: JobContext, evaluation: Evaluation, chosen: EvaluatedSize, picked: Pick | None
+) -> Iterator[SweepRow]:
+    """Yield a row a model where there are several, and of each for a target."""
+    for measured in evaluation.sizes if picked or len(evaluation.sizes) > 1 else ():
+        yield SweepRow(
             **dict(measured.compressed),
-            path="." if measured is chosen else _path(measured.vocab_size),
+            path="." if measured is chosen else _path(measured.point),
             per_text=measured.tokens.per_text_after,
             unk_rate=measured.tokens.unk_rate_after,
             quality=measured.quality,
@@ -140,9 +163,9 @@ def _sweep(context: JobContext, evaluation: Evaluation, chosen: EvaluatedSize) -
             exports=measured.exports,
             memory=measured.memory,
             task=measured.task,
+            layers=measured.layers or context.recipe.recovery.keep_layers,
+            meets_target=measured in picked.meeting if picked else None,
         )
-        for measured in evaluation.sizes
-    ]
 
 
 def headline(report: Report) -> Headline:

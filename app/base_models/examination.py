@@ -21,6 +21,7 @@ from app.base_models.checks import (
 from app.base_models.files import MIB, invalid_model, open_regular
 from app.base_models.weights import weight_files
 from app.contract.errors import UserFault
+from app.estimates.sizes import Grid, read_grid
 from app.subprocesses import OutOfMemoryError, Subprocesses
 
 KEPT = 256
@@ -43,6 +44,10 @@ class Examiner:
     def training(self, folder: Path) -> TrainingFacts:
         """Tell how a model can be trained; raises `UserFault`."""
         return training_facts(folder)
+
+    def grid(self, folder: Path, tokens: int) -> Grid:
+        """Return the models that a target chooses from, of a base with so many tokens."""
+        return read_grid(folder, tokens)
 
     def digest(self, folder: Path) -> str:
         """Return the sha256 over a model's weights and tokenizer; raises `UserFault`."""
@@ -75,6 +80,9 @@ class KeepingExaminer(Examiner):
 
     def training(self, folder: Path) -> TrainingFacts:
         return self._once(super().training, folder)
+
+    def grid(self, folder: Path, tokens: int) -> Grid:
+        return self._once(super().grid, folder, tokens)
 
     def digest(self, folder: Path) -> str:
         return self._once(super().digest, folder)

@@ -59,15 +59,21 @@ _CPU: dict[Preset, Budget] = {
 
 
 def asked_budget(
-    asked: Asked, *, on_gpu: bool, documents: int, most_minutes: float | None = None
+    asked: Asked,
+    *,
+    on_gpu: bool,
+    documents: int,
+    most_minutes: float | None = None,
+    share: float = 1.0,
 ) -> Budget:
     """Return the budget that is asked for, on a corpus of so many documents.
 
     A preset's own limits hold only where the user set none: with ``epochs`` or ``max_steps`` there
     is no limit of time unless ``max_minutes`` sets one, and with ``max_minutes`` alone the time may
-    be used up. ``most_minutes`` holds whatever is asked for.
+    be used up. ``most_minutes`` holds whatever is asked for. One of several models has a ``share``
+    of the preset, or of the time; steps and epochs that were asked for it takes whole.
     """
-    preset = (_GPU if on_gpu else _CPU)[asked.preset]
+    preset = _part((_GPU if on_gpu else _CPU)[asked.preset], share)
     budget = replace(
         preset,
         batch_size=asked.batch_size or preset.batch_size,
@@ -80,12 +86,21 @@ def asked_budget(
     if limits:
         budget = replace(budget, steps=min(limits), seconds=None, flops=None)
     if asked.max_minutes is not None:
-        seconds = asked.max_minutes * 60
+        seconds = asked.max_minutes * 60 * share
         budget = replace(budget, seconds=seconds, flops=None, seconds_asked=True)
     if most_minutes is not None:
         most = most_minutes * 60
         budget = replace(budget, seconds=min(budget.seconds or most, most))
     return budget
+
+
+def _part(budget: Budget, share: float) -> Budget:
+    return replace(
+        budget,
+        steps=max(1, round(budget.steps * share)),
+        seconds=budget.seconds and budget.seconds * share,
+        flops=budget.flops and budget.flops * share,
+    )
 
 
 def limit_steps(

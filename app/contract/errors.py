@@ -476,6 +476,17 @@ _CODES = (
         "The result falls short of the gate; report and result are kept.",
         "Ask for another size, or for less in `gate`.",
     ),
+    _user(
+        "target_out_of_reach",
+        "No model that could be made of the base is as small as the target asks.",
+        "Ask for as many bytes as the message says, or for another runtime or base model.",
+        422,
+    ),
+    _user(
+        "target_not_met",
+        "None of the models that were made meets the target; report and models are kept.",
+        "Ask for less in `target`: the message names the nearest and what it misses.",
+    ),
     _system(
         "artifact_check_failed",
         "The new tokenizer or the finished model does not do what its base does.",

@@ -90,10 +90,14 @@ class StageFinished(EventData):
 
 
 class RecoveryLoss(LossPoint, EventData):
-    """A point of the loss curve of the model of this many tokens."""
+    """A point of the loss curve of the model of this many tokens.
+
+    `layers` are its layers where a target chose them; None where it has all, or the recipe's.
+    """
 
     type = "recovery.loss"
     vocab_size: int
+    layers: int | None = None
 
 
 class RecoveryReplanned(EventData):
@@ -101,6 +105,7 @@ class RecoveryReplanned(EventData):
 
     type = "recovery.replanned"
     vocab_size: int
+    layers: int | None = None
     planned_steps: int
     steps: int
 

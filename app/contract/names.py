@@ -283,6 +283,11 @@ def task_metrics(task: str) -> list[str]:
     return [name for name, row in METRICS.items() if row.task == task]
 
 
+def runtime_choices() -> list[str]:
+    """Return the runtimes that a target can name."""
+    return list(RUNTIMES)
+
+
 def metric_label(name: str) -> str:
     """Return the label of a metric; of one that is not in the list, its name."""
     return METRICS[name].label if name in METRICS else name

@@ -1,7 +1,7 @@
 """The recipe of a compression: the contract that the front end and the worker both read."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,6 +26,7 @@ from pydantic_core.core_schema import (
 
 from . import names
 from .budgets import DEFAULT_GENERAL_SHARE
+from .points import MOST_POINTS
 from .text import STORABLE, Printable
 
 
@@ -56,6 +57,7 @@ class OneOf:
 
 
 MIN_TOKENS = 2
+DEFAULT_SIZE = 0.25
 MAX_SIZES = 16
 
 Sizes = float | list[float]
@@ -464,6 +466,69 @@ class GateRecipe(RecipePart):
         return metric
 
 
+Runtime = Annotated[str, OneOf(names.runtime_choices)]
+FOUND_BY_TARGET = "a target finds the sizes itself: leave out"
+
+
+class TargetRecipe(RecipePart):
+    """What the result must reach, in place of a size; the job makes several and picks one.
+
+    All is asked of one file: that of `runtime`. A job whose points all miss it fails and keeps
+    them.
+    """
+
+    max_bytes: int | None = Field(
+        None, gt=0, description="Most bytes of the file of `runtime`.", examples=[5_000_000]
+    )
+    max_ms: float | None = Field(
+        None,
+        gt=0,
+        le=1e9,
+        description="Most milliseconds of a batch in `runtime` on the worker's machine.",
+        examples=[2.5],
+    )
+    min_quality: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Least share of the base's quality that is left, measured on the file of "
+        "`runtime`; of a task that fine-tunes, on the model in PyTorch.",
+        examples=[0.95],
+    )
+    metric: Metric | None = Field(
+        None,
+        description="Which quality is judged; when left out, the first of the task, else the "
+        "first of the report. A metric that the job will not measure fails it at its start.",
+    )
+    runtime: Runtime = Field(
+        "onnx-int8",
+        description="The runtime that the result is for. Its file is written and measured without "
+        "being asked for in `export`.",
+    )
+    batch_size: int = Field(1, ge=1, le=256, description="Texts of a batch that `max_ms` is about.")
+
+    @property
+    def only_quality(self) -> bool:
+        """True where nothing bounds the size or the time, so that the smallest is wanted."""
+        return self.max_bytes is None and self.max_ms is None
+
+
+def _target_fault(target: TargetRecipe, others: Mapping[str, Any]) -> str | None:
+    """Say what of a recipe contradicts its target; `others` are the fields that were sound."""
+    if target.only_quality and target.min_quality is None:
+        return "give at least one of `max_bytes`, `max_ms` and `min_quality`"
+    if others.get("vocab_size", DEFAULT_SIZE) != DEFAULT_SIZE:
+        return f"{FOUND_BY_TARGET} `vocab_size`"
+    if (recovery := others.get("recovery")) and recovery.keep_layers is not None:
+        return f"{FOUND_BY_TARGET} `recovery.keep_layers`"
+    if (gate := others.get("gate")) and any(gate.model_dump().values()):
+        return "a target is a gate of its own: give `target` or `gate`, not both"
+    evaluation = others.get("evaluation")
+    if target.max_ms is not None and evaluation and not evaluation.latency:
+        return "`max_ms` needs the time to be measured: leave out `evaluation.latency`"
+    return None
+
+
 __all__ = [
     "EvaluationRecipe",
     "ExportRecipe",
@@ -474,6 +539,7 @@ __all__ = [
     "Retrieval",
     "SentencePairs",
     "SequenceClassification",
+    "TargetRecipe",
     "Task",
     "TokenClassification",
     "TokenizerRecipe",
@@ -485,7 +551,7 @@ class Recipe(RecipePart):
     """The way to compress; every field is optional and defaults to the good choice."""
 
     vocab_size: VocabSize = Field(
-        0.25,
+        DEFAULT_SIZE,
         description="Fraction of the base vocabulary, up to 1, or a number of tokens; or a list of "
         f"up to {MAX_SIZES} of them, a sweep. Of a sweep the smallest that passes the `gate` is at "
         "the root of the result; without a gate, or where none passes, the first of the list. The "
@@ -498,12 +564,40 @@ class Recipe(RecipePart):
     evaluation: EvaluationRecipe = EvaluationRecipe()
     export: ExportRecipe = ExportRecipe()
     gate: GateRecipe = GateRecipe()
+    # After all that it may contradict, which its check reads.
+    target: TargetRecipe | None = Field(
+        None,
+        description="What the result must reach, in place of `vocab_size`, "
+        "`recovery.keep_layers` and `gate`.",
+    )
     seed: int = Field(0, ge=0, lt=2**32)
+
+    @field_validator("target")
+    @classmethod
+    def _contradicts_nothing(
+        cls, target: TargetRecipe | None, info: ValidationInfo
+    ) -> TargetRecipe | None:
+        if target and (fault := _target_fault(target, info.data)):
+            raise ValueError(fault)
+        return target
 
     @property
     def sizes(self) -> list[float]:
         """The vocabularies asked for, each a fraction or a number of tokens."""
         return self.vocab_size if isinstance(self.vocab_size, list) else [self.vocab_size]
+
+    @property
+    def most_models(self) -> int:
+        """Return how many models a job makes at most."""
+        return MOST_POINTS if self.target else len(self.sizes)
+
+    @property
+    def runtimes(self) -> list[str]:
+        """Return the runtimes to export for, the target's too, each after what it is made from."""
+        switches = self.export.model_dump()
+        if self.target and (switch := names.RUNTIMES[self.target.runtime].field):
+            switches[switch] = True
+        return names.exported_runtimes(switches)
 
     @property
     def corpora(self) -> list[str]:

@@ -343,8 +343,47 @@ class Gate(ReportPart):
     metric: str | None = None
 
 
+class TargetPoint(ReportPart):
+    """A model as a target judges it: by its file for the target's runtime.
+
+    ``layers`` is None where it has all of the base's, ``ms`` the median of a batch, ``kept`` the
+    share of the base's ``metric``; they are None where they were not measured. ``misses`` says
+    what of the target it does not reach.
+    """
+
+    vocab_size: int
+    layers: int | None
+    bytes: int
+    ms: float | None
+    metric: str | None
+    kept: float | None
+    misses: list[str]
+
+
+class Target(ReportPart):
+    """The target that was asked, and the model that was picked for it, in a sentence.
+
+    ``picked`` is at the root of the result. Where no model meets the target it is None, and
+    ``nearest``, the one that misses it least, is there.
+    """
+
+    max_bytes: int | None
+    max_ms: float | None
+    min_quality: float | None
+    metric: str | None
+    runtime: str
+    batch_size: int
+    picked: TargetPoint | None
+    nearest: TargetPoint | None
+    reason: str
+
+
 class SweepRow(ModelSize):
-    """One of the sizes that were made; ``path`` is its folder in the artifact."""
+    """One of the sizes that were made; ``path`` is its folder in the artifact.
+
+    ``layers`` is the number that was kept, None where all were; ``meets_target`` is None where
+    none was asked.
+    """
 
     path: str
     per_text: float
@@ -355,13 +394,16 @@ class SweepRow(ModelSize):
     exports: list[Export] = Field(default_factory=list)
     memory: list[Memory] = Field(default_factory=list)
     task: TaskQuality | None = None
+    layers: int | None = None
+    meets_target: bool | None = None
 
 
 class Report(ReportPart):
     """Everything ``report.json`` says.
 
     ``task`` is there where one was asked for; its metrics come first in ``quality``. ``sweep`` has
-    a row a size where there are several, and the rest is of the one at the root of the result.
+    a row a size where there are several, and with a ``target``; the rest is of the one at the root
+    of the result.
     ``verdict`` is what it comes to in one sentence, of figures that stand outside their own noise;
     a recovery that was cut short comes first in it. ``warnings`` are sentences about what the
     result does worse than its user may think, and about figures that rest on little.
@@ -382,6 +424,7 @@ class Report(ReportPart):
     recovery: Recovery = Field(default_factory=Recovery)
     multiword: int = 0
     gate: Gate | None = None
+    target: Target | None = None
     sweep: list[SweepRow] = Field(default_factory=list)
     exports: list[Export] = Field(default_factory=list)
     memory: list[Memory] = Field(default_factory=list)

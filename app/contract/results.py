@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from typing_extensions import Self
 
 from .errors import JobError
+from .points import Point, SizedPoint
 from .report import (
     Example,
     Export,
@@ -41,13 +42,21 @@ class StageResult(BaseModel):
 
 
 class ResolvedBase(StageResult):
-    """The base model of a job, pinned, and the vocabularies to reach, each a number of tokens."""
+    """The base model of a job, pinned, and the vocabularies to reach, each a number of tokens.
+
+    With a target they are planned: `candidates` are all the points that it may choose from.
+    """
 
     id: str
     source: Literal["local", "packaged", "hub"]
     commit: str | None
     target_vocab_sizes: list[int]
     keep_tokens: list[str]
+    candidates: list[SizedPoint] = []
+
+
+class PlannedPoints(StageResult, RootModel[list[Point]]):
+    """The points of a target that are made, those left out whose vocabulary cannot be."""
 
 
 class CorpusSplit(StageResult):
@@ -70,8 +79,8 @@ class TransferResult(StageResult, RootModel[dict[int, TransferCounts]]):
     """The sources of the tokens' embeddings, by vocabulary size."""
 
 
-class RecoveryResult(StageResult, RootModel[dict[int, Recovery]]):
-    """The course of each recovery, by vocabulary size."""
+class RecoveryResult(StageResult, RootModel[dict[str, Recovery]]):
+    """The course of each recovery, by the key of its point: the vocabulary size, as a rule."""
 
 
 class CheckedModels(StageResult):
@@ -84,7 +93,7 @@ class CheckedModels(StageResult):
 
 
 class EvaluatedSize(StageResult):
-    """The measurements of the model of one size."""
+    """The measurements of the model of one point; `layers` are those that a target chose."""
 
     compressed: ModelSize
     tokens: TokenUsage
@@ -94,11 +103,17 @@ class EvaluatedSize(StageResult):
     latency: list[Latency]
     memory: list[Memory]
     task: TaskQuality | None = None
+    layers: int | None = None
 
     @property
     def vocab_size(self) -> int:
         """The number of tokens of its vocabulary."""
         return self.compressed.vocab_size
+
+    @property
+    def point(self) -> Point:
+        """The point that the model is of."""
+        return Point(vocab_size=self.vocab_size, layers=self.layers)
 
 
 class Evaluation(StageResult):
@@ -152,7 +167,7 @@ class Artifact(BaseModel):
 
 
 class PackagedResult(StageResult):
-    """The end of a job: its figures, its artifact, and the error where a gate is not met."""
+    """The end of a job: its figures, its artifact, and the error where it misses what was asked."""
 
     result: Headline
     artifact: Artifact

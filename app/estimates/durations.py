@@ -9,6 +9,7 @@ from typing import Literal
 from app.contract.budgets import Budget, asked_budget, limit_steps
 from app.contract.model_kinds import Role
 from app.contract.names import RUNTIMES
+from app.contract.points import recovery_share
 from app.contract.recipe import FineTuning, Recipe
 
 Device = Literal["cpu", "cuda"]
@@ -79,7 +80,7 @@ def objectives_of(recipe: Recipe, role: Role, architecture: str) -> list[str]:
     if asked != "auto":
         return asked.split("+")
     if role == "cross_encoder":
-        layers = ["distill"] if recipe.recovery.keep_layers else []
+        layers = ["distill"] if recipe.recovery.keep_layers or recipe.target else []
         return [*layers, "distill_scores"]
     if role == "language_model":
         if architecture.endswith(("ForCausalLM", "LMHeadModel")):
@@ -97,6 +98,7 @@ def planned_budget(work: Work, number: int, device: Device) -> tuple[Budget, flo
         on_gpu=device == "cuda",
         documents=round(work.documents / (1 - work.general_share)),
         most_minutes=work.most_minutes,
+        share=recovery_share(len(work.sizes)) if work.recipe.target else 1.0,
     )
     length = min(float(budget.max_length), max(1.0, work.tokens))
     general_length = min(budget.max_length, GENERAL_TOKENS)
@@ -121,7 +123,7 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
     millions = sum(parameters for parameters, _ in work.sizes) / 1e6
     base_millions = work.base[0] / 1e6
     recipe = work.recipe
-    runtimes = [RUNTIMES[name] for name in recipe.export.runtimes]
+    runtimes = [RUNTIMES[name] for name in recipe.runtimes]
     exported = len(runtimes) * (2 * sizes + millions / 8)
     exported += sizes * sum(row.training_seconds for row in runtimes)
     latency = 8.0 + base_millions / 4 if recipe.evaluation.latency else 1.0

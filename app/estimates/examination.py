@@ -5,29 +5,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.base_models.checks import TOKENIZER, TOKENIZER_CONFIG, kind_of
-from app.base_models.files import MAX_TOKENIZER_BYTES, is_there, read_any_json, read_json
-from app.base_models.weights import StoredTensor, read_tensors, weight_files
+from app.base_models.checks import TOKENIZER
+from app.base_models.files import MAX_TOKENIZER_BYTES, read_json
+from app.base_models.weights import StoredTensor, weight_files
 from app.contract.architectures import ARCHITECTURES
-from app.contract.model_kinds import ModelKind, Role, decide_kind, join
+from app.contract.model_kinds import ModelKind, Role
+from app.contract.points import Point, plan
+from app.contract.recipe import Recipe
 from app.corpora.formats.compression import Limits
 from app.estimates import weights
 from app.estimates.beginnings import Source, language_of, looks_like, read_beginning
+from app.estimates.sizes import (
+    HubModel,
+    SizeFacts,
+    files_of,
+    fitting_points,
+    grid_of,
+    size_of,
+)
 from app.estimates.tokens import BaseTokenizer, TokenCounts, count_tokens
 from app.estimates.weights import Weights
 
 LONGEST_INPUT = 512
 """Tokens, where no file says how many a model reads."""
 CHARACTERS_PER_TOKEN = 4.0
-
-
-@dataclass(frozen=True)
-class SizeFacts:
-    """A size of the recipe, in numbers that follow from the headers of the weights."""
-
-    vocab_size: int
-    layers: int
-    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -67,28 +68,15 @@ class Facts:
     tokens: TokenCounts
 
 
-@dataclass(frozen=True)
-class HubModel:
-    """The files of a model on the hub that were read there."""
-
-    files: Mapping[str, Any]
-    """The content of its JSON files, by path."""
-    tensors: Sequence[StoredTensor]
-
-
 def examine(
     model: Path | HubModel,
     source: Source,
     limits: Limits,
-    wanted: Sequence[float],
-    keep_layers: int | None,
+    recipe: Recipe,
 ) -> Facts:
-    """Find out what an estimate needs; raises `UserFault`.
-
-    `wanted` are sizes of vocabularies as a recipe gives them.
-    """
+    """Find out what an estimate of this recipe needs; raises `UserFault`."""
     beginning = read_beginning(source, limits)
-    kind, config, settings, tensors = _files_of(model)
+    kind, config, settings, tensors = files_of(model)
     tokenizer = None
     if isinstance(model, Path):
         content = read_json(model / kind.transformer / TOKENIZER, MAX_TOKENIZER_BYTES)
@@ -100,8 +88,10 @@ def examine(
         base = replace(base, bytes=stored)
     rows = weights.table_rows(config, kept)
     vocab_size = tokenizer.size if tokenizer else rows
-    asked = [round(size * vocab_size) if size <= 1 else int(size) for size in wanted]
-    sizes = [_size(config, kept, size, keep_layers) for size in dict.fromkeys(asked)]
+    sizes = [
+        size_of(config, kept, point.vocab_size, point.layers or recipe.recovery.keep_layers)
+        for point in _points(recipe, config, kept, vocab_size)
+    ]
     max_length = _longest(kind, config, settings)
     architecture = weights.architecture_of(config)
     row = ARCHITECTURES[str(config["model_type"])]
@@ -128,29 +118,16 @@ def examine(
     return Facts(facts, corpus, tokens)
 
 
-def _files_of(
-    model: Path | HubModel,
-) -> tuple[ModelKind, dict[str, Any], dict[str, Any], Sequence[StoredTensor]]:
-    if isinstance(model, HubModel):
-        kind = decide_kind(model.files.get)
-        config = model.files.get(join(kind.transformer, "config.json"))
-        settings = model.files.get(join(kind.transformer, TOKENIZER_CONFIG))
-        return kind, dict(config or {}), dict(settings or {}), model.tensors
-    kind = kind_of(model)
-    folder = model / kind.transformer
-    file = folder / TOKENIZER_CONFIG
-    settings = read_any_json(file) if is_there(file) else {}
-    return kind, read_json(folder / "config.json"), settings, read_tensors(weight_files(folder))
-
-
-def _size(
-    config: dict[str, Any], kept: Sequence[StoredTensor], size: int, keep_layers: int | None
-) -> SizeFacts:
-    tensors = weights.with_vocabulary(config, kept, size)
-    layers = weights.layer_count(config, kept)
-    if keep_layers is not None:
-        tensors, layers = weights.with_layers(tensors, keep_layers), min(layers, keep_layers)
-    return SizeFacts(size, layers, weights.measure({**config, "vocab_size": size}, tensors))
+def _points(
+    recipe: Recipe, config: dict[str, Any], kept: Sequence[StoredTensor], tokens: int
+) -> list[Point]:
+    """Return the models that a recipe asks for of a base with so many tokens."""
+    if target := recipe.target:
+        found = grid_of(config, kept, tokens)
+        fits = fitting_points("this base", found, target)
+        return [*plan(fits, target.max_bytes, only_quality=target.only_quality)]
+    sizes = (round(size * tokens) if size <= 1 else int(size) for size in recipe.sizes)
+    return [Point(vocab_size=size) for size in dict.fromkeys(sizes)]
 
 
 def _longest(kind: ModelKind, config: Mapping[str, Any], settings: Mapping[str, Any]) -> int:

@@ -53,6 +53,8 @@ def _work_of(
 ) -> Work | None:
     """Return what a job had to do; None where its result does not say, as that of older versions.
 
+    That of a target says it of one of its models, and not how many there were.
+
     Of a sweep, the headline has one size: the others are taken to be as large.
     """
     result = job.result or {}
@@ -62,6 +64,8 @@ def _work_of(
         shares = result["vocab_size_before"], result["vocab_size_after"]
         tokens = float(result["tokens_per_text_after"])
     except (ValidationError, KeyError, TypeError, ValueError):
+        return None
+    if recipe.target:
         return None
     # Tables shrink with their rows, and nothing else does unless layers were dropped.
     shrunk = 1 - shares[1] / max(1, shares[0])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from app.contract.estimate import EstimateWarning
 from app.contract.names import METRICS, RUNTIMES
+from app.contract.points import Point
 from app.contract.recipe import Recipe
 from app.estimates.durations import USUAL_MACHINE, Device, Work, planned_budget
 from app.estimates.examination import Facts
@@ -28,7 +29,7 @@ def steps_of(recipe: Recipe, facts: Facts, work: Work, device: Device) -> list[s
 
 
 def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator[str]:
-    sizes = [size.vocab_size for size in facts.model.sizes]
+    sizes = list(dict.fromkeys(size.vocab_size for size in facts.model.sizes))
     named = " and ".join(f"{size:,}" for size in sizes[:4]) + (" and more" if sizes[4:] else "")
     held = max(1, round(facts.corpus.documents * recipe.evaluation.holdout_fraction))
     yield f"Keep about {held:,} texts from all training, to measure on."
@@ -40,11 +41,17 @@ def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator
         yield f"Let up to {recipe.tokenizer.multiword:,} tokens stand for groups of words."
     start = {"fvt": "the mean of its pieces'", "wvt": "their weighted mean", "pvt": "a random one"}
     yield f"Give each new token an embedding: {start[recipe.transfer.method]}."
+    if recipe.target:
+        points = (
+            Point(vocab_size=size.vocab_size, layers=size.layers).label
+            for size in facts.model.sizes
+        )
+        yield f"Make for the target, with layers kept evenly: {', '.join(points)}."
     if keep := recipe.recovery.keep_layers:
         yield f"Keep {keep} of {facts.model.layers} layers, evenly from the first to the last."
     yield _recovery(work, device)
     yield "Load and run every model in a program of its own, as its user will."
-    if names := recipe.export.runtimes:
+    if names := recipe.runtimes:
         labels = " and ".join(RUNTIMES[name].label for name in names)
         yield f"Write files for {labels}; their bytes are estimated here, all others are exact."
     yield "Measure size, tokens, quality" + (
@@ -54,6 +61,8 @@ def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator
         yield f"Measure base and result on your task, by {METRICS[task.metric].label}."
     if recipe.gate.min_quality or recipe.gate.max_bytes:
         yield "Fail the job, and keep its result, where the gate is not met."
+    if recipe.target:
+        yield "Pick the best that meets the target; fail the job, and keep all, where none does."
 
 
 def _recovery(work: Work, device: Device) -> str:
@@ -127,19 +136,21 @@ def _about_corpus(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _about_sizes(recipe: Recipe, facts: Facts) -> Iterator[tuple[str, str]]:
     sizes, tokens = facts.model.sizes, facts.tokens
+    refused = "the model is left out" if recipe.target else "the job is refused"
+    cure = "Upload more text." if recipe.target else "Ask for fewer, or upload more text."
     for size, estimate in zip(sizes, tokens.sizes, strict=True):
         if not facts.corpus.is_sample and size.vocab_size > max(tokens.available, 1):
             yield (
                 "size_out_of_reach",
                 f"A vocabulary of {size.vocab_size:,} tokens may be more than the corpus can fill: "
                 f"its own words and pieces come to about {tokens.available:,}. Tokens of the base "
-                "fill the rest, or the job is refused. Ask for fewer, or upload more text.",
+                f"fill the rest, or {refused}. {cure}",
             )
         if size.vocab_size < tokens.least:
             yield (
                 "size_below_floor",
                 f"The characters of the corpus and the special tokens alone come to about "
-                f"{tokens.least:,} tokens: with {size.vocab_size:,} the job may be refused.",
+                f"{tokens.least:,} tokens: with {size.vocab_size:,} it may be that {refused}.",
             )
         if estimate.value > estimate.base:
             yield (

@@ -15,7 +15,7 @@ from app.contract.estimate import (
     EstimatedStage,
     Interval,
 )
-from app.contract.names import RUNTIMES, RuntimeName
+from app.contract.names import RUNTIMES
 from app.corpora.formats.compression import Limits
 from app.db import Database
 from app.errors import ServiceUnavailableError
@@ -28,9 +28,10 @@ from app.estimates.durations import (
     estimate_durations,
     objectives_of,
 )
-from app.estimates.examination import Facts, HubModel, SizeFacts, examine
+from app.estimates.examination import Facts, examine
 from app.estimates.history import device_of, finished_jobs
 from app.estimates.sentences import basis_of, steps_of, warnings_of
+from app.estimates.sizes import HubModel, SizeFacts, bytes_in
 from app.jobs.schemas import JobFields
 from app.jobs.validation import (
     HUB_RETRY_AFTER,
@@ -47,10 +48,6 @@ from app.subprocesses import OutOfMemoryError, Subprocesses
 HUB_SECONDS = 2.0
 """The hub is asked for less long than by a submission, so that the answer comes soon."""
 MEMORY_BYTES = 2 << 30
-EXPORT_FRAME = 200_000
-"""Bytes of an exported file beside its weights, and of a tokenizer that belongs to it."""
-INT8_SHARE = 0.26
-"""Bytes of an int8 file over those of float32: a byte a weight, scales, and what stays float."""
 
 
 class Estimator:
@@ -124,7 +121,7 @@ class Estimator:
         settings, recipe = self._settings, fields.recipe
         folder = catalog.folder_of(fields.base_model, settings)
         model = folder or self._hub_model(fields)
-        asked = Limits.of(settings), recipe.sizes, recipe.recovery.keep_layers
+        asked = Limits.of(settings), recipe
         if self._blobs.url.startswith("memory:"):
             return examine(model, source, *asked)
         try:
@@ -201,25 +198,15 @@ def _sizes_of(fields: JobFields, facts: Facts) -> list[EstimatedSize]:
 
 
 def _exports_of(fields: JobFields, size: SizeFacts) -> list[EstimatedExport]:
-    rows = [RUNTIMES[name] for name in fields.recipe.export.runtimes]
+    rows = [RUNTIMES[name] for name in fields.recipe.runtimes]
     return [
         EstimatedExport(
             runtime=row.name,
             precision=row.dtype,
-            bytes=EXPORT_FRAME + round(4 * _numbers(row, size)),
+            bytes=bytes_in(row.name, size),
         )
         for row in rows
     ]
-
-
-def _numbers(row: RuntimeName, size: SizeFacts) -> float:
-    """Return the numbers of a file, counted as those of four bytes."""
-    if row.is_static:
-        return size.weights.table_parameters
-    weights, share = size.weights, INT8_SHARE if row.is_quantized else 1.0
-    of_table = row.table_bits / 32 if row.table_bits else share
-    others = weights.parameters - weights.table_parameters
-    return share * others + of_table * weights.table_parameters
 
 
 def _stages_of(durations: Durations) -> list[EstimatedStage]:

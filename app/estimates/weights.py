@@ -69,6 +69,8 @@ class Weights:
     bytes: int
     table_parameters: int
     """Of the tables with a row a token, input and output."""
+    unused_parameters: int = 0
+    """Of a pooler that is loaded and saved, and that no vector of a text goes through."""
 
 
 def kept_tensors(config: Mapping[str, Any], tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
@@ -221,11 +223,17 @@ def measure(config: Mapping[str, Any], tensors: Sequence[StoredTensor]) -> Weigh
     tables = [
         t for t in parameters if len(t.shape) == 2 and _has_rows(t, rows) and t.shape[0] == rows
     ]
+    pooler = POOLERS.get(str(config.get("model_type")), "pooler.")
     written = [*tensors, *_own_head(config, tensors)]
     return Weights(
         parameters=sum(prod(t.shape) for t in parameters),
         bytes=file_bytes(written),
         table_parameters=sum(prod(t.shape) for t in tables),
+        unused_parameters=sum(
+            prod(t.shape)
+            for t in parameters
+            if t.name.startswith(pooler) and not has_head(architecture_of(config))
+        ),
     )
 
 

@@ -86,6 +86,14 @@ SUBMISSION: dict[str, Any] = {
                             },
                         },
                     },
+                    "target": {
+                        "summary": "The best model whose int8 file takes 5 MB at most",
+                        "value": {
+                            "base_model": "sentence-transformers/all-MiniLM-L6-v2",
+                            "corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
+                            "recipe": {"target": {"max_bytes": 5_000_000, "min_quality": 0.95}},
+                        },
+                    },
                 },
             },
             "multipart/form-data": {},

@@ -9,7 +9,8 @@ from app.base_models.checks import ModelFacts, TrainingFacts
 from app.base_models.examination import EXAMINER, Examiner
 from app.blobs import Blobs
 from app.contract.architectures import ARCHITECTURES
-from app.contract.names import RUNTIMES
+from app.contract.errors import UserFault
+from app.contract.names import BASELINE, RUNTIMES
 from app.contract.recipe import (
     MAX_CHARACTERS,
     MAX_ROWS,
@@ -29,6 +30,7 @@ from app.errors import (
     ServiceUnavailableError,
     UnprocessableError,
 )
+from app.estimates.sizes import fitting_points
 from app.ids import is_id
 from app.jobs.schemas import JobFields
 from app.room import job_size, shortage
@@ -74,7 +76,7 @@ def check_base_model(
 
     Raises `UnprocessableError` or `UserFault`, and `ServiceUnavailableError` if the hub is away.
     """
-    _check_gate(fields.recipe)
+    _check_metric(fields.recipe)
     check_minutes(fields.recipe.recovery, settings)
     try:
         facts = catalog.check_submission(fields.base_model, settings, fields.revision, examiner)
@@ -86,6 +88,7 @@ def check_base_model(
     _check_export(fields, facts)
     check_sizes(fields, facts.vocab_size)
     _check_task(fields, facts)
+    _check_target(fields, facts, settings, examiner)
     if trained := catalog.how_trained(fields.base_model, settings, examiner):
         check_recovery(fields.base_model, trained, fields.recipe.recovery)
     return facts
@@ -116,21 +119,48 @@ def check_room(
 
 
 def _check_export(fields: JobFields, facts: ModelFacts) -> None:
-    runtimes = [RUNTIMES[name] for name in fields.recipe.export.runtimes]
+    recipe = fields.recipe
+    runtimes = [RUNTIMES[name] for name in recipe.runtimes]
     refused = next((row for row in runtimes if not row.takes_encoder_decoders), None)
     if refused and facts.encoder_decoder:
         detail = (
             f"{fields.base_model} has an encoder and a decoder, and is not exported to "
-            f"{refused.label} in this version. Leave `export` out."
+            f"{refused.label} in this version. {_instead(recipe, 'export')}"
         )
-        _refuse("export_unsupported", "/recipe/export", detail)
+        _refuse("export_unsupported", _place_of_export(recipe, "export"), detail)
     static = next((row for row in runtimes if row.is_static), None)
     if static and facts.role != "sentence_encoder":
+        field = f"export.{static.field}"
         detail = (
             f"{static.label} are made of a sentence encoder, and {fields.base_model} is none. "
-            f"Leave `export.{static.field}` out, or choose a model of sentence-transformers."
+            f"{_instead(recipe, field)} Or choose a model of sentence-transformers."
         )
-        _refuse("export_unsupported", f"/recipe/export/{static.field}", detail)
+        _refuse("export_unsupported", _place_of_export(recipe, field), detail)
+
+
+def _place_of_export(recipe: Recipe, field: str) -> str:
+    return "/recipe/target/runtime" if recipe.target else f"/recipe/{field.replace('.', '/')}"
+
+
+def _instead(recipe: Recipe, field: str) -> str:
+    if recipe.target:
+        return f"Name `{BASELINE}` as `target.runtime`, and leave `{field}` out."
+    return f"Leave `{field}` out."
+
+
+def _check_target(
+    fields: JobFields, facts: ModelFacts, settings: Settings, examiner: Examiner
+) -> None:
+    """Refuse a target in which no model of the base would fit."""
+    target, folder = fields.recipe.target, catalog.folder_of(fields.base_model, settings)
+    if target is None or folder is None:
+        return
+    try:
+        fitting_points(fields.base_model, examiner.grid(folder, facts.vocab_size), target)
+    except UserFault as fault:
+        if fault.code != "target_out_of_reach":
+            raise
+        _refuse("target_out_of_reach", "/recipe/target/max_bytes", fault.message)
 
 
 def _check_task(fields: JobFields, facts: ModelFacts) -> None:
@@ -153,10 +183,12 @@ def _check_task(fields: JobFields, facts: ModelFacts) -> None:
     raise UnprocessableError("task_unsupported", detail, errors=[fault])
 
 
-def _check_gate(recipe: Recipe) -> None:
-    if detail := metric_fault(recipe.gate.metric, recipe.evaluation.task):
-        fault = FieldError(pointer="/recipe/gate/metric", detail=detail)
-        raise UnprocessableError("gate_metric_not_measured", detail, errors=[fault])
+def _check_metric(recipe: Recipe) -> None:
+    """Refuse a gate or a target on a metric of a task that is not there."""
+    judged = recipe.target or recipe.gate
+    if detail := metric_fault(judged.metric, recipe.evaluation.task):
+        place = "target" if recipe.target else "gate"
+        _refuse("gate_metric_not_measured", f"/recipe/{place}/metric", detail)
 
 
 def check_sizes(fields: JobFields, base_size: int) -> None:

@@ -3,11 +3,14 @@
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import typer
 
 from examples.corpus import write_docstrings
+from fvt_client.cli.recipes import bytes_of, check_recipe, read_recipe
 from tests.support.commands import fvt, runs, start
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -103,3 +106,65 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 0, said
     assert "was made by this same command before" in said
     assert list(target.parent.iterdir()) == [target]
+
+
+def recipe_with(**options: Any) -> dict[str, Any]:
+    recipe = read_recipe(options.pop("file", None), **options)
+    check_recipe(recipe, service_knows_more=False)
+    return recipe
+
+
+def test_options_of_a_target_make_one() -> None:
+    asked = {"target_bytes": "5MB", "target_ms": 2.5, "min_quality": 0.95, "runtime": "torch"}
+    told = {"max_bytes": 5_000_000, "max_ms": 2.5, "min_quality": 0.95, "runtime": "torch"}
+    assert recipe_with(**asked) == {"target": told}
+    assert recipe_with(runtime="onnx", min_quality=0.9) == {
+        "target": {"runtime": "onnx", "min_quality": 0.9}
+    }
+    # Without a target it stays the gate's.
+    assert recipe_with(min_quality=0.95) == {"gate": {"min_quality": 0.95}}
+
+
+def test_a_quality_beside_the_target_of_a_file_is_the_targets(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text(json.dumps({"target": {"max_bytes": 9, "min_quality": 0.5}}))
+    assert recipe_with(file=file, min_quality=0.9) == {
+        "target": {"max_bytes": 9, "min_quality": 0.9}
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("5000000", 5_000_000), ("5MB", 5_000_000), ("1.5 mb", 1_500_000), ("2MiB", 2 << 20)],
+)
+def test_bytes_have_units(text: str, count: int) -> None:
+    assert bytes_of(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-5MB", "5 TB", "five", "1e6", "5M B", "0x10", "inf"])
+def test_what_is_no_number_of_bytes_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="as 5MB or 5000000"):
+        bytes_of(text)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"runtime": "torch"},
+        {"target_bytes": "0MB"},
+        {"target_bytes": "5MB", "vocab_size": 0.5},
+        {"target_bytes": "5MB", "sweep": "0.5,0.1"},
+        {"target_ms": 2.0, "layers": 2},
+        {"target_ms": 2.0, "runtime": "tpu"},
+    ],
+)
+def test_options_that_contradict_a_target_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(typer.BadParameter, match="target"):
+        recipe_with(**options)
+
+
+def test_a_target_that_cannot_be_is_refused_by_the_command(corpus: Path, tmp_path: Path) -> None:
+    fixed = ("--model", MODEL, "--corpus", corpus, "--out", tmp_path / "new")
+    refused = fvt("compress", *fixed, "--target-bytes", "5 parsecs")
+    assert refused.returncode == 2
+    assert "--target-bytes" in refused.stderr

@@ -8,7 +8,7 @@ import pytest
 from fvt_client import CorpusView as Corpus
 from fvt_client import Report
 from fvt_client.cli.output import describe_corpus, print_report
-from tests.support.reports import full_report
+from tests.support.reports import full_report, target_report
 
 
 def corpus(**more: Any) -> Corpus:
@@ -48,3 +48,8 @@ def test_expected_unknown_tokens_and_warnings_are_said(capsys: pytest.CaptureFix
     assert "Note: Unknown tokens [rise]." in shown.err
     print_report(Report.model_validate_json(report.model_dump_json()))
     assert "Note" not in capsys.readouterr().err
+
+
+def test_what_came_of_a_target_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    print_report(Report.model_validate_json(target_report().model_dump_json()))
+    assert "Of the 4 models that were made 1 meets the target." in capsys.readouterr().out

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from app.contract.errors import JobError
 from app.jobs import transitions
+from fvt_client import Client
 from fvt_client.cli.main import cli
 from fvt_client.verify import sha256_of
 from tests.client.conftest import WEIGHTS, packed
@@ -252,13 +253,14 @@ def test_a_model_that_is_none_is_refused(url: str, corpus: Path) -> None:
     assert "base_model_not_found" in refused.stderr
 
 
-def test_a_gate_that_is_missed(service: Service, url: str) -> None:
+@pytest.mark.parametrize("code", ["gate_not_met", "target_not_met"])
+def test_a_gate_or_a_target_that_is_missed(service: Service, url: str, code: str) -> None:
     job_id = str(service.submit()["id"])
-    error = JobError(type="user", code="gate_not_met", message="Too little.", retryable=False)
+    error = JobError(type="user", code=code, message="Too little.", retryable=False)
     transitions.fail(service.db, service.claim(job_id), error)
     missed = fvt(url, "watch", job_id, "--json")
     assert missed.exit_code == 4
-    assert told(missed)["error"]["code"] == "gate_not_met"
+    assert told(missed)["error"]["code"] == code
 
 
 def test_models(url: str) -> None:
@@ -302,6 +304,22 @@ def test_a_refusal_of_the_beginning_alone_does_not_end_a_job(tmp_path: Path) -> 
         assert len(server.requests) == requests
         assert len(server.bodies[0]) < 1_100_000
     assert server.requests == [("POST", "/v1/estimate")]
+
+
+def test_a_target_from_the_command_line_and_from_python(url: str, corpus: Path) -> None:
+    fixed = ("estimate", "--model", MODEL, "--corpus", corpus)
+    said = fvt(url, *fixed, "--target-bytes", "9MB", "--min-quality", "0.9")
+    assert said.stdout.count("Result: ") == 3
+    assert "7,630 tokens, 2 layers" in said.stdout
+    with Client(url) as client:
+        found = client.estimate(MODEL, corpus, target={"max_bytes": 9_000_000})
+        assert [size.layers for size in found.sizes] == [1, 2, 3]
+        job = client.compress(MODEL, corpus, target={"max_bytes": 9_000_000})
+        assert job.recipe["target"]["max_bytes"] == 9_000_000
+        job.cancel()
+    refused = fvt(url, *fixed, "--target-bytes", "1KB")
+    assert refused.exit_code == 1
+    assert "target_out_of_reach" in refused.stderr
 
 
 def test_an_estimate_leaves_out_what_is_not_sent_yet(tmp_path: Path, corpus: Path) -> None:

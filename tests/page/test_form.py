@@ -1,5 +1,6 @@
 """What is wrong is said beside the field that it is about."""
 
+import json
 import re
 
 import pytest
@@ -107,6 +108,30 @@ def test_a_size_that_is_none(page: Page, text: str) -> None:
     other = page.get_by_label("Other", exact=True)
     other.fill(text)
     assert "is no size" in said_of(page, other)
+
+
+def test_a_target_stands_in_place_of_sizes(page: Page) -> None:
+    page.get_by_label("most MB of the int8 file").fill("5.5")
+    page.get_by_label("Most ms a text").fill("2.5")
+    page.get_by_text("Training, layers").click()
+    page.get_by_label("Least quality").fill("95")
+    expect(page.get_by_label("Other", exact=True)).to_be_disabled()
+    page.get_by_text("The same over HTTP").click()
+    shown = page.get_by_label("The request").inner_text()
+    recipe = json.loads(shown[shown.index("{") :])["recipe"]
+    assert recipe["target"] == {"max_bytes": 5_500_000, "max_ms": 2.5, "min_quality": 0.95}
+    assert not {"vocab_size", "gate"} & set(recipe)
+    page.get_by_label("most MB of the int8 file").fill("small")
+    assert "number above 0" in said_of(page, page.get_by_label("most MB of the int8 file"))
+
+
+def test_a_target_that_nothing_reaches_is_said_beside_it(page: Page) -> None:
+    fill(page)
+    field = page.get_by_label("most MB of the int8 file")
+    field.fill("0.001")
+    compress(page)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    assert "the smallest, of" in said_of(page, field)
 
 
 def test_texts_that_cannot_be_read_and_then_can(page: Page, service: Service) -> None:

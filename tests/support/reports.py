@@ -19,6 +19,8 @@ from app.contract.report import (
     Scores,
     StageTime,
     SweepRow,
+    Target,
+    TargetPoint,
     TaskQuality,
     Tokens,
 )
@@ -174,6 +176,36 @@ def sweep_report() -> Report:
         row("sizes/1526", 1526, 0.79, 1.05),
     ]
     return full_report().model_copy(update={"sweep": rows})
+
+
+def target_report(*, met: bool = True) -> Report:
+    """The sweep as the front of a target for int8 files: 1, 2, 3 and all layers."""
+    report = sweep_report()
+    rows = [
+        row.model_copy(update={"layers": layers, "meets_target": met and row.path == "."})
+        for row, layers in zip(report.sweep, (1, 2, 3, None), strict=True)
+    ]
+    seen = TargetPoint(
+        vocab_size=7630,
+        layers=2,
+        bytes=13_925_520,
+        ms=5.8,
+        metric="sentence_cosine",
+        kept=0.92,
+        misses=[] if met else ["13,925,520 bytes in ONNX int8, 5,000,000 asked"],
+    )
+    target = Target(
+        max_bytes=15_000_000 if met else 5_000_000,
+        max_ms=None,
+        min_quality=0.9,
+        metric=None,
+        runtime="onnx-int8",
+        batch_size=1,
+        picked=seen if met else None,
+        nearest=None if met else seen,
+        reason="Of the 4 models that were made 1 meets the target.",
+    )
+    return report.model_copy(update={"sweep": rows, "target": target, "gate": None})
 
 
 def with_task(report: Report, retention: float | None = 0.99) -> Report:

@@ -26,7 +26,7 @@ def texts(count: int, seed: int = 0, words: int = 400) -> list[str]:
     return [" ".join(rng.choices(lexicon, weights, k=rng.randint(4, 16))) for _ in range(count)]
 
 
-def make_base_model(folder: Path, vocab_size: int = 600) -> Path:
+def make_base_model(folder: Path, vocab_size: int = 600, layers: int = 2) -> Path:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -45,7 +45,7 @@ def make_base_model(folder: Path, vocab_size: int = 600) -> Path:
     config = BertConfig(
         vocab_size=len(fast),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=128,

@@ -6,7 +6,7 @@ from app.contract.errors import UserFault
 from app.contract.recipe import GateRecipe, Recipe
 from app.contract.report import ModelSize, Quality, Scores, TaskQuality, TokenUsage
 from app.contract.results import EvaluatedSize
-from worker.gate import check_gate, choose, gate_error, misses
+from worker.gate import check_metric, choose, gate_error, misses
 
 TOKENS = TokenUsage(
     texts=1,
@@ -124,8 +124,8 @@ def test_a_metric_that_will_not_be_measured_is_refused(
     gate = {"min_quality": 0.9, "metric": metric}
     recipe = Recipe.model_validate({"evaluation": {"task": task}, "gate": gate})
     if says is None:
-        check_gate(recipe, MEASURED)
+        check_metric(recipe, MEASURED)
         return
     with pytest.raises(UserFault, match=says) as refusal:
-        check_gate(recipe, MEASURED)
+        check_metric(recipe, MEASURED)
     assert refusal.value.code == "gate_metric_not_measured"

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { asProblem, type Facts, getJson, type Job, type ProblemError, type Report } from "./api";
 import { Chart } from "./charts";
 import { metricLabel, runtimeLabel, useFacts } from "./facts";
-import { bytes, count, duration, fixed, millions, percent, recipeSizes, sizeLabel } from "./format";
+import { askedFor, bytes, count, duration, fixed, millions, percent } from "./format";
 import { jobTitle } from "./jobs";
 import { Figures, Problem, ViewTitle } from "./ui";
 
@@ -47,7 +47,7 @@ function Comparison({ sides: [a, b], facts }: { sides: [Side, Side]; facts: Fact
   const latencies = [...new Set([a, b].flatMap((side) => side.report.latency.map((row) => `${row.runtime.split(" ")[0]} ${row.batch_size}`)))];
   const lines: Line[] = [
     ["Base model", (side) => side.report.base_model.id],
-    ["Sizes asked for", (side) => recipeSizes(side.job.recipe).map(sizeLabel).join(", ")],
+    ["Sizes asked for", (side) => askedFor(side.job.recipe)],
     ["Vocabulary", (side) => `${count(side.report.compressed.vocab_size)} tokens`],
     ["Weights", (side) => bytes(side.report.compressed.bytes)],
     ["Parameters", (side) => millions(side.report.compressed.parameters)],

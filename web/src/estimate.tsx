@@ -133,7 +133,7 @@ function Sizes({ estimate, model }: { estimate: Estimate; model: BaseModel | nul
   return (
     <ul class="expected">
       {sizes.map((size) => (
-        <li key={size.vocab_size}>
+        <li key={`${size.vocab_size} ${size.layers}`}>
           <div><strong>{bytes(size.bytes)}</strong> <span class="soft">of {bytes(before)}, {fixed(before / size.bytes, 1)}× smaller</span></div>
           <div class="small soft">
             {count(size.vocab_size)} tokens{size.layers < base.layers && `, ${size.layers} of ${base.layers} layers`}, {millions(size.parameters)} parameters

@@ -1,6 +1,11 @@
 // Numbers and times in words, in the reader's own notation.
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+/** Name a model of a job by its tokens, and by its layers where a target chose them. */
+export function modelName(tokens: number, layers?: number | null): string {
+  return `${count(tokens)} tokens${layers ? `, ${plural(layers, "layer")}` : ""}`;
+}
+
 export function count(value: number): string {
   return whole.format(value);
 }
@@ -68,6 +73,11 @@ export function tokensOf(share: number, vocabulary: number): number {
 /** "25 %" of a fraction, "8,000 tokens" of a number of tokens. */
 export function sizeLabel(size: number): string {
   return size <= 1 ? `${short(size * 100)}\u00a0%` : `${count(size)} tokens`;
+}
+
+/** What a recipe asks for: its sizes, or a target in their place. */
+export function askedFor(recipe: Record<string, unknown>): string {
+  return recipe.target ? "by target" : recipeSizes(recipe).map(sizeLabel).join(", ");
 }
 
 export function recipeSizes(recipe: Record<string, unknown>): number[] {

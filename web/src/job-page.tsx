@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { type ArtifactFile, asProblem, getJson, type Job, type Page, postJson, ProblemError, remove, type Report } from "./api";
 import { save } from "./download";
-import { bytes, duration, moment, plural, recipeSizes, sizeLabel } from "./format";
+import { askedFor, bytes, duration, moment, plural } from "./format";
 import { jobTitle } from "./jobs";
 import { isActive, type Live, useLiveJob } from "./live";
 import { LossChart } from "./loss";
@@ -29,7 +29,7 @@ export function JobPage({ jobId }: { jobId: string }) {
       <div class="job-head">
         <div>
           <ViewTitle title={jobTitle(job)} />
-          <p class="soft small">{[job.name && job.base_model, recipeSizes(job.recipe).map(sizeLabel).join(", "), `begun ${moment(job.created_at)}`].filter(Boolean).join(" · ")}<br /><code class="id">{job.id}</code></p>
+          <p class="soft small">{[job.name && job.base_model, askedFor(job.recipe), `begun ${moment(job.created_at)}`].filter(Boolean).join(" · ")}<br /><code class="id">{job.id}</code></p>
         </div>
         <Actions job={job} />
       </div>
@@ -58,7 +58,7 @@ function State({ live, job }: { live: Live; job: Job }) {
       {!live.connected && isActive(job) && <p class="note warn small">The connection is lost. What you see may be old; it is tried again by itself.</p>}
       {job.error && (
         <div class="note bad" role="alert">
-          <strong>{job.error.code === "gate_not_met" ? "The result is below what was asked." : job.error.type === "user" ? "The job cannot be done as asked." : "The service failed."}</strong> {job.error.message}
+          <strong>{/^(gate|target)_not_met$/.test(job.error.code) ? "The result is below what was asked." : job.error.type === "user" ? "The job cannot be done as asked." : "The service failed."}</strong> {job.error.message}
           {job.error.retryable && " It may work when you submit it again."}
         </div>
       )}
@@ -139,7 +139,7 @@ function CompareWith({ job }: { job: Job }) {
     <label><span class="sr-only">Compare with</span>
       <select value="" onChange={(event) => { if (event.currentTarget.value) location.hash = `#/compare?a=${job.id}&b=${event.currentTarget.value}`; }}>
         <option value="">Compare with…</option>
-        {others.map((each) => <option key={each.id} value={each.id}>{jobTitle(each)} · {recipeSizes(each.recipe).map(sizeLabel).join(", ")} · {moment(each.created_at)}</option>)}
+        {others.map((each) => <option key={each.id} value={each.id}>{jobTitle(each)} · {askedFor(each.recipe)} · {moment(each.created_at)}</option>)}
       </select>
     </label>
   );

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { asProblem, getJson, type Job, type Page, type ProblemError } from "./api";
 import { LossChart } from "./loss";
-import { bytes, count, duration, fixed, moment, percent, plural, recipeSizes, sizeLabel } from "./format";
+import { askedFor, bytes, count, duration, fixed, moment, percent, plural, recipeSizes } from "./format";
 import { ACTIVE, isActive, useLiveJob } from "./live";
 import { announce, elapsedSeconds, JobProgress, Pill, Problem, ViewTitle } from "./ui";
 
@@ -122,7 +122,7 @@ function Row({ job, marked, onMark, losses }: RowProps & { losses?: ReturnType<t
       )}
       <div class="what">
         <a href={`#/jobs/${job.id}`} class="title">{jobTitle(job)}</a>
-        <div class="soft small">{[job.name && job.base_model, recipeSizes(job.recipe).map(sizeLabel).join(", "), moment(job.created_at)].filter(Boolean).join(" · ")}</div>
+        <div class="soft small">{[job.name && job.base_model, askedFor(job.recipe), moment(job.created_at)].filter(Boolean).join(" · ")}</div>
         <code class="soft id">{job.id}</code>
       </div>
       <Pill status={job.status} />

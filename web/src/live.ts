@@ -9,6 +9,7 @@ import {
   type ProblemError,
 } from "./api";
 import { followJob } from "./events";
+import { modelName } from "./format";
 
 export interface Stage {
   name: string;
@@ -19,7 +20,8 @@ export interface Stage {
 export interface Live {
   job: Job | null;
   stages: Stage[];
-  losses: Map<number, LossPoint[]>;
+  /** By the name of the model: its tokens, and its layers where a target chose them. */
+  losses: Map<string, LossPoint[]>;
   log: JobEvent[];
   connected: boolean;
   problem: ProblemError | null;
@@ -96,10 +98,11 @@ function withEvent(live: Live, event: JobEvent): Live {
       );
       break;
     case "recovery.loss": {
-      const point = event.data as unknown as LossPoint & { vocab_size: number };
+      const point = event.data as unknown as LossPoint & { vocab_size: number; layers?: number | null };
+      const name = modelName(point.vocab_size, point.layers);
       // A job that goes on after an interruption repeats the steps since its last checkpoint.
-      const before = (live.losses.get(point.vocab_size) ?? []).filter((each) => each.step < point.step);
-      live.losses.set(point.vocab_size, [...before, point]);
+      const before = (live.losses.get(name) ?? []).filter((each) => each.step < point.step);
+      live.losses.set(name, [...before, point]);
       break;
     }
   }

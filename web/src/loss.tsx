@@ -5,14 +5,14 @@ import { count, fixed } from "./format";
 import { Figures } from "./ui";
 
 interface LossChartProps {
-  losses: Map<number, LossPoint[]>;
+  losses: Map<string, LossPoint[]>;
   small?: boolean;
 }
 
 export function LossChart({ losses, small = false }: LossChartProps) {
   const several = losses.size > 1;
-  const series = [...losses].flatMap(([size, points], index): Series[] => {
-    const name = several ? `${count(size)} tokens` : "";
+  const series = [...losses].flatMap(([model, points], index): Series[] => {
+    const name = several ? model : "";
     const heldOut = points.filter((point) => point.held_out != null);
     const lines = [{ label: name || "training texts", colour: index, points: points.map((point) => ({ x: point.step, y: point.train })) }];
     if (small || heldOut.length === 0) return lines;
@@ -23,10 +23,10 @@ export function LossChart({ losses, small = false }: LossChartProps) {
       {!small && (
         <Figures
           caption="Loss"
-          head={["Step", ...(several ? ["Size"] : []), "Training texts", "Held-out texts"]}
-          rows={[...losses].flatMap(([size, points]) => points.map((point) => ({
-            key: `${size} ${point.step}`,
-            cells: [count(point.step), ...(several ? [`${count(size)} tokens`] : []), fixed(point.train, 4), point.held_out == null ? "" : fixed(point.held_out, 4)],
+          head={["Step", ...(several ? ["Model"] : []), "Training texts", "Held-out texts"]}
+          rows={[...losses].flatMap(([model, points]) => points.map((point) => ({
+            key: `${model} ${point.step}`,
+            cells: [count(point.step), ...(several ? [model] : []), fixed(point.train, 4), point.held_out == null ? "" : fixed(point.held_out, 4)],
           })))}
         />
       )}

@@ -3,11 +3,17 @@ import { useId } from "preact/hooks";
 import type { BaseModel } from "./api";
 import { useFacts } from "./facts";
 import { count, tokensOf } from "./format";
-import { type Choices, type FieldErrorMap, NO_TRAINING } from "./recipe";
+import { type Choices, type FieldErrorMap, hasTarget, NO_TRAINING } from "./recipe";
 import { FieldErrors } from "./ui";
 
 const COMMON_SIZES = [0.75, 0.5, 0.25, 0.1];
 const SHOWN_FIRST = ["fast", "balanced", "max"];
+
+// In place of a size: what the file of the target's default runtime may take.
+const TARGETS = [
+  ["targetMegabytes", "Or a target: most MB of the int8 file"],
+  ["targetMilliseconds", "Most ms a text"],
+] as const;
 
 interface RecipeFormProps {
   choices: Choices;
@@ -23,6 +29,7 @@ export function SizeField({ choices, onChange, errors, model }: RecipeFormProps)
     const sizes = choices.sizes.includes(size) ? choices.sizes.filter((each) => each !== size) : [...choices.sizes, size];
     onChange({ ...choices, sizes: sizes.sort((a, b) => b - a) });
   };
+  const byTarget = hasTarget(choices);
   const several = choices.sizes.length + (choices.otherSizes.trim() ? 1 : 0) > 1;
   return (
     <fieldset class="field" aria-describedby={`${id}-errors ${id}-hint`}>
@@ -30,21 +37,32 @@ export function SizeField({ choices, onChange, errors, model }: RecipeFormProps)
       <div class="chips">
         {COMMON_SIZES.map((size) => (
           <label key={size} class="chip">
-            <input type="checkbox" checked={choices.sizes.includes(size)} onChange={() => toggle(size)} />
+            <input type="checkbox" checked={!byTarget && choices.sizes.includes(size)} disabled={byTarget} onChange={() => toggle(size)} />
             <span>{size * 100} %{model?.vocab_size && <small>{count(tokensOf(size, model.vocab_size))} tokens</small>}</span>
           </label>
         ))}
         <div class="other">
           <label for={`${id}-other`} class="soft small">Other</label>
-          <input id={`${id}-other`} type="text" size={10} placeholder="15%, 8000" value={choices.otherSizes} spellcheck={false} autocomplete="off"
+          <input id={`${id}-other`} type="text" size={10} placeholder="15%, 8000" value={choices.otherSizes} disabled={byTarget} spellcheck={false} autocomplete="off"
             aria-invalid={errors.sizes?.length ? "true" : undefined} aria-describedby={`${id}-errors`}
             onInput={(event) => onChange({ ...choices, otherSizes: event.currentTarget.value })} />
         </div>
       </div>
       <p id={`${id}-hint`} class="soft small hint">
-        {several ? "Several sizes are made in one job and plotted, quality against size." : "Smaller saves more and keeps less. Choose several to compare them."}
+        {byTarget ? "The target finds the sizes: up to four models are made, and the best is picked." : several ? "Several sizes are made in one job and plotted, quality against size." : "Smaller saves more and keeps less. Choose several to compare them."}
       </p>
       <FieldErrors id={`${id}-errors`} errors={errors.sizes ?? []} />
+      <div class="chips">
+        {TARGETS.map(([name, label]) => (
+          <div key={name} class="other">
+            <label for={`${id}-${name}`} class="soft small">{label}</label>
+            <input id={`${id}-${name}`} type="text" inputMode="decimal" size={6} placeholder="none" value={choices[name]} autocomplete="off"
+              aria-invalid={errors.target?.length ? "true" : undefined} aria-describedby={`${id}-target-errors`}
+              onInput={(event) => onChange({ ...choices, [name]: event.currentTarget.value })} />
+          </div>
+        ))}
+      </div>
+      <FieldErrors id={`${id}-target-errors`} errors={errors.target ?? []} />
     </fieldset>
   );
 }

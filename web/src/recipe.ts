@@ -8,6 +8,8 @@ export interface Choices {
   layers: string;
   exports: string[];
   minQuality: string;
+  targetMegabytes: string;
+  targetMilliseconds: string;
   more: string;
 }
 
@@ -18,13 +20,20 @@ export const FIRST_CHOICES: Choices = {
   layers: "",
   exports: [],
   minQuality: "",
+  targetMegabytes: "",
+  targetMilliseconds: "",
   more: "",
 };
 
 export const NO_TRAINING = "none";
 
-export type FieldName = "model" | "corpus" | "sizes" | "training" | "layers" | "exports" | "quality" | "more" | "name";
+export type FieldName = "model" | "corpus" | "sizes" | "training" | "layers" | "exports" | "quality" | "target" | "more" | "name";
 export type FieldErrorMap = Partial<Record<FieldName, string[]>>;
+
+/** Tell whether a target is asked, which stands in place of sizes and layers. */
+export function hasTarget(choices: Choices): boolean {
+  return Boolean(choices.targetMegabytes.trim() || choices.targetMilliseconds.trim());
+}
 
 export interface Built {
   recipe: Recipe;
@@ -34,24 +43,26 @@ export interface Built {
 /** Make the recipe; what cannot be read is an error of its field. */
 export function buildRecipe(choices: Choices): Built {
   const errors: FieldErrorMap = {};
-  const sizes = [...choices.sizes];
-  for (const part of choices.otherSizes.replace(/\s+%/g, "%").split(/[;\s]+|,(?!\d{3}\b)/).filter(Boolean)) {
+  const byTarget = hasTarget(choices);
+  const sizes = byTarget ? [] : [...choices.sizes];
+  for (const part of byTarget ? [] : choices.otherSizes.replace(/\s+%/g, "%").split(/[;\s]+|,(?!\d{3}\b)/).filter(Boolean)) {
     const size = readSize(part);
     if (size === null) errors.sizes = [`“${part}” is no size. Write a share such as 15%, or a number of tokens such as 8000.`];
     else if (!sizes.includes(size)) sizes.push(size);
   }
-  if (sizes.length === 0 && !errors.sizes) errors.sizes = ["Choose at least one size."];
+  if (sizes.length === 0 && !errors.sizes && !byTarget) errors.sizes = ["Choose at least one size."];
   const recovery: Recipe = choices.preset === NO_TRAINING ? { objective: "none" } : { preset: choices.preset };
   if (choices.layers.trim()) {
     const layers = Number(choices.layers);
     if (Number.isInteger(layers) && layers >= 1) recovery.keep_layers = layers;
     else errors.layers = ["Give a whole number of layers, 1 or more, or leave this empty to keep all."];
   }
-  const recipe: Recipe = { vocab_size: sizes.length === 1 ? sizes[0] : sizes, recovery };
+  const recipe: Recipe = byTarget ? { target: readTarget(choices, errors), recovery } : { vocab_size: sizes.length === 1 ? sizes[0] : sizes, recovery };
   if (choices.exports.length > 0) recipe.export = Object.fromEntries(choices.exports.map((name) => [name, true]));
   if (choices.minQuality.trim()) {
     const percent = Number(choices.minQuality);
-    if (percent > 0 && percent <= 100) recipe.gate = { min_quality: percent / 100 };
+    // Beside a target the least quality is part of it.
+    if (percent > 0 && percent <= 100) merge(recipe, { [byTarget ? "target" : "gate"]: { min_quality: percent / 100 } });
     else errors.quality = ["Give a percentage above 0 and up to 100, or leave this empty."];
   }
   if (choices.more.trim()) {
@@ -64,6 +75,19 @@ export function buildRecipe(choices: Choices): Built {
     }
   }
   return { recipe, errors };
+}
+
+function readTarget(choices: Choices, errors: FieldErrorMap): Recipe {
+  const target: Recipe = {};
+  const read = (name: string, text: string, times: number) => {
+    if (!text.trim()) return;
+    const value = Number(text);
+    if (value > 0 && Number.isFinite(value)) target[name] = times > 1 ? Math.round(value * times) : value;
+    else errors.target = ["Give a number above 0, or leave this empty."];
+  };
+  read("max_bytes", choices.targetMegabytes, 1e6);
+  read("max_ms", choices.targetMilliseconds, 1);
+  return target;
 }
 
 function readSize(text: string): number | null {
@@ -93,7 +117,8 @@ const PLACES: [RegExp, FieldName][] = [
   [/^\/recipe\/recovery\/keep_layers/, "layers"],
   [/^\/recipe\/recovery\/(preset|objective)/, "training"],
   [/^\/recipe\/export/, "exports"],
-  [/^\/recipe\/gate\/min_quality/, "quality"],
+  [/^\/recipe\/(gate|target)\/min_quality/, "quality"],
+  [/^\/recipe\/target/, "target"],
   [/^\/recipe/, "more"],
   [/^\/name/, "name"],
 ];
@@ -106,6 +131,7 @@ const CODES: [RegExp, FieldName][] = [
   [/^export/, "exports"],
   [/^recovery/, "training"],
   [/^gate/, "quality"],
+  [/^target/, "target"],
   [/^task|keep_tokens|multiword/, "more"],
   [/corpus|records|text|csv|json|parquet|utf8|documents/, "corpus"],
 ];

@@ -1,7 +1,7 @@
 // The report of a result, drawn from report.json.
 import type { Facts, LossPoint, Report } from "./api";
 import { metricLabel, runtimeLabel, useFacts } from "./facts";
-import { bytes, count, duration, fixed, millions, percent, short } from "./format";
+import { bytes, count, duration, fixed, millions, modelName, percent, short } from "./format";
 import { LossChart } from "./loss";
 import { Sweep } from "./sweep";
 import { Figures } from "./ui";
@@ -12,7 +12,7 @@ const NOTABLE_LOSS = 0.05;
 
 interface ReportViewProps {
   report: Report;
-  losses: Map<number, LossPoint[]>;
+  losses: Map<string, LossPoint[]>;
 }
 
 export function ReportView({ report, losses: told }: ReportViewProps) {
@@ -20,7 +20,7 @@ export function ReportView({ report, losses: told }: ReportViewProps) {
   const { base, compressed, tokens, recovery } = report;
   const sweep = report.sweep ?? [];
   // The events tell of all sizes; the report, which may come from elsewhere, of its own.
-  const losses = told.size > 0 || !recovery?.loss?.length ? told : new Map([[compressed.vocab_size, recovery.loss]]);
+  const losses = told.size > 0 || !recovery?.loss?.length ? told : new Map([[modelName(compressed.vocab_size), recovery.loss]]);
   // A report of an earlier version says no verdict; one of this version says what it rests on too.
   const warnings = [...(report.verdict ? [] : cutShort(report)), ...worse(report, facts), ...(recovery?.warning ? [recovery.warning] : []), ...(report.warnings ?? [])];
   return (
@@ -30,6 +30,7 @@ export function ReportView({ report, losses: told }: ReportViewProps) {
         <p class="lead">{report.verdict || verdict(report, facts)}</p>
         <p class="soft small">Measured on {count(tokens.texts)} held-out texts of {count(report.corpus.documents)} documents.{sweep.length > 1 && ` Of ${sweep.length} sizes, this is the one of ${count(compressed.vocab_size)} tokens.`}</p>
         {warnings.map((warning) => <p key={warning} class="note warn">{warning}</p>)}
+        {report.target && <p class={`note${report.target.picked ? "" : " bad"}`}><strong>{report.target.picked ? "The target is met." : "The target is not met."}</strong> {report.target.reason}</p>}
         {report.gate?.misses.map((miss) => <p key={miss} class="note bad">{miss}</p>)}
       </section>
       {sweep.length > 1 && <Sweep report={report} />}

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Report, SweepRow } from "./api";
 import { Chart, type Series } from "./charts";
 import { metricLabel, runtimeLabel, useFacts } from "./facts";
-import { bytes, count, fixed, percent } from "./format";
+import { bytes, count, fixed, modelName, percent } from "./format";
 import { Figures } from "./ui";
 
 export function Sweep({ report }: { report: Report }) {
@@ -17,7 +17,7 @@ export function Sweep({ report }: { report: Report }) {
   const series: Series[] = [
     {
       label: "PyTorch weights",
-      points: rows.flatMap((row) => (kept(row) === undefined ? [] : [{ x: row.bytes, y: kept(row)! * 100, name: count(row.vocab_size) }])),
+      points: rows.flatMap((row) => (kept(row) === undefined ? [] : [{ x: row.bytes, y: kept(row)! * 100, name: report.target ? modelName(row.vocab_size, row.layers) : count(row.vocab_size) }])),
     },
     ...runtimes.map((runtime): Series => ({
       label: runtimeLabel(facts, runtime),
@@ -44,13 +44,14 @@ export function Sweep({ report }: { report: Report }) {
       <Chart title={`${metricLabel(facts, metric)}: share of the base's that is kept. Points are named by their tokens.`} series={series.filter((each) => each.points.length > 0)} xLabel="size of the file" yLabel="% kept" formatX={bytes} height={280} />
       <Figures
         caption="Each size that was made; in bold the one chosen"
-        head={["Tokens", "Weights", "Tokens a text", "Kept", ...(report.gate ? ["Gate"] : []), ...runtimes.map((each) => `${runtimeLabel(facts, each)}`)]}
+        head={["Tokens", ...(report.target ? ["Layers"] : []), "Weights", "Tokens a text", "Kept", ...(report.gate ? ["Gate"] : []), ...(report.target ? ["Target"] : []), ...runtimes.map((each) => `${runtimeLabel(facts, each)}`)]}
         rows={rows.map((row) => ({
           key: row.path,
           class: row.path === "." ? "chosen" : undefined,
           cells: [
-            count(row.vocab_size), bytes(row.bytes), fixed(row.per_text, 1), kept(row) === undefined ? "" : percent(kept(row)!),
+            count(row.vocab_size), ...(report.target ? [row.layers ? count(row.layers) : "all"] : []), bytes(row.bytes), fixed(row.per_text, 1), kept(row) === undefined ? "" : percent(kept(row)!),
             ...(report.gate ? [row.meets_gate ? "met" : "missed"] : []),
+            ...(report.target ? [row.meets_target ? "met" : "missed"] : []),
             ...runtimes.map((each) => { const file = exported(row, each); return file ? bytes(file.bytes) : ""; }),
           ],
         }))}

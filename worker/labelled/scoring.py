@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from app.contract.points import Point
 from app.contract.recipe import (
     FineTuning,
     Retrieval,
@@ -154,33 +155,33 @@ class ScoredSize:
         )
 
 
-def score_sizes(
-    context: JobContext, sizes: Sequence[int], progress: StageProgress
-) -> dict[int, ScoredSize]:
-    """Score the base once and each size once, with the same seeds; empty without a task."""
+def score_points(
+    context: JobContext, points: Sequence[Point], progress: StageProgress
+) -> dict[Point, ScoredSize]:
+    """Score the base once and each point once, with the same seeds; empty without a task."""
     task = read_task(context, progress)
     if task is None:
         return {}
-    runs = len(sizes) + 1
+    runs = len(points) + 1
     before = task.scores(context.base, "the base", nth_part(progress, 0, runs))
     return {
-        size: _score_size(context, task, before, size, nth_part(progress, number, runs))
-        for number, size in enumerate(sizes, 1)
+        point: _score_point(context, task, before, point, nth_part(progress, number, runs))
+        for number, point in enumerate(points, 1)
     }
 
 
-def _score_size(
+def _score_point(
     context: JobContext,
     task: LabelledTask,
     before: ScoresByMetric,
-    size: int,
+    point: Point,
     progress: StageProgress,
 ) -> ScoredSize:
-    compressed, folder = context.final(size), context.exported_folder(size)
+    compressed, folder = context.final(point), context.exported_folder(point)
     to_device(compressed.model, context.settings)
     files = exported_files(folder) if isinstance(task, VectorTask) else []
     runs = 1 + len(files)
-    after = task.scores(compressed, f"{size:,} tokens", nth_part(progress, 0, runs))
+    after = task.scores(compressed, point.label, nth_part(progress, 0, runs))
     exports = dict[str, TaskQuality]()
     for number, file in enumerate(files, 1):
         assert isinstance(task, VectorTask)

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+from app.contract.points import Point
+from app.contract.recipe import Recipe
 from app.contract.results import EvaluatedSize, Evaluation, HeldOutSample
 from worker.compression import (
     add_cut_texts,
@@ -17,9 +19,10 @@ from worker.compression import (
     tokenized_examples,
 )
 from worker.compression.evaluation.clock import Clock
+from worker.compression.evaluation.latency import LATENCY_BATCH_SIZES
 from worker.compression.progress import part
 from worker.context import JobContext, StageProgress, nth_part, to_device
-from worker.labelled.scoring import score_sizes
+from worker.labelled.scoring import score_points
 
 USUAL_SECONDS = 45
 """Without a task."""
@@ -41,17 +44,17 @@ def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None
     """
     began = time.monotonic()
     to_device(context.base.model, context.settings)
-    sizes = context.resolved.target_vocab_sizes
+    points = context.points
     share = context.task_seconds / (context.task_seconds + USUAL_SECONDS)
-    scored = score_sizes(context, sizes, part(progress, 0.0, share))
+    scored = score_points(context, points, part(progress, 0.0, share))
     rest, base = part(progress, share, 1.0), measure_size(context.base)
     spent = sum(context.stage_seconds.values()) + time.monotonic() - began
-    clock = Clock(evaluation_seconds(spent, base.parameters, len(sizes)))
+    clock = Clock(evaluation_seconds(spent, base.parameters, len(points)))
     measured = list[EvaluatedSize]()
-    for number, size in enumerate(sizes):
-        own = Clock(clock.share(1, len(sizes) - number))
-        row = _measure(context, size, own, nth_part(rest, number, len(sizes)))
-        measured.append(scored[size].added_to(row) if scored else row)
+    for number, point in enumerate(points):
+        own = Clock(clock.share(1, len(points) - number))
+        row = _measure(context, point, own, nth_part(rest, number, len(points)))
+        measured.append(scored[point].added_to(row) if scored else row)
     Evaluation(base=base, sizes=measured).write(folder / "evaluation.json")
 
 
@@ -62,13 +65,13 @@ def evaluation_seconds(spent: float, parameters: int, sizes: int) -> float:
 
 
 def _measure(
-    context: JobContext, size: int, clock: Clock, progress: StageProgress
+    context: JobContext, point: Point, clock: Clock, progress: StageProgress
 ) -> EvaluatedSize:
-    """Measure the model of one size, and what was exported of it, without the task."""
-    base, compressed, wanted = context.base, context.final(size), context.recipe.evaluation
+    """Measure the model of one point, and what was exported of it, without the task."""
+    base, compressed, wanted = context.base, context.final(point), context.recipe.evaluation
     texts = context.read(HeldOutSample, "corpus", "held_out.json").root
     to_device(compressed.model, context.settings)
-    exported = context.exported_folder(size)
+    exported = context.exported_folder(point)
     files = {file.runtime: exported / file.path for file in exported_files(exported)}
     as_fed = list(texts_as_fed(base, lambda: texts)())
     tokens = measure_tokens(base.tokenizer, compressed.tokenizer, as_fed, part(progress, 0.0, 0.1))
@@ -96,7 +99,13 @@ def _measure(
         )
     if wanted.latency:
         own, limit = shares["latency"], seconds("latency")
-        latency = measure_latency(base, compressed, texts, files=files, seconds=limit, progress=own)
+        latency = measure_latency(
+            *(base, compressed, texts),
+            files=files,
+            batch_sizes=_batch_sizes(context.recipe),
+            seconds=limit,
+            progress=own,
+        )
     if wanted.memory:
         own, limit = shares["memory"], seconds("memory")
         memory = measure_memory(base.folder, compressed.folder, files, as_fed, own, seconds=limit)
@@ -108,7 +117,13 @@ def _measure(
         exports=exports,
         latency=latency,
         memory=memory,
+        layers=point.layers,
     )
+
+
+def _batch_sizes(recipe: Recipe) -> list[int]:
+    asked = [recipe.target.batch_size] if recipe.target else []
+    return sorted({*LATENCY_BATCH_SIZES, *asked})
 
 
 def _shares(work: dict[str, float], progress: StageProgress) -> dict[str, StageProgress]:

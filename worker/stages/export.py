@@ -8,14 +8,14 @@ from worker.context import JobContext, StageProgress, nth_part, to_device
 
 def export(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave a folder a size with the exported files of its model; nothing where none are wanted."""
-    recipe = context.recipe.export
-    if not recipe.wanted:
+    runtimes, points = context.recipe.runtimes, context.points
+    if not runtimes:
         return
-    sizes, teaching = context.resolved.target_vocab_sizes, None
-    if needs_training(recipe.runtimes):
+    teaching = None
+    if needs_training(runtimes):
         to_device(context.base.model, context.settings)
         teaching = Teaching(context.base, context.training_texts(), context.recipe.seed)
-    for number, size in enumerate(sizes):
-        own = nth_part(progress, number, len(sizes))
-        source, target = context.final_folder(size), folder / str(size)
-        export_model(source, target, recipe.runtimes, own, teaching=teaching)
+    for number, point in enumerate(points):
+        own = nth_part(progress, number, len(points))
+        source, target = context.final_folder(point), folder / point.key
+        export_model(source, target, runtimes, own, teaching=teaching)

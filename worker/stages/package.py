@@ -11,8 +11,7 @@ from pathlib import Path
 from app.contract.results import Artifact, ArtifactFile, PackagedResult, file_key
 from worker.compression import Provenance, write_manifest, write_model_card, write_report
 from worker.context import JobContext, StageProgress
-from worker.gate import gate_error
-from worker.report import build_report, headline, model_paths, read_evaluation
+from worker.report import build_report, headline, model_paths, shortfall
 
 
 class Archive:
@@ -48,7 +47,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `artifact.json`: the headline figures, and the files that now lie in blob storage.
 
-    Of several models one is at the root, and `error` says where that falls short of the gate.
+    Of several models one is at the root, and `error` says where that falls short of what was asked.
 
     The weights, which take the time, are packed first: then the report, which is packed last, can
     hold the time of nearly all of this stage too.
@@ -56,8 +55,8 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     began = time.perf_counter()
     builder = ArtifactBuilder(context)
     progress(0.0, "packing the model")
-    for path, size in model_paths(context).items():
-        for made in (context.final_folder(size), context.exported_folder(size)):
+    for path, point in model_paths(context).items():
+        for made in (context.final_folder(point), context.exported_folder(point)):
             if made.is_dir():
                 target = builder.folder / path
                 shutil.copytree(made, target, copy_function=os.link, dirs_exist_ok=True)
@@ -74,7 +73,7 @@ def package(context: JobContext, folder: Path, progress: StageProgress) -> None:
     packaged = PackagedResult(
         result=headline(report),
         artifact=builder.send(),
-        error=gate_error(context.recipe.gate, read_evaluation(context).sizes),
+        error=shortfall(context),
     )
     packaged.write(folder / "artifact.json")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from app.contract.events import RecoveryLoss, RecoveryReplanned
+from app.contract.points import Point, recovery_share
 from app.contract.report import LossPoint, Recovery
 from app.contract.results import RecoveryResult
 from app.extensions import engine_modules
@@ -28,29 +29,29 @@ STATE, SUMMARIES, VOCABULARY = "state.pt", "recovery.json", "vocabulary.jsonl"
 
 
 def recover_models(context: JobContext, folder: Path, progress: StageProgress) -> None:
-    """Leave a folder a size, a model as `transfer` leaves it; and `recovery.json`, how it went.
+    """Leave a folder a point, a model as `transfer` leaves it; and `recovery.json`, how it went.
 
-    What an earlier attempt left of it counts: sizes that are in `recovery.json` are done, and
+    What an earlier attempt left of it counts: points that are in `recovery.json` are done, and
     `state.pt` is how far the one after them is.
     """
-    sizes, done = context.resolved.target_vocab_sizes, dict[int, Recovery]()
+    points, done = context.points, dict[str, Recovery]()
     if (folder / SUMMARIES).is_file():
         done = RecoveryResult.load(folder / SUMMARIES).root
-    texts = _texts(context, progress) if len(sizes) > 1 else context.training_texts()
-    for number, size in enumerate(sizes):
-        if size in done:
+    texts = _texts(context, progress) if len(points) > 1 else context.training_texts()
+    for number, point in enumerate(points):
+        if point.key in done:
             continue
-        own = nth_part(progress, number, len(sizes))
-        done[size] = _recover(context, folder, size, texts, own)
+        own = nth_part(progress, number, len(points))
+        done[point.key] = _recover(context, folder, point, texts, own)
         (folder / STATE).unlink(missing_ok=True)
         RecoveryResult(done).write(folder / SUMMARIES)
-        if number + 1 < len(sizes):
+        if number + 1 < len(points):
             context.keep_partial(folder.name)
             check_may_go_on()
 
 
 def _texts(context: JobContext, progress: StageProgress) -> Texts:
-    """Return the texts that every size of a sweep is trained on, read and sampled once."""
+    """Return the texts that every model of several is trained on, read and sampled once."""
     sample = list[str]()
 
     def stream() -> list[str]:
@@ -62,19 +63,21 @@ def _texts(context: JobContext, progress: StageProgress) -> Texts:
 
 
 def _recover(
-    context: JobContext, folder: Path, size: int, texts: Texts, progress: StageProgress
+    context: JobContext, folder: Path, point: Point, texts: Texts, progress: StageProgress
 ) -> Recovery:
     recipe, settings = context.recipe.recovery, context.settings
-    transferred, target = context.output("transfer", str(size)), folder / str(size)
+    transferred = context.output("transfer", str(point.vocab_size))
+    target = folder / point.key
     shutil.rmtree(target, ignore_errors=True)
-    if recipe.objective == "none" and recipe.keep_layers is None:
+    options = _options(context, point)
+    if recipe.objective == "none" and options.keep_layers is None:
         shutil.copytree(transferred, target, copy_function=os.link)
         return Recovery(objective=recipe.objective, reason="asked for", preset=recipe.preset)
-    options, general = _options(context), None
+    general = None
     if options.general_share:
         general = general_text(context)
     general_texts = general.texts if general else None
-    callbacks, seed = _callbacks(context, folder, size, progress), context.recipe.seed
+    callbacks, seed = _callbacks(context, folder, point, progress), context.recipe.seed
     base, cpu = context.base, settings.device == "cpu"
     if (processes := settings.recovery_processes) > 1:
         extensions = engine_modules(settings)
@@ -92,7 +95,7 @@ def _recover(
                 general=general_texts,
             )
     else:
-        student = context.take_student(size)
+        student = context.take_student(point.vocab_size)
         recovered = recover(
             base,
             student.model,
@@ -116,21 +119,23 @@ def _recover(
     return summary.model_copy(update=told)
 
 
-def _options(context: JobContext) -> RecoveryOptions:
+def _options(context: JobContext, point: Point) -> RecoveryOptions:
     recipe = context.recipe.recovery
     asked = recipe.model_dump(exclude={*recipe.data, "general_share"})
     asked["general_share"] = recipe.share_of_general_text
+    if context.recipe.target:
+        asked |= {"keep_layers": point.layers, "share": recovery_share(len(context.points))}
     return RecoveryOptions(**asked, most_minutes=context.settings.max_recovery_minutes)
 
 
 def _callbacks(
-    context: JobContext, folder: Path, size: int, progress: StageProgress
+    context: JobContext, folder: Path, point: Point, progress: StageProgress
 ) -> RecoveryCallbacks:
-    def on_point(point: LossPoint) -> None:
-        context.tell(RecoveryLoss(vocab_size=size, **dict(point)))
+    def on_point(losses: LossPoint) -> None:
+        context.tell(RecoveryLoss(**dict(point), **dict(losses)))
 
     def on_plan(plan: Replanned) -> None:
-        context.tell(RecoveryReplanned(vocab_size=size, **asdict(plan)))
+        context.tell(RecoveryReplanned(**dict(point), **asdict(plan)))
 
     def saved() -> None:
         context.keep_partial(folder.name)

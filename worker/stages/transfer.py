@@ -17,7 +17,7 @@ from worker.context import JobContext, StageProgress, nth_part
 def transfer(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave a folder a size, a model with its `vocabulary.jsonl`; and `counts.json`."""
     counts = dict[int, TransferCounts]()
-    base, recipe, sizes = context.base, context.recipe, context.resolved.target_vocab_sizes
+    base, recipe, sizes = context.base, context.recipe, context.vocab_sizes
     coverage = context.read(TokenizerResult, "tokenizer", "coverage.json").root
     for number, size in enumerate(sizes):
         model_folder = folder / str(size)

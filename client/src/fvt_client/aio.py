@@ -142,6 +142,7 @@ class AsyncClient:
         corpus: Files | CorpusView,
         *,
         vocab_size: float | Sequence[float] | None = None,
+        target: Mapping[str, Any] | None = None,
         recipe: RecipeLike | None = None,
         revision: str | None = None,
         name: str | None = None,
@@ -161,7 +162,7 @@ class AsyncClient:
             submission.compress(
                 fields,
                 submission.id_or_files(corpus, format, text_field),
-                submission.recipe_of(recipe, vocab_size),
+                submission.recipe_of(recipe, vocab_size, target),
                 key=idempotency_key,
                 retries=self.retries,
                 on_bytes=show_bytes(progress),
@@ -175,6 +176,7 @@ class AsyncClient:
         corpus: Files | CorpusView,
         *,
         vocab_size: float | Sequence[float] | None = None,
+        target: Mapping[str, Any] | None = None,
         recipe: RecipeLike | None = None,
         revision: str | None = None,
         format: str | None = None,  # noqa: A002
@@ -185,7 +187,7 @@ class AsyncClient:
             submission.estimate(
                 {"base_model": model, "revision": revision},
                 submission.id_or_files(corpus, format, text_field),
-                submission.recipe_of(recipe, vocab_size),
+                submission.recipe_of(recipe, vocab_size, target),
                 self.retries,
             )
         )

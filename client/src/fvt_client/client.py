@@ -134,6 +134,7 @@ class Client:
         corpus: Files | CorpusView,
         *,
         vocab_size: float | Sequence[float] | None = None,
+        target: Mapping[str, Any] | None = None,
         recipe: RecipeLike | None = None,
         revision: str | None = None,
         name: str | None = None,
@@ -146,14 +147,16 @@ class Client:
         """Send a corpus and submit a job on it; returns at once, and `Job.wait` waits.
 
         `corpus` is a file, several of lines, or one that was uploaded before. A task of the recipe
-        may name files. With the same `idempotency_key` the same call makes no second job.
+        may name files. `target` says what the result must reach in place of a size, as
+        `{"max_bytes": 5_000_000, "min_quality": 0.95}`. With the same `idempotency_key` the same
+        call makes no second job.
         """
         fields = {"base_model": model, "revision": revision, "name": name, "metadata": metadata}
         job, _ = self.run(
             submission.compress(
                 fields,
                 submission.id_or_files(corpus, format, text_field),
-                submission.recipe_of(recipe, vocab_size),
+                submission.recipe_of(recipe, vocab_size, target),
                 key=idempotency_key,
                 retries=self.retries,
                 on_bytes=show_bytes(progress),
@@ -167,6 +170,7 @@ class Client:
         corpus: Files | CorpusView,
         *,
         vocab_size: float | Sequence[float] | None = None,
+        target: Mapping[str, Any] | None = None,
         recipe: RecipeLike | None = None,
         revision: str | None = None,
         format: str | None = None,  # noqa: A002
@@ -177,7 +181,7 @@ class Client:
             submission.estimate(
                 {"base_model": model, "revision": revision},
                 submission.id_or_files(corpus, format, text_field),
-                submission.recipe_of(recipe, vocab_size),
+                submission.recipe_of(recipe, vocab_size, target),
                 self.retries,
             )
         )

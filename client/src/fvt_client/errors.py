@@ -118,6 +118,8 @@ __all__ = [
     "SampleUnreadable",
     "ServerError",
     "StorageUnavailable",
+    "TargetNotMet",
+    "TargetOutOfReach",
     "TaskDataInvalid",
     "TaskUnsupported",
     "TextFieldNotString",
@@ -710,6 +712,20 @@ class StorageUnavailable(ServerError):
     """
 
 
+class TargetNotMet(ProblemError):
+    """None of the models that were made meets the target; report and models are kept.
+
+    Ask for less in `target`: the message names the nearest and what it misses.
+    """
+
+
+class TargetOutOfReach(UnprocessableError):
+    """No model that could be made of the base is as small as the target asks.
+
+    Ask for as many bytes as the message says, or for another runtime or base model.
+    """
+
+
 class TaskDataInvalid(ProblemError):
     """The labelled data is not what the task says of it.
 
@@ -966,6 +982,8 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "sample_too_large": SampleTooLarge,
     "sample_unreadable": SampleUnreadable,
     "storage_unavailable": StorageUnavailable,
+    "target_not_met": TargetNotMet,
+    "target_out_of_reach": TargetOutOfReach,
     "task_data_invalid": TaskDataInvalid,
     "task_unsupported": TaskUnsupported,
     "text_field_not_string": TextFieldNotString,

@@ -74,7 +74,9 @@ def id_or_files(
 
 
 def recipe_of(
-    recipe: RecipeLike | None, vocab_size: float | Sequence[float] | None
+    recipe: RecipeLike | None,
+    vocab_size: float | Sequence[float] | None,
+    target: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a recipe as it is sent: what was set, without defaults."""
     if isinstance(recipe, Recipe):
@@ -82,6 +84,8 @@ def recipe_of(
     given = dict(recipe or {})
     if vocab_size is not None:
         given["vocab_size"] = list(vocab_size) if isinstance(vocab_size, Sequence) else vocab_size
+    if target is not None:
+        given["target"] = dict(target)
     return given
 
 
@@ -211,9 +215,10 @@ def _without_files(recipe: dict[str, Any]) -> dict[str, Any]:
     if not _files(task, _parts(task)):
         return recipe
     left = {**recipe, "evaluation": {k: v for k, v in evaluation.items() if k != "task"}}
-    if isinstance(gate := recipe.get("gate"), dict):
-        # It may be about a metric of the task.
-        left["gate"] = {k: v for k, v in gate.items() if k != "metric"}
+    for name in ("gate", "target"):
+        if isinstance(judged := recipe.get(name), dict):
+            # It may be about a metric of the task.
+            left[name] = {k: v for k, v in judged.items() if k != "metric"}
     return left
 
 

@@ -264,3 +264,28 @@ def finish(service: Service, corpus: str, estimate: Any, report: bytes) -> None:
     prefix = f"jobs/{job['id']}/results/1"
     blobs.put(file_key(prefix, "report.json"), report)
     transitions.succeed(service.db, claim, result, {"prefix": prefix, "bytes": 1, "sha256": ""})
+
+
+def test_the_points_of_a_target_are_listed(service: Service, corpus: str) -> None:
+    target = {"max_bytes": 9_000_000, "min_quality": 0.9}
+    found = ask(service, corpus, recipe={"target": target})
+    points = [(size["vocab_size"], size["layers"]) for size in found["sizes"]]
+    assert points == [(15_261, 1), (7_630, 2), (7_630, 3)]
+    for size in found["sizes"]:
+        int8 = next(file for file in size["exports"] if file["runtime"] == "onnx-int8")
+        assert int8["bytes"] <= 9_000_000
+    steps = " ".join(found["steps"])
+    assert "15,261 tokens and 1 layer, 7,630 tokens and 2 layers" in steps
+    assert "target" in steps
+    plain = ask(service, corpus, recipe={"export": {"int8": True}})
+    assert plain["minutes"]["value"] < found["minutes"]["value"] < 4 * plain["minutes"]["value"]
+
+
+def test_a_target_out_of_reach_is_refused_as_a_job_is(service: Service, corpus: str) -> None:
+    recipe = {"target": {"max_bytes": 1000}}
+    body = {"base_model": MODEL, "corpus_id": corpus, "recipe": recipe}
+    for path in ("/v1/estimate", "/v1/jobs"):
+        refused = service.http.post(path, json=body)
+        assert refused.status_code == 422
+        assert refused.json()["code"] == "target_out_of_reach"
+        assert refused.json()["errors"][0]["pointer"] == "/recipe/target/max_bytes"

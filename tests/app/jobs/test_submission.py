@@ -122,7 +122,7 @@ def test_no_planned_field_exists_yet() -> None:
 def test_an_unknown_field_names_the_known_ones() -> None:
     assert faults(tokeniser={})["/recipe/tokeniser"] == (
         "unknown field; known here are `vocab_size`, `tokenizer`, `transfer`, `recovery`, "
-        "`evaluation`, `export`, `gate`, `seed`"
+        "`evaluation`, `export`, `gate`, `target`, `seed`"
     )
     assert "`holdout_fraction`, `latency`" in faults(evaluation={"x": 1})["/recipe/evaluation/x"]
 

@@ -13,6 +13,7 @@ from tests.support.reports import (
     index_rows,
     recovered,
     sweep_report,
+    target_report,
     with_task,
 )
 from worker.compression.report.page import render_page
@@ -149,6 +150,21 @@ def test_a_sweep_is_a_table_and_a_front() -> None:
     for size in sweep_report().sweep:
         assert f"{size.vocab_size:,}: {size.bytes / 1e6:.1f} MB" in html
         assert f"{size.vocab_size:,} int8" in html
+
+
+def test_a_target_is_a_front_with_layers_and_a_ring_around_the_file_that_was_picked() -> None:
+    html = render_page(target_report())
+    assert Page(html).open == []
+    assert "Target met" in html
+    assert "Of the 4 models that were made 1 meets the target." in html
+    assert html.count("<td>met</td>") == 1
+    assert html.count("<td>missed</td>") == 3
+    ring = re.search(r"<title>([^<]+)</title></circle><circle[^>]*class=\"ring\"", html)
+    assert ring
+    assert ring[1].startswith("7,630, 2 layers int8: 13.9 MB")
+    missed = render_page(target_report(met=False))
+    assert "Target not met" in missed
+    assert "<td>met</td>" not in missed
 
 
 def test_a_task_comes_first_with_its_spread() -> None:

@@ -19,6 +19,7 @@ from worker.compression.progress import Progress, part, silent
 from worker.compression.runtimes import RUNTIMES
 from worker.compression.runtimes.runtime import on_cpu
 
+LATENCY_BATCH_SIZES = (1, 32)
 # Texts of a turn, if these are batches enough, and batches that are not timed.
 _TEXTS = 32
 _FEWEST_BATCHES = 4
@@ -190,7 +191,7 @@ def measure_latency(  # noqa: PLR0913
     texts: Sequence[str],
     *,
     files: Mapping[str, Path] | None = None,
-    batch_sizes: Sequence[int] = (1, 32),
+    batch_sizes: Sequence[int] = LATENCY_BATCH_SIZES,
     seconds: float | None = None,
     progress: Progress | None = None,
 ) -> list[Latency]:

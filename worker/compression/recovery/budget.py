@@ -16,7 +16,11 @@ from worker.compression.recovery.options import RecoveryOptions
 def resolve_budget(options: RecoveryOptions, *, on_gpu: bool, documents: int) -> Budget:
     """Return the budget that options come to for a corpus of so many documents."""
     return asked_budget(
-        options, on_gpu=on_gpu, documents=documents, most_minutes=options.most_minutes
+        options,
+        on_gpu=on_gpu,
+        documents=documents,
+        most_minutes=options.most_minutes,
+        share=options.share,
     )
 
 

@@ -17,7 +17,8 @@ class RecoveryOptions:
     in tokens, ``keep_layers`` the number of layers that stay, ``embedding_steps`` how many of the
     first steps train the vocabulary alone. ``general_share`` is the share of the texts that are
     general, where there are such. ``most_minutes`` is what whoever runs this allows: it holds
-    whatever else is asked for.
+    whatever else is asked for. ``share`` is the part of a preset, or of the time, that this one of
+    several models has.
     """
 
     preset: Preset = "balanced"
@@ -32,6 +33,7 @@ class RecoveryOptions:
     embedding_steps: int = 0
     general_share: float = 0.0
     most_minutes: float | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True)

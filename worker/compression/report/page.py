@@ -192,22 +192,26 @@ def _latency(report: Report, batch_size: int) -> Markup:
 
 def _tradeoff(report: Report) -> Markup:
     candidates = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
+    target = report.target.runtime if report.target else BASELINE
+    # A file with the weights as they are is the model once more.
+    is_drawn = RUNTIMES[target].is_quantized or RUNTIMES[target].is_static
+    ringed = target if is_drawn else BASELINE
     metric = report.quality[0].metric
     for size in report.sweep:
+        layers = f", {size.layers or 'all'} layers" if report.target else ""
         for one in variants(size):
             is_model = one.runtime == BASELINE
-            # A file with the weights as they are is the model once more.
             if metric not in one.kept or not (is_model or one.is_quantized or one.is_static):
                 continue
             how = one.runtime if one.is_static or is_model else RUNTIMES[one.runtime].dtype
             suffix = "" if is_model else f" {how}"
             candidates.append(
                 Candidate(
-                    f"{size.vocab_size:,}{suffix}",
+                    f"{size.vocab_size:,}{layers}{suffix}",
                     "after" if is_model else "other",
                     one.bytes / 1e6,
                     100 * one.kept[metric],
-                    chosen=size.path == "." and is_model,
+                    chosen=size.path == "." and one.runtime == ringed,
                 )
             )
     return tradeoff_chart("Size and quality of all sizes", candidates)

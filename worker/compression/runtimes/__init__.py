@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.contract.names import RUNTIMES as NAMES
+from worker.compression.errors import ExportUnsupportedError
 from worker.compression.models.loading import LoadedModel, load_model
 from worker.compression.progress import Progress, part, silent
 from worker.compression.runtimes.onnx import ONNX
@@ -46,6 +47,10 @@ def check_exportable(loaded: LoadedModel, runtimes: Sequence[str]) -> None:
 
     """
     for name in runtimes:
+        if name not in RUNTIMES:
+            raise ExportUnsupportedError(
+                f"This worker has no {NAMES[name].label}: name another runtime, or have it added."
+            )
         if check := RUNTIMES[name].check_model:
             check(loaded)
 
@@ -65,8 +70,8 @@ def export_model(
 ) -> list[ExportedFile]:
     """Write the files of the model in ``folder`` under ``into``, and check each against the model.
 
-    A runtime stands after those it requires, as in the recipe's ``export.runtimes``. ``teaching``
-    is for those whose files are trained, and needed there.
+    A runtime stands after those it requires, as in the recipe's ``runtimes``. ``teaching`` is for
+    those whose files are trained, and needed there.
 
     Raises:
         ExportUnsupportedError: models of this kind, or of this size, are not exported.

@@ -27,12 +27,12 @@ class ExitCode(IntEnum):
     JOB_FAILED = 3
     """The job failed or was cancelled."""
     GATE_NOT_MET = 4
-    """The job made a model that falls short of the gate."""
+    """The job made a model that falls short of the gate, or none that meets the target."""
 
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 refused, unreachable or faulty; 2 wrong usage; 3 the job failed or was "
-    "cancelled; 4 the gate was not met; 130 interrupted."
+    "cancelled; 4 the gate or the target was not met; 130 interrupted."
 )
 
 ServiceUrl = Annotated[str, typer.Option("--url", envvar="FVT_URL", help="The service to ask.")]

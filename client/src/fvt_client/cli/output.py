@@ -142,9 +142,11 @@ def describe_estimate(estimate: Estimate) -> list[str]:
 
 
 def print_report(report: Report) -> None:
-    """Print the verdict and the figures of a report, and its warnings."""
+    """Print the verdict, what came of a target, the figures of a report, and its warnings."""
     if report.verdict:
         out.print(report.verdict, style="bold", markup=False, highlight=False, soft_wrap=True)
+    if report.target:
+        out.print(report.target.reason, markup=False, highlight=False, soft_wrap=True)
     out.print(before_after(report))
     for warning in report.warnings:
         say(f"Note: {warning}")

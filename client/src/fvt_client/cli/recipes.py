@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,7 +41,29 @@ Task = Annotated[
     ),
 ]
 MinQuality = Annotated[
-    float | None, typer.Option(help="Share of the base's quality to keep, else exit code 4.")
+    float | None,
+    typer.Option(
+        help="Share of the base's quality to keep, else exit code 4; beside a target, part of it."
+    ),
+]
+TargetBytes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BYTES",
+        help="In place of a size: most bytes of the result's file, as 5MB. Several models are "
+        "made, and the best in reach is the result.",
+    ),
+]
+TargetMs = Annotated[
+    float | None,
+    typer.Option(help="In place of a size: most milliseconds a text on the service's machine."),
+]
+TargetRuntime = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        help="Runtime that a target is for: onnx-int8, onnx-int4, onnx, static or torch.",
+    ),
 ]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
 GeneralText = Annotated[
@@ -81,12 +105,22 @@ def read_recipe(
     static: bool = False,
     task: str | None = None,
     min_quality: float | None = None,
+    target_bytes: str | None = None,
+    target_ms: float | None = None,
+    runtime: str | None = None,
     method: str | None = None,
     seed: int | None = None,
 ) -> dict[str, Any]:
     """Return the recipe to send: the file's, with the options put over it."""
     if sweep is not None and vocab_size is not None:
         raise typer.BadParameter("give one size with --vocab-size, or several with --sweep")
+    below = _from_file(file) if file else {}
+    target: dict[str, Any] = {
+        "max_bytes": bytes_of(target_bytes) if target_bytes is not None else None,
+        "max_ms": target_ms,
+        "runtime": runtime,
+    }
+    is_target = bool(below.get("target") or _given(target))
     options: dict[str, Any] = {
         "vocab_size": sizes_of(sweep) if sweep is not None else vocab_size,
         "seed": seed,
@@ -105,9 +139,10 @@ def read_recipe(
             "static": static or None,
         },
         "evaluation": {"task": task_of(task) if task else None},
-        "gate": {"min_quality": min_quality},
+        "gate": {"min_quality": None if is_target else min_quality},
+        "target": {**target, "min_quality": min_quality if is_target else None},
     }
-    return _over(_from_file(file) if file else {}, _given(options))
+    return _over(below, _given(options))
 
 
 def _from_file(file: Path) -> dict[str, Any]:
@@ -141,6 +176,22 @@ def sizes_of(sweep: str) -> list[float]:
         raise typer.BadParameter(
             f"{sweep!r} is no list of numbers, as 0.5,0.25,0.1", param_hint="--sweep"
         ) from error
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+
+
+def bytes_of(text: str) -> int:
+    """Return the bytes of `--target-bytes`: a number, with or without a unit."""
+    found = _BYTES.fullmatch(text.strip())
+    unit = _UNITS.get(found[2].upper()) if found else None
+    if found is None or unit is None:
+        raise typer.BadParameter(
+            f"{text!r} is no number of bytes, as 5MB or 5000000", param_hint="--target-bytes"
+        )
+    return round(Decimal(found[1]) * unit)
 
 
 def task_of(text: str) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def finish(client: Client, job: Job) -> None:
     if job.status == Status.SUCCEEDED:
         return
     code = ExitCode.JOB_FAILED
-    if job.error and job.error.code == "gate_not_met":
+    if job.error and job.error.code in {"gate_not_met", "target_not_met"}:
         code = ExitCode.GATE_NOT_MET
         try:
             print_report(client.report(job.id))

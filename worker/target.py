@@ -1,0 +1,149 @@
+"""The target of a job: which of its models is the result, why, and what the nearest misses."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.contract.errors import JobError
+from app.contract.names import BASELINE, runtime_label, runtime_name
+from app.contract.points import SizedPoint, plan
+from app.contract.recipe import FineTuning, Recipe, TargetRecipe
+from app.contract.report import Export, Quality, Target, TargetPoint
+from app.contract.results import EvaluatedSize
+from worker.gate import judged_metric, quality_misses
+
+
+def planned(target: TargetRecipe, candidates: Sequence[SizedPoint]) -> list[SizedPoint]:
+    """Return those of the points in reach of a target that are to be made."""
+    return plan(candidates, target.max_bytes, only_quality=target.only_quality)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model with what the target sees of it."""
+
+    measured: EvaluatedSize
+    seen: TargetPoint
+    excess: float
+    """The largest share by which it misses a part of the target; infinite where unmeasured."""
+
+    @property
+    def meets(self) -> bool:
+        """True where it misses nothing."""
+        return not self.seen.misses
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The model at the root of a result, and what is told of it."""
+
+    measured: EvaluatedSize
+    target: Target
+    meeting: list[EvaluatedSize]
+
+
+def pick(recipe: Recipe, target: TargetRecipe, models: Sequence[EvaluatedSize]) -> Pick:
+    """Pick the best model that meets a target; where none does, the nearest.
+
+    The best keeps most quality; where nothing else is asked than quality, it is the smallest.
+    """
+    judged = [_judged(recipe, target, model) for model in models]
+    meeting = [one for one in judged if one.meets]
+    found = min(meeting or judged, key=lambda one: _rank(target, one))
+    told = Target(
+        **target.model_dump(),
+        picked=found.seen if meeting else None,
+        nearest=None if meeting else found.seen,
+        reason=_reason(recipe, target, found, len(meeting), len(judged)),
+    )
+    return Pick(found.measured, told, [one.measured for one in meeting])
+
+
+def target_error(target: Target) -> JobError | None:
+    """Return why the job fails in spite of its result, where no model meets the target."""
+    if target.picked:
+        return None
+    message = (
+        f"The target is not met. {target.reason} The report and all models are kept. Ask for less "
+        "in `target`, or give recovery more time, in a new job."
+    )
+    return JobError(type="user", code="target_not_met", message=message, retryable=False)
+
+
+def _rank(target: TargetRecipe, one: Judged) -> tuple[float, ...]:
+    """Return what is lower for a better model; first of all, for one that misses less."""
+    seen = one.seen
+    worst = math.inf
+    quality = worst if seen.kept is None else -seen.kept
+    cost = (seen.bytes, worst if seen.ms is None else seen.ms)
+    return (one.excess, *cost, quality) if target.only_quality else (one.excess, quality, *cost)
+
+
+def _judged(recipe: Recipe, target: TargetRecipe, model: EvaluatedSize) -> Judged:
+    file = next((file for file in model.exports if file.runtime == target.runtime), None)
+    size = file.bytes if file else model.compressed.bytes
+    rows = _quality_of(recipe, model, file)
+    metric = judged_metric(target.metric, model.task, rows)
+    kept = next((row.retention for row in rows if row.metric == metric), None)
+    ms = next(
+        (
+            row.after_ms
+            for row in model.latency
+            if runtime_name(row.runtime) == target.runtime and row.batch_size == target.batch_size
+        ),
+        None,
+    )
+    misses, excess = list[str](), [0.0]
+    label = runtime_label(target.runtime)
+    if target.max_bytes is not None and size > target.max_bytes:
+        misses.append(f"{size:,} bytes in {label}, {target.max_bytes:,} asked")
+        excess.append(size / target.max_bytes - 1)
+    if target.max_ms is not None and (ms is None or ms > target.max_ms):
+        took = "no time measured" if ms is None else f"{ms:.3g} ms"
+        misses.append(f"{took} a batch of {target.batch_size} in {label}, {target.max_ms:g} asked")
+        excess.append(math.inf if ms is None else ms / target.max_ms - 1)
+    if target.min_quality is not None:
+        missed = quality_misses(target.metric, target.min_quality, rows, model.task)
+        misses += missed
+        if missed:
+            excess.append(target.min_quality / kept - 1 if kept and kept > 0 else math.inf)
+    seen = TargetPoint(
+        vocab_size=model.vocab_size,
+        layers=model.layers,
+        bytes=size,
+        ms=ms,
+        metric=metric,
+        kept=kept,
+        misses=misses,
+    )
+    return Judged(model, seen, max(excess))
+
+
+def _quality_of(recipe: Recipe, model: EvaluatedSize, file: Export | None) -> list[Quality]:
+    """Return the rows of a file; what a model is fine-tuned for is measured in PyTorch alone."""
+    if file is None:
+        return model.quality
+    task = recipe.evaluation.task
+    if not isinstance(task, FineTuning):
+        return file.quality
+    return [*(row for row in model.quality if row.metric in task.metrics), *file.quality]
+
+
+def _reason(recipe: Recipe, target: TargetRecipe, found: Judged, meeting: int, of: int) -> str:
+    """Say in a sentence why a model was picked."""
+    seen, task = found.seen, recipe.evaluation.task
+    name, layers = found.measured.point.label, found.measured.layers
+    name += " and all layers" if layers is None else ""
+    kept = f", {seen.kept:.1%} of the base's ({seen.metric})" if seen.kept is not None else ""
+    tuned = isinstance(task, FineTuning) and seen.metric in task.metrics
+    where = f", fine-tuned and measured in {runtime_label(BASELINE)}" if tuned else ""
+    models = "1 model that was made" if of == 1 else f"{of} models that were made"
+    if not meeting:
+        missed = " and ".join(seen.misses)
+        return (
+            f"Of the {models} none meets the target; the nearest, of {name}, has {missed}{where}."
+        )
+    meets = "1 meets" if meeting == 1 else f"{meeting} meet"
+    best = f"is the smallest of these, with {seen.bytes:,} bytes" if target.only_quality else ""
+    best = best or "keeps the most quality of these"
+    return f"Of the {models} {meets} the target; that of {name} {best}{kept}{where}."
