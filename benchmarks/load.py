@@ -158,14 +158,14 @@ def free_port() -> int:
 
 
 def make_busy(site: Site) -> None:
-    """Submit the job that runs all the time, and wait until the worker is at it."""
+    """Submit the job that runs all the time, and wait until the worker trains its model."""
     lines = "".join(TEXT.format(number) for number in range(20_000))
     with httpx.Client(base_url=site.url, timeout=60) as http:
         site.corpus = http.post("/v1/corpora", content=lines.encode()).json()["id"]
         body = {"base_model": MODEL, "corpus_id": site.corpus, "recipe": BUSY}
         site.job = http.post("/v1/jobs", json=body).json()["id"]
         end = time.monotonic() + 300
-        while http.get(f"/v1/jobs/{site.job}").json()["status"] != "running":
+        while http.get(f"/v1/jobs/{site.job}").json()["stage"] != "recover":
             if time.monotonic() > end:
                 raise TimeoutError(http.get(f"/v1/jobs/{site.job}").text)
             time.sleep(0.5)

@@ -11,7 +11,7 @@ from app.jobs import transitions
 
 log = logging.getLogger(__name__)
 
-GATHERING_SECONDS = 0.02
+GATHERING_SECONDS = 0.1
 """Jobs that are submitted within it are told of in one round."""
 
 

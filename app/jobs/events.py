@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 
 import orjson
 from fastapi.sse import format_sse_event
-from sqlalchemy import JSON, BigInteger, bindparam, cast, func, select
+from sqlalchemy import JSON, BigInteger, String, bindparam, cast, func, select
 
 from app.contract.states import ACTIVE
 from app.db import Database
@@ -66,9 +66,10 @@ def read_all_news(db: Database, cursors: Mapping[str, int]) -> News:
     Reads at most `BATCH_OF_ALL` events: a job of which more may follow has not ended yet.
     """
     # One parameter for all jobs, so that the statement stays the same.
-    watched = func.json_each(bindparam("watched"))
+    given = bindparam("watched", type_=String)
+    watched = func.json_each(given)
     if db.engine.dialect.name == "postgresql":
-        watched = func.json_each_text(cast(bindparam("watched"), JSON))
+        watched = func.json_each_text(cast(given, JSON))
     jobs = watched.table_valued("key", "value").alias("watched")
     is_active = select(Job.id).where(Job.id == jobs.c.key, Job.status.in_(ACTIVE))
     active = select(jobs.c.key).where(is_active.exists())
@@ -79,13 +80,11 @@ def read_all_news(db: Database, cursors: Mapping[str, int]) -> News:
         .order_by(JobEvent.sequence)
         .limit(BATCH_OF_ALL)
     )
-    given = (
-        dict(cursors) if db.engine.dialect.name == "postgresql" else orjson.dumps(cursors).decode()
-    )
+    parameters = {"watched": orjson.dumps(cursors).decode()}
     with db.read() as session:
         # The states first: the event that ends a job is written with the state that ends it.
-        going_on = set(session.scalars(active, {"watched": given}))
-        events = session.scalars(news, {"watched": given}).all()
+        going_on = set(session.scalars(active, parameters))
+        events = session.scalars(news, parameters).all()
     ended = set() if len(events) == BATCH_OF_ALL else cursors.keys() - going_on
     return events, ended
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,10 +12,19 @@ import pytest
 from app.db import Database
 from app.jobs import event_hub, events, transitions
 from app.jobs.events import read_news
-from tests.support.serving import Service
+from tests.support.serving import Service, serving_on
 from tests.support.workers import wait_until
 
 STREAM = {"accept": "text/event-stream"}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, valkey: str
+) -> Iterator[Service]:
+    """The application on each database, whose statements for all streams at once differ."""
+    with serving_on(request, tmp_path_factory.mktemp("service"), valkey) as running:
+        yield running
 
 
 def parse(text: str) -> list[dict[str, Any]]:
