@@ -101,7 +101,8 @@ def test_it_is_measured_like_any_file(tmp_path: Path, monkeypatch: pytest.Monkey
     [row] = measure_exports(base, result, result.folder, texts)
     assert (row.runtime, row.path) == ("static", "static/model.safetensors")
     assert row.bytes > file.stat().st_size
-    assert [one.metric for one in row.quality] == ["sentence_cosine", "neighbour_overlap_10"]
+    metrics = [one.metric for one in row.quality]
+    assert metrics == ["sentence_cosine", "neighbour_overlap_10", "index_overlap_10"]
     assert row.quality[0].after > 0.8
     [plain, static] = measure_latency(base, result, texts, files={"static": file}, batch_sizes=[1])
     assert (static.runtime, static.before_ms) == ("static", plain.before_ms)

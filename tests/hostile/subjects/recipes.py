@@ -74,6 +74,10 @@ BAD: dict[str, list[Any]] = {
     "gate.min_quality": [0, 1.1, -1, "0.9", True],
     "gate.metric": ["nothing", 1, "__dict__", "accuracy "],
     "gate.max_bytes": [0, -1, 1.5, "1"],
+    "target": [{}, [], 5, {"nothing": 1}, {"max_bytes": 10**7, "batch_size": 0}],
+    "target.max_bytes": [0, -1, 1.5, "5MB", 10**30],
+    "target.max_ms": [0, -1, "1", [], {}],
+    "target.min_quality": [0, 1.1, -1, "0.9"],
 }
 TOO_MUCH: list[tuple[str, Any, str]] = [
     ("vocab_size", 10**30, "vocab_size_above_base"),
@@ -81,6 +85,7 @@ TOO_MUCH: list[tuple[str, Any, str]] = [
     ("vocab_size", [0.5, 1000], "vocab_size_above_base"),
     ("vocab_size", 1e300, "vocab_size_above_base"),
     ("gate", {"metric": "accuracy", "min_quality": 0.9}, "gate_metric_not_measured"),
+    ("target", {"max_bytes": 1000}, "target_out_of_reach"),
     ("recovery.max_minutes", 61, "recovery_too_long"),
     ("recovery.objective", "clm", "recovery_unsupported"),
     ("recovery.objective", "mlm", "recovery_unsupported"),
