@@ -148,6 +148,10 @@ class Blobs:
         pages = obstore.list(self.store, prefix=prefix)
         return [entry["path"] for page in pages for entry in page]
 
+    def has_files(self, prefix: str) -> bool:
+        """Tell whether anything lies below `prefix/`; some stores show folders that are empty."""
+        return any(page for page in obstore.list(self.store, prefix=prefix))
+
     def children(self, prefix: str) -> list[str]:
         """Return the names right below `prefix/` that have something below them."""
         found = obstore.list_with_delimiter(self.store, prefix)

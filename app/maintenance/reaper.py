@@ -122,7 +122,8 @@ class Reaper:
         if owner is None:
             found = [*self._blobs.children("jobs"), *self._blobs.children("corpora")]
             known = self._known(found, Job.id) or self._known(found, Corpus.id)
-            if known or not found:
+            holds = any(self._blobs.has_files(prefix) for prefix in ("jobs", "corpora"))
+            if known or not holds:
                 self._blobs.put(MARKER, ours.encode())
                 return True
         if owner != ours and not self._warned:
