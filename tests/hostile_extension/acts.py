@@ -18,7 +18,9 @@ BLOCK = 64 << 20
 
 def hold() -> None:
     """Stand still in native code that holds the interpreter's lock: no thread runs, no handler."""
-    ctypes.PyDLL(None).sleep(600)
+    while True:
+        # A signal wakes it, and it sleeps on.
+        ctypes.PyDLL(None).sleep(600)
 
 
 def leave_orphans() -> None:
