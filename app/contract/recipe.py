@@ -471,7 +471,7 @@ FOUND_BY_TARGET = "a target finds the sizes itself: leave out"
 
 
 class TargetRecipe(RecipePart):
-    """What the result must reach, in place of a size; the job makes several and picks one.
+    """Ask what the result must reach, in place of a size; the job makes several and picks one.
 
     All is asked of one file: that of `runtime`. A job whose points all miss it fails and keeps
     them.

@@ -107,7 +107,7 @@ def test_curl(service: Service, url: str, corpus: Path, tmp_path: Path) -> None:
 
 
 def steps() -> list[str]:
-    """What the workflow runs in a shell, without installing: the client is here."""
+    """Return what the workflow runs in a shell, without installing: the client is here."""
     content: Any = yaml.safe_load((EXAMPLES / "ci/github-actions.yml").read_text())
     lines = [step["run"] for step in content["jobs"]["compress"]["steps"] if "run" in step]
     assert lines[0].startswith("pip install 'fvt-client[cli")

@@ -60,7 +60,7 @@ def entry(path: str, content: bytes) -> dict[str, Any]:
 
 
 def faults_of_card(card: str) -> list[str]:
-    """What the hub says about the front matter of a card, as far as it is known."""
+    """Return what the hub says about the front matter of a card, as far as it is known."""
     found = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
     if not found:
         return ["there is no front matter"]

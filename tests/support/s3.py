@@ -29,7 +29,7 @@ class ObjectStore:
     endpoint: str
     log: Path
     knows_times: bool = True
-    """Whether it says when an open upload began; moto always says 2010."""
+    """True where it says when an open upload began; moto always says 2010."""
 
     @property
     def settings(self) -> dict[str, float]:

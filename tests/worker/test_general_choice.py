@@ -1,4 +1,4 @@
-"""Which general text a job is trained on beside its corpus, and what its report says of it."""
+"""General text that a job is trained on beside its corpus, and what its report says of it."""
 
 import gzip
 import json
