@@ -1,6 +1,7 @@
 """What all tests share: a real Valkey, and settings on fresh folders."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from app.settings import Settings
 from tests.support.servers import local_settings, valkey_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+# A shell's job in the background ignores Ctrl-C, and so would every command that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

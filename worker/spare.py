@@ -33,6 +33,8 @@ class Spare:
         self.pid = os.fork()
         if not self.pid:
             _wait_and_exit(orders, its_output, others=(self._orders, output))
+        # Both do it: whoever ends the group at once must find it.
+        os.setpgid(self.pid, self.pid)
         os.close(orders)
         os.close(its_output)
         self.stdout = os.fdopen(output, encoding="utf-8", errors="replace")
@@ -71,7 +73,7 @@ def _wait_and_exit(orders: int, output: int, others: Sequence[int]) -> None:
     status = 1
     try:
         end_with_parent()
-        os.setsid()
+        os.setpgid(0, 0)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         for other in others:

