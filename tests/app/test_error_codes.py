@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 
@@ -115,6 +116,7 @@ def in_names(tree: ast.Module, place: str) -> Iterator[Found]:
                 yield from (Found(code, here) for code in literals(pair.elts[0]))
 
 
+@cache
 def every_code() -> list[Found]:
     trees = {
         path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))

@@ -27,6 +27,7 @@ def seeming_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.mark.slow
 def test_a_worker_without_the_gpu_it_is_to_use_does_not_start(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

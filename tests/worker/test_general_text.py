@@ -59,6 +59,7 @@ def test_no_sentence_comes_twice() -> None:
     assert not list(passages(prose(30), seen))
 
 
+@pytest.mark.slow
 def test_what_is_installed_gives_hundreds_of_passages() -> None:
     found = default_passages()
     assert 500 < len(found) <= MAX_PASSAGES

@@ -53,6 +53,7 @@ def test_without_files_nothing_is_measured(minilm: LoadedModel, tmp_path: Path) 
     assert measure_exports(minilm, minilm, tmp_path, TEXTS) == []
 
 
+@pytest.mark.slow
 def test_latency_of_a_runtime_is_set_against_the_base_in_pytorch(
     minilm: LoadedModel, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

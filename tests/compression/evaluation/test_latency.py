@@ -6,6 +6,7 @@ from worker.compression.evaluation import latency as timing
 from worker.compression.models.encoder import Encoder
 
 
+@pytest.mark.slow
 def test_rows_say_how_they_were_measured(
     minilm: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ GENERAL = [f"{text} of no domain" for text in sentences(["river", "mountain", "w
 MIXED = replace(TINY, general_share=0.25)
 
 
+@pytest.mark.slow
 def test_it_is_a_share_of_the_training_and_told_apart() -> None:
     case = Case()
     done = case.run(MIXED, general=lambda: GENERAL)
@@ -56,6 +57,7 @@ def test_the_held_out_loss_is_of_the_corpus_alone(monkeypatch: pytest.MonkeyPatc
     assert alone.summary.steps == 2
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_the_same_texts_after_a_kill(tmp_path: Path) -> None:
     case, file = Case(), tmp_path / "state.pt"
     whole = case.run(MIXED, general=lambda: GENERAL)
@@ -68,6 +70,7 @@ def test_it_goes_on_with_the_same_texts_after_a_kill(tmp_path: Path) -> None:
     assert not any(message.startswith("step 6 of 20, loss") for message in said)
 
 
+@pytest.mark.slow
 def test_other_general_text_is_another_run(tmp_path: Path) -> None:
     case, file, options = Case(), tmp_path / "state.pt", replace(MIXED, max_steps=4)
     callbacks = RecoveryCallbacks(file=file, every_seconds=0)

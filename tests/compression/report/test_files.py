@@ -58,6 +58,7 @@ def artifact(
     return folder
 
 
+@pytest.mark.slow
 def test_it_loads_as_it_is_in_another_process(artifact: Path) -> None:
     subprocess.run([sys.executable, "-c", LOAD, artifact, str(SIZE)], check=True)
 
