@@ -25,6 +25,8 @@ from app.waits import (
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x465654  # "FVT": any number that nobody else locks
 MIGRATION_SECONDS = 3600.0
+START_SECONDS = 20.0
+"""Seconds that a process which starts waits for PostgreSQL, which may be starting too."""
 WAIT_SECONDS = 5.0
 CONNECTIONS = 20
 """Most connections of a process to PostgreSQL, which allows 100 where nothing else is set."""
@@ -121,15 +123,21 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to its newest version; safe to run from several processes."""
+        # A SQLite file that cannot be opened now is a wrong path.
+        patience = 0.0 if self._writers else START_SECONDS
+        patient = Database(self.url, wait=MIGRATION_SECONDS, patience=patience)
+        patient._upgrade()
+        patient.close()
+
+    @retried
+    def _upgrade(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        patient = Database(self.url, wait=MIGRATION_SECONDS)
-        with patient.write() as session:
+        with self.write() as session:
             config.attributes["connection"] = connection = session.connection()
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
             command.upgrade(config, "head")
-        patient.close()
 
     def close(self) -> None:
         self.engine.dispose()

@@ -189,7 +189,8 @@ def run_to_an_end(
     context = load_context(claim, settings, db, blobs, shares)
     context.spare = spare
     try:
-        status = run_stages(context)
+        with context.workspace.temporary_folder():
+            status = run_stages(context)
     except LeaseLostError:
         log.warning(NOT_OURS, claim.job_id)
         context.workspace.leave()

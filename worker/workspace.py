@@ -1,6 +1,9 @@
 """A job's intermediate files: a local folder, mirrored to blob storage stage by stage."""
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +114,20 @@ class Workspace:
             if self.sha256(target) != output["sha256"]:
                 return False
         return True
+
+    @contextmanager
+    def temporary_folder(self) -> Iterator[None]:
+        """Have this process make its temporary files here, where they go with the attempt.
+
+        Of a process that is killed they would stay for ever elsewhere.
+        """
+        folder, before = self.root / "tmp", tempfile.tempdir
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
     def leave(self) -> None:
         """Delete this attempt's folder; the mirror stays for the next attempt."""

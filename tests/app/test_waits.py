@@ -1,5 +1,6 @@
 """Turns of writers, outages, and what a worker bridges."""
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from app.jobs import transitions
 from app.waits import DatabaseAwayError, Outage, WriterQueue, is_trouble
 from tests.support.job_store import LEASE, add_job, open_store, read
 from tests.support.outages import own_postgres, write_lock
+from tests.support.postgres import Cluster, binaries
 
 
 @pytest.fixture
@@ -135,3 +137,24 @@ def test_a_worker_bridges_a_frozen_postgresql() -> None:
         ending.join(30)
         assert read(worker, job_id).status == Status.SUCCEEDED
         worker.close()
+
+
+@pytest.mark.slow
+def test_who_starts_first_waits_for_postgresql() -> None:
+    bin_folder = binaries()
+    if bin_folder is None:
+        pytest.skip("PostgreSQL is not installed here")
+    with tempfile.TemporaryDirectory(prefix="fvt-pg-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        cluster = Cluster(Path(folder), bin_folder)
+        cluster.create()
+        starting = threading.Timer(2.5, cluster.start)
+        starting.start()
+        database = Database(cluster.url, wait=1)
+        try:
+            database.migrate()
+            add_job(database)
+        finally:
+            database.close()
+            starting.join()
+            cluster.stop()

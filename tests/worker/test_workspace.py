@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,15 @@ def test_an_unfinished_stage_is_found_as_it_was_last_kept(tmp_path: Path, blobs:
     assert len(blobs.keys("jobs/job_1")) == 2
     here.drop_partials("recover", but={})
     assert blobs.keys("jobs/job_1") == []
+
+
+def test_what_is_left_in_temporary_files_goes_with_the_attempt(
+    tmp_path: Path, blobs: Blobs
+) -> None:
+    workspace, before = attempt(tmp_path / "here", blobs, 1), tempfile.gettempdir()
+    with workspace.temporary_folder():
+        left = Path(tempfile.mkdtemp())
+    assert left.is_relative_to(workspace.root)
+    assert tempfile.gettempdir() == before
+    workspace.leave()
+    assert not left.exists()
