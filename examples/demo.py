@@ -24,7 +24,7 @@ RUNTIME, FILE = "onnx-int8", "onnx/model_int8.onnx"
 METRIC = "recall_at_10"
 RECIPE: dict[str, Any] = {
     "vocab_size": 0.25,
-    "recovery": {"preset": "fast", "max_minutes": 1.1},
+    "recovery": {"preset": "fast", "max_minutes": 1.0, "keep_layers": 3},
     "export": {"int8": True},
 }
 OUTPUT = Path("demo-output")
@@ -107,7 +107,7 @@ NEXT = """
 Next, with a text of yours, a document a line:
 
     .venv/bin/fvt compress --model sentence-transformers/all-MiniLM-L6-v2 \\
-        --corpus corpus.txt --int8 --out compressed
+        --corpus corpus.txt --layers 3 --int8 --out compressed
 
 or `.venv/bin/fvt up`, and the page at http://127.0.0.1:8000/
 """
