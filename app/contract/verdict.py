@@ -130,6 +130,8 @@ def caveats(report: Report) -> Iterator[str]:
         yield short
     if report.recovery.general_warning:
         yield report.recovery.general_warning
+    if report.recovery.query_warning:
+        yield report.recovery.query_warning
     yield from _about_texts(report)
     for row in report.quality:
         if row.low is not None and row.high is not None and row.high - row.low > _WIDE:
