@@ -12,13 +12,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-MOST_DOCUMENTS = 50_000
+from worker.compression.progress import Progress, silent
+
+MOST_DOCUMENTS = 20_000
 """Documents that queries are made of, at most."""
-_READ = 20_000
+_READ = 10_000
 """Characters of a document that are read."""
 _MOST_WORDS, _MOST_CLUSTERS = 24, 100
 _FEWEST_KEYWORDS, _MOST_KEYWORDS = 2, 5
 _MOST_HEADING = 100
+_REPORTED = 500
 
 _UNSPACED = re.compile(
     "(["
@@ -34,7 +37,7 @@ _ENDS_SENTENCE = (*".,;:!?。！？、।؟።",)  # noqa: RUF001
 _QUESTION_ENDS = (*"?？؟",)  # noqa: RUF001
 
 
-def pseudo_queries(documents: Sequence[str], seed: int) -> list[str]:
+def pseudo_queries(documents: Sequence[str], seed: int, progress: Progress = silent) -> list[str]:
     """Return queries made of documents, none twice and none blank; the seed decides which.
 
     Of each document they are: a heading and a question made of it, where it has one; its first
@@ -47,14 +50,21 @@ def pseudo_queries(documents: Sequence[str], seed: int) -> list[str]:
         chosen = sorted(sampled)  # type: ignore[assignment]
     read = {number: documents[number][:_READ] for number in chosen}
     documents_of_word = Counter[str]()
-    for text in read.values():
+    for done, text in enumerate(read.values()):
+        _report(progress, done, 2 * len(read))
         documents_of_word.update({*words_of(text)})
     queries = dict[str, None]()
-    for number, text in read.items():
+    for done, (number, text) in enumerate(read.items(), len(read)):
+        _report(progress, done, 2 * len(read))
         rng = random.Random(f"{seed} query {number}")  # noqa: S311
         made = [query for query in _of_document(text, documents_of_word, len(read), rng) if query]
         queries.update(dict.fromkeys(made or filter(None, [_cut(text)])))
     return list(queries)
+
+
+def _report(progress: Progress, done: int, of: int) -> None:
+    if done % _REPORTED == 0:
+        progress(done / of, "making queries of the documents")
 
 
 def _of_document(

@@ -7,7 +7,7 @@ from worker.compression.corpus import Texts
 from worker.compression.errors import CorpusEmptyError
 from worker.compression.models.reading import TextReader
 from worker.compression.models.traits import ModelTraits
-from worker.compression.progress import silent
+from worker.compression.progress import Progress, silent
 from worker.compression.recovery.data import MAX_GENERAL_CHARACTERS, Documents, sample_documents
 from worker.compression.recovery.objectives.objective import Objective
 from worker.compression.recovery.options import RecoveryOptions
@@ -46,6 +46,7 @@ def choose_queries(  # noqa: PLR0913, PLR0917
     documents: Documents,
     given: Texts | None,
     seed: int,
+    progress: Progress = silent,
 ) -> Queries:
     """Return the given queries, else such as are made of the documents where that is asked for.
 
@@ -58,7 +59,11 @@ def choose_queries(  # noqa: PLR0913, PLR0917
         return Queries(warning=_NOT_FOR_IT)
     if given is None:
         held_out = {*documents.held_out}
-        made = [text for text in pseudo_queries(documents.training, seed) if text not in held_out]
+        made = [
+            text
+            for text in pseudo_queries(documents.training, seed, progress)
+            if text not in held_out
+        ]
         trained = {*made}
         others = [t for t in pseudo_queries(documents.held_out, seed) if t not in trained]
         return Queries(made, others, MADE)
@@ -67,7 +72,7 @@ def choose_queries(  # noqa: PLR0913, PLR0917
         kept = sample_documents(
             lambda: (text for text in reader.cut_all(given()) if text not in left_out),
             seed,
-            silent,
+            progress,
             MAX_GENERAL_CHARACTERS,
         )
     except CorpusEmptyError:

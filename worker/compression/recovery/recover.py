@@ -144,7 +144,10 @@ def recover(  # noqa: PLR0913, PLR0917
         general_texts,
         share,
     )
-    asked_queries = choose_queries(options, traits, objectives, reader, documents, queries, seed)
+    choosing = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
+    asked_queries = choose_queries(
+        options, traits, objectives, reader, documents, queries, seed, choosing
+    )
     plan = plan_training(
         budget, options, objectives, losses, sampler, context, len(asked_queries.training)
     )
