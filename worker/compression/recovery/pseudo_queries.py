@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from worker.compression.progress import Progress, silent
+from worker.compression.progress import Progress, part, reported, silent
 
 MOST_DOCUMENTS = 20_000
 """Documents that queries are made of, at most."""
@@ -48,23 +48,16 @@ def pseudo_queries(documents: Sequence[str], seed: int, progress: Progress = sil
     if len(chosen) > MOST_DOCUMENTS:
         sampled = random.Random(f"{seed} documents").sample(chosen, MOST_DOCUMENTS)  # noqa: S311
         chosen = sorted(sampled)  # type: ignore[assignment]
-    read = {number: documents[number][:_READ] for number in chosen}
+    read = {number: documents[number].lstrip()[:_READ] for number in chosen}
     documents_of_word = Counter[str]()
-    for done, text in enumerate(read.values()):
-        _report(progress, done, 2 * len(read))
+    for text in reported(read.values(), part(progress, 0, 0.5), "counting words", _REPORTED):
         documents_of_word.update({*words_of(text)})
-    queries = dict[str, None]()
-    for done, (number, text) in enumerate(read.items(), len(read)):
-        _report(progress, done, 2 * len(read))
+    queries, making = dict[str, None](), part(progress, 0.5, 1)
+    for number, text in reported(read.items(), making, "making queries", _REPORTED):
         rng = random.Random(f"{seed} query {number}")  # noqa: S311
         made = [query for query in _of_document(text, documents_of_word, len(read), rng) if query]
         queries.update(dict.fromkeys(made or filter(None, [_cut(text)])))
     return list(queries)
-
-
-def _report(progress: Progress, done: int, of: int) -> None:
-    if done % _REPORTED == 0:
-        progress(done / of, "making queries of the documents")
 
 
 def _of_document(
@@ -75,10 +68,10 @@ def _of_document(
         heading = _cut(rng.choice(headings))
         yield heading
         yield _as_question(rng.choice(headings))
-    sentences = [part for part in _SENTENCE_END.split(body) if _has_word(part)]
+    sentences = [one for one in _SENTENCE_END.split(body) if _has_word(one)]
     if sentences:
         yield _cut(sentences[0])
-    if asked := [part for part in sentences if part.rstrip().endswith(_QUESTION_ENDS)]:
+    if asked := [one for one in sentences if one.rstrip().endswith(_QUESTION_ENDS)]:
         yield _cut(rng.choice(asked))
     yield from _keywords(text, documents_of_word, documents, rng)
 
@@ -151,13 +144,13 @@ def words_of(text: str) -> Iterator[str]:
         yield from filter(None, map(_stripped, text.split()))
         return
     for token in text.split():
-        for number, part in enumerate(_UNSPACED.split(token)):
+        for number, piece in enumerate(_UNSPACED.split(token)):
             if number % 2:
-                clusters = _clusters(part)
+                clusters = _clusters(piece)
                 yield from map("".join, pairwise(clusters))
                 if len(clusters) == 1:
-                    yield part
-            elif word := _stripped(part):
+                    yield piece
+            elif word := _stripped(piece):
                 yield word
 
 
