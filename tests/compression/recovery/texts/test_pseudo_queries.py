@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker.compression.recovery import pseudo_queries as module
@@ -12,8 +12,11 @@ from worker.compression.recovery.pseudo_queries import pseudo_queries, words_of
 # Letters with and without spaces between words, marks, headings, punctuation, lone surrogates.
 CHARACTERS = st.sampled_from([*"abcZ9 .?!#=-\n\té患者の。โรคकि", "\u0301", "\ud800"])
 DOCUMENTS = st.lists(st.text(CHARACTERS, max_size=200), max_size=8)
+# A busy machine draws slowly.
+UNHURRIED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@UNHURRIED
 @given(DOCUMENTS, st.integers(0, 2**32 - 1))
 def test_none_is_blank_or_there_twice_and_a_seed_gives_the_same(
     documents: list[str], seed: int
@@ -26,6 +29,7 @@ def test_none_is_blank_or_there_twice_and_a_seed_gives_the_same(
     assert not any("\n" in query for query in made)
 
 
+@UNHURRIED
 @given(DOCUMENTS, DOCUMENTS, st.integers(0, 9))
 def test_they_are_of_the_documents_that_were_given_and_of_no_others(
     training: list[str], held_out: list[str], seed: int
