@@ -118,8 +118,8 @@ def _recover(
         summary = recovered.summary
     shutil.copyfile(transferred / VOCABULARY, target / VOCABULARY)
     if summary.query_source == GIVEN:
-        told = {"query_source": f"the corpus {recipe.queries_corpus_id}"}
-        summary = summary.model_copy(update=told)
+        named = f"the corpus {recipe.queries_corpus_id}"
+        summary = summary.model_copy(update={"query_source": named})
     if general is None:
         return summary
     source = general.source
