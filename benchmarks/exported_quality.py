@@ -3,12 +3,16 @@
     python -m benchmarks.exported_quality --data FOLDER|docstrings|FILE [--model FOLDER]
         [--sizes 0.1 0.18] [--layers 2] [--seeds 0] [--steps N] [--rate R]
         [--general FILE] [--general-share 0.25] [--static]
+        [--pseudo-queries | --queries FILE] [--query-share S] [--query-rate R]
+        [--runtimes onnx-int8 onnx-int4]
 
 Collections are those of `benchmarks.recovery_quality`. Each model is recovered, exported and
 scored in PyTorch, int8 and int4, with the documents read by itself, and with those that the base
 read. ``--general`` is a file with a passage a line, a share of the texts of training; ``--static``
-trains the static encoder in place of a model, with no limit of time. Runs on a GPU where there is
-one; exported files always on the CPU.
+trains the static encoder in place of a model, with no limit of time. The last steps train on the
+queries of a file, one a line, which must not be the collection's, or on some made of the documents.
+``--runtimes`` without a name scores in PyTorch alone. Runs on a GPU where there is one; exported
+files always on the CPU.
 """
 
 import argparse
@@ -18,6 +22,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from app.contract.budgets import QUERY_RATE, QUERY_SHARE
 from benchmarks.collections import collection
 from benchmarks.recording import recorded
 from benchmarks.recovery_quality import on_device, packaged_minilm
@@ -41,7 +46,7 @@ from worker.compression.models.encoder import Encoder, SentenceEncoder
 from worker.compression.runtimes import RUNTIMES
 from worker.compression.runtimes.static import StaticEncoder, write_static
 
-EXPORTED = ("onnx-int8", "onnx-int4")
+EXPORTED = ["onnx-int8", "onnx-int4"]
 
 
 class Scored:
@@ -81,6 +86,12 @@ def parse() -> Any:
     parser.add_argument("--general", type=Path)
     parser.add_argument("--general-share", type=float, default=0.25)
     parser.add_argument("--static", action="store_true")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--pseudo-queries", action="store_true")
+    which.add_argument("--queries", type=Path)
+    parser.add_argument("--query-share", type=float, default=QUERY_SHARE)
+    parser.add_argument("--query-rate", type=float, default=QUERY_RATE)
+    parser.add_argument("--runtimes", nargs="*", choices=EXPORTED, default=EXPORTED)
     return parser.parse_args()
 
 
@@ -116,6 +127,9 @@ class Made:
     def general(self) -> list[str]:
         return self.asked.general.read_text("utf-8").splitlines()  # type: ignore[no-any-return]
 
+    def queries(self) -> list[str]:
+        return self.asked.queries.read_text("utf-8").splitlines()  # type: ignore[no-any-return]
+
     def transferred(self, fraction: float) -> LoadedModel:
         base, size = self.base, resolve_vocab_size(fraction, self.base.tokenizer)
         keep = required_tokens(base.model, base.tokenizer)
@@ -139,6 +153,9 @@ class Made:
             max_steps=asked.steps,
             learning_rate=asked.rate,
             general_share=asked.general_share if asked.general else 0.0,
+            pseudo_queries=asked.pseudo_queries,
+            query_share=asked.query_share,
+            query_rate=asked.query_rate,
         )
         general = self.general if asked.general else None
         done = recover(
@@ -149,13 +166,15 @@ class Made:
             options,
             seed,
             general=general,
+            queries=self.queries if asked.queries else None,
         )
         save_model(self.folder, done.model, student.tokenizer, self.base.folder)
-        export_model(self.folder, self.folder, ["onnx", *EXPORTED])
+        if asked.runtimes:
+            export_model(self.folder, self.folder, ["onnx", *asked.runtimes])
         own = on_device(load_model(self.folder))
         scored.row(name, "torch", Encoder(own), self.folder / "model.safetensors")
         cpu = load_model(self.folder)
-        for runtime in EXPORTED:
+        for runtime in asked.runtimes:
             file = self.folder / RUNTIMES[runtime].row.path
             scored.row(name, runtime, RUNTIMES[runtime].encoder(cpu, file), file)
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -225,14 +225,14 @@ class JobContext:
 
         A document that is held out of this job's corpus is left out of it too.
         """
-
-        def stream() -> Iterator[str]:
-            path, layout = self._other_corpus(name, corpus_id)
-            with path.open("rb") as file:
-                yield from read_documents(file, layout)
-
-        recipe = self.recipe
+        recipe, stream = self.recipe, partial(self.other_documents, name, corpus_id)
         return training_texts(stream, recipe.evaluation.holdout_fraction, recipe.seed)
+
+    def other_documents(self, name: str, corpus_id: str) -> Iterator[str]:
+        """Another corpus from its start, document by document; `name` is our own."""
+        path, layout = self._other_corpus(name, corpus_id)
+        with path.open("rb") as file:
+            yield from read_documents(file, layout)
 
     def _other_corpus(self, name: str, corpus_id: str) -> tuple[Path, Layout]:
         with self.db.read() as session:

@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 Preset = Literal["fast", "balanced", "max"]
 DEFAULT_GENERAL_SHARE = 0.25
 """Share of the texts of a sentence encoder's recovery that are of no domain."""
+QUERY_SHARE, QUERY_RATE = 0.2, 0.3
+"""Share of the steps, the last ones, that train on queries; and their share of the rate."""
 
 
 @dataclass(frozen=True)

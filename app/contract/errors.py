@@ -466,6 +466,11 @@ _CODES = (
         "Mend the row or the labels that the message names.",
     ),
     _user(
+        "queries_in_task",
+        "Queries to train on are among the texts that the task measures on.",
+        "Leave them out of `recovery.queries_corpus_id`: its figures would say nothing.",
+    ),
+    _user(
         "gate_metric_not_measured",
         "The gate asks for a metric that the job does not measure.",
         "Name one that it does, or add its task.",

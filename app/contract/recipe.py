@@ -25,7 +25,7 @@ from pydantic_core.core_schema import (
 )
 
 from . import names
-from .budgets import DEFAULT_GENERAL_SHARE
+from .budgets import DEFAULT_GENERAL_SHARE, QUERY_RATE, QUERY_SHARE
 from .points import MOST_POINTS
 from .text import STORABLE, Printable
 
@@ -141,7 +141,7 @@ class RecoveryRecipe(RecipePart):
     """Training on the corpus after the transfer, without labels."""
 
     # The fields that name a corpus each.
-    data: ClassVar[tuple[str, ...]] = ("general_corpus_id",)
+    data: ClassVar[tuple[str, ...]] = ("general_corpus_id", "queries_corpus_id")
 
     preset: Literal["fast", "balanced", "max"] = Field(
         "balanced",
@@ -205,6 +205,19 @@ class RecoveryRecipe(RecipePart):
         "corpus it is of the text that the service has.",
         examples=[DEFAULT_GENERAL_SHARE],
     )
+    queries_corpus_id: Printable | None = Field(
+        None,
+        description="Id of a corpus of your users' queries, a document each. The last "
+        f"{QUERY_SHARE:.0%} of the steps of a distilled sentence encoder train on them, with "
+        f"{QUERY_RATE:g} of the learning rate; of few queries fewer steps. They are never part of "
+        "the vocabulary. Those of an `evaluation.task` are refused.",
+        examples=[CORPUS],
+    )
+    pseudo_queries: bool = Field(
+        False,
+        description="Whether the last steps train on queries made of the documents instead: "
+        "headings, first sentences, rare words, questions.",
+    )
 
     @property
     def share_of_general_text(self) -> float:
@@ -226,6 +239,15 @@ class RecoveryRecipe(RecipePart):
             raise ValueError("with 0 `general_corpus_id` is not read: leave one of them out")
         return share
 
+    @field_validator("queries_corpus_id", "pseudo_queries")
+    @classmethod
+    def _trains_on_its_queries(cls, wanted: Any, info: ValidationInfo) -> Any:
+        if wanted and info.data.get("objective") == "none":
+            raise ValueError("with the objective `none` nothing is trained: leave this out")
+        if wanted is True and info.data.get("queries_corpus_id") is not None:
+            raise ValueError("with `queries_corpus_id` no queries are made: leave one of them out")
+        return wanted
+
 
 # The most that a corpus of a task may hold: a worker has it in memory.
 MAX_ROWS, MAX_CHARACTERS = 1_000_000, 1 << 29
@@ -240,8 +262,9 @@ FieldName = Printable
 class TaskPart(RecipePart):
     """The common part of all tasks: the corpora to read, the fields of their rows, metrics."""
 
-    # The fields that name a corpus each.
+    # The fields that name a corpus each, and that whose texts no training may have seen.
     data: ClassVar[tuple[str, ...]]
+    measured: ClassVar[str]
 
     @property
     def metrics(self) -> list[str]:
@@ -263,6 +286,7 @@ class FineTuning(TaskPart):
     """A task that a model is fine-tuned for, once a seed; protocol and seeds are all models'."""
 
     data = ("train", "test")
+    measured = "test"
 
     train: DataId
     test: DataId
@@ -310,6 +334,7 @@ class Retrieval(TaskPart):
     """
 
     data = ("documents", "queries", "judgements")
+    measured = "queries"
 
     type: Literal["retrieval"]
     documents: DataId
@@ -333,6 +358,7 @@ class SentencePairs(TaskPart):
     """
 
     data = ("pairs",)
+    measured = "pairs"
 
     type: Literal["sentence_pairs"]
     pairs: DataId

@@ -279,11 +279,15 @@ class TaskQuality(ReportPart):
 
 
 class LossPoint(ReportPart):
-    """Losses after a step: of training, since the point before; of texts kept from it, or None."""
+    """Losses after a step: of training, since the point before; of texts kept from it, or None.
+
+    Both are of queries where ``queries``, else of documents.
+    """
 
     step: int
     train: float
     held_out: float | None
+    queries: bool = False
 
 
 class Recovery(ReportPart):
@@ -296,7 +300,9 @@ class Recovery(ReportPart):
     GPU of its own. ``general_share`` of the texts were drawn from ``general_texts`` general ones,
     which are no documents of the corpus; ``general_source`` says where these are from, or why
     there were none, and ``general_warning`` what speaks against them. ``epochs`` are of the corpus
-    alone.
+    alone. The last ``query_steps`` of the ``steps`` were on queries, ``planned_query_steps`` of
+    those planned; they were drawn from ``queries`` different ones, ``query_source`` says where
+    these are from, and ``query_warning`` what of it was not done as asked.
     """
 
     objective: str = "auto"
@@ -321,6 +327,11 @@ class Recovery(ReportPart):
     general_texts: int = 0
     general_source: str | None = None
     general_warning: str | None = None
+    query_steps: int = 0
+    planned_query_steps: int = 0
+    queries: int = 0
+    query_source: str | None = None
+    query_warning: str | None = None
     loss: list[LossPoint] = Field(default_factory=list)
 
 

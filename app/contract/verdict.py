@@ -112,6 +112,18 @@ def steps_done(recovery: Recovery) -> str:
     return f"{recovery.steps:,} of {recovery.planned_steps:,} planned steps: {_reason(recovery)}"
 
 
+def queries_done(recovery: Recovery) -> str | None:
+    """Return a sentence about the steps on queries, planned and done; None where none were."""
+    if not recovery.planned_query_steps:
+        return None
+    done, planned = recovery.query_steps, recovery.planned_query_steps
+    of = f"{done:,} steps" if done >= planned else f"{done:,} of {planned:,} planned steps"
+    return (
+        f"The last {of} were on queries, with a lower learning rate: "
+        f"{recovery.queries:,} queries, {recovery.query_source or 'of the domain'}."
+    )
+
+
 def _reason(recovery: Recovery) -> str:
     return _REASONS.get(recovery.stopped_by or "", f"`{recovery.stopped_by}` ended it")
 
@@ -130,6 +142,8 @@ def caveats(report: Report) -> Iterator[str]:
         yield short
     if report.recovery.general_warning:
         yield report.recovery.general_warning
+    if report.recovery.query_warning:
+        yield report.recovery.query_warning
     yield from _about_texts(report)
     for row in report.quality:
         if row.low is not None and row.high is not None and row.high - row.low > _WIDE:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from app.contract.budgets import QUERY_SHARE
 from app.contract.estimate import EstimateWarning
 from app.contract.names import METRICS, RUNTIMES
 from app.contract.points import Point
@@ -80,8 +81,16 @@ def _recovery(work: Work, device: Device) -> str:
         )
     return (
         f"Win back what was lost by {how}: about {budget.steps:,} steps of {budget.batch_size:,} "
-        f"texts{most}.{general}{each}"
+        f"texts{most}.{general}{_queries(work)}{each}"
     )
+
+
+def _queries(work: Work) -> str:
+    asked = work.recipe.recovery
+    if not (asked.queries_corpus_id or asked.pseudo_queries) or [*work.objectives] != ["distill"]:
+        return ""
+    which = "your queries" if asked.queries_corpus_id else "queries made of the texts"
+    return f" Of a sentence encoder the last {QUERY_SHARE:.0%} of the steps are on {which}."
 
 
 def basis_of(jobs: int, device: Device | None) -> str:

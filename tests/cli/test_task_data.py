@@ -67,15 +67,16 @@ def test_a_file_of_other_rows_is_refused_by_its_line(client: Client, tmp_path: P
         client.run(steps)
 
 
-def test_general_text_is_sent_as_a_corpus_of_text(
-    service: Service, client: Client, tmp_path: Path
+@pytest.mark.parametrize("field", ["general_corpus_id", "queries_corpus_id"])
+def test_text_to_train_on_is_sent_as_a_corpus_of_text(
+    service: Service, client: Client, tmp_path: Path, field: str
 ) -> None:
     file = tmp_path / "general.txt"
     file.write_text("It rained all day.\nThe river rose by a foot.\n")
-    recipe = {"seed": 3, "recovery": {"general_corpus_id": str(file), "general_share": 0.1}}
+    recipe = {"seed": 3, "recovery": {field: str(file), "general_share": 0.1}}
     sent = client.run(with_data(recipe, client.retries))
-    corpus_id = sent["recovery"]["general_corpus_id"]
-    assert sent == {"seed": 3, "recovery": {**recipe["recovery"], "general_corpus_id": corpus_id}}  # type: ignore[dict-item]
+    corpus_id = sent["recovery"][field]
+    assert sent == {"seed": 3, "recovery": {**recipe["recovery"], field: corpus_id}}  # type: ignore[dict-item]
     found = service.http.get(f"/v1/corpora/{corpus_id}").json()
     assert (found["format"], found["documents"]) == ("text", 2)
     assert client.run(with_data(sent, client.retries)) == sent

@@ -212,6 +212,21 @@ def test_general_text_is_sent_too(url: str, corpus: Path, service: Service) -> N
     )
 
 
+def test_queries_are_sent_too(url: str, corpus: Path, service: Service) -> None:
+    queries = corpus.with_name("queries.txt")
+    queries.write_text("how much rain fell\nriver level\nflood\n")
+    made = compressing(url, corpus, "--queries", queries, "--detach", "--json")
+    assert made.exit_code == 0, made.stderr
+    recovery = told(made)["recipe"]["recovery"]
+    found = service.http.get(f"/v1/corpora/{recovery['queries_corpus_id']}").json()
+    assert (found["format"], found["documents"]) == ("text", 3)
+    pseudo = compressing(url, corpus, "--pseudo-queries", "--detach", "--json")
+    assert told(pseudo)["recipe"]["recovery"]["pseudo_queries"] is True
+    both = compressing(url, corpus, "--queries", queries, "--pseudo-queries", "--detach")
+    assert both.exit_code == 2
+    assert "no queries are made" in " ".join(both.stderr.replace("│", " ").split())
+
+
 def test_a_task_sends_its_files(url: str, corpus: Path, service: Service) -> None:
     files = {name: corpus.with_name(f"{name}.jsonl") for name in ("train", "test")}
     for name, file in files.items():

@@ -20,6 +20,7 @@ from app.contract.recipe import (
     Retrieval,
     SentencePairs,
     SequenceClassification,
+    Task,
     TokenClassification,
 )
 from app.corpora.documents import Row
@@ -208,3 +209,14 @@ def read_pairs(task: SentencePairs, rows: Rows) -> list[Pair]:
     ]
     check_pairs(pairs)
     return pairs
+
+
+def measured_texts(task: Task, rows: Rows) -> Iterator[str]:
+    """Yield the texts that models are measured on, and that no training may have seen."""
+    for row in rows(task.measured):
+        if isinstance(task, TokenClassification):
+            yield " ".join(row.read_words(task.words_field))
+            continue
+        fields = task.text_fields if isinstance(task, SentencePairs) else [task.text_field]
+        for field in fields:
+            yield row.read(field, TEXT)

@@ -82,7 +82,7 @@ def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | No
     task, seed = context.recipe.evaluation.task, context.recipe.seed
     if task is None:
         return None
-    rows = _rows(context, task, progress)
+    rows = labelled_rows(context, task, progress)
     if isinstance(task, FineTuning):
         seeds = range(seed, seed + task.seeds)
         return LabelledTask(task.type, task.metric, _fine_tuned(task, rows), seeds)
@@ -94,7 +94,9 @@ def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | No
     return VectorTask(task.type, task.metric, score, [seed], of_vectors)
 
 
-def _rows(context: JobContext, task: Task, progress: StageProgress) -> Rows:
+def labelled_rows(context: JobContext, task: Task, progress: StageProgress) -> Rows:
+    """Return what reads the rows of a part of a task."""
+
     def rows(part: str) -> Iterator[LabelledRow]:
         for number, (line, values) in enumerate(context.rows(part, task.corpora[part])):
             if number % 10_000 == 0:

@@ -6,6 +6,7 @@ from app.contract.errors import UserFault
 from app.contract.results import CorpusSplit, HeldOutSample
 from worker.compression import is_held_out
 from worker.context import JobContext, StageProgress
+from worker.labelled.leakage import check_queries
 from worker.labelled.scoring import read_task
 
 SAMPLE = 2000
@@ -16,9 +17,11 @@ def split_corpus(context: JobContext, folder: Path, progress: StageProgress) -> 
     """Leave `held_out.json`, the held-out sample, and `corpus.json`, how many documents are where.
 
     The split is a function of a document's text, so no copy of the training part is made. Labelled
-    data that no model could be scored on fails the job here, before any training.
+    data that no model could be scored on fails the job here, before any training, and so do queries
+    to train on that are among it.
     """
     read_task(context, progress)
+    check_queries(context, progress)
     recipe, total = context.recipe, context.corpus.documents
     sample: list[str] = []
     held_out = 0

@@ -21,8 +21,10 @@ from worker.compression import (
 from worker.compression.recovery.data import sample_texts
 from worker.compression.recovery.distributed import Folders, recover_in_processes
 from worker.compression.recovery.options import Replanned
+from worker.compression.recovery.queries import GIVEN
 from worker.context import JobContext, StageProgress, nth_part
 from worker.general_choice import general_text
+from worker.labelled.leakage import QUERIES
 from worker.shutdown import check_may_go_on, stop_requested
 
 STATE, SUMMARIES, VOCABULARY = "state.pt", "recovery.json", "vocabulary.jsonl"
@@ -77,6 +79,9 @@ def _recover(
     if options.general_share:
         general = general_text(context)
     general_texts = general.texts if general else None
+    queries = None
+    if recipe.queries_corpus_id:
+        queries = context.other_texts(QUERIES, recipe.queries_corpus_id)
     callbacks, seed = _callbacks(context, folder, point, progress), context.recipe.seed
     base, cpu = context.base, settings.device == "cpu"
     if (processes := settings.recovery_processes) > 1:
@@ -93,6 +98,7 @@ def _recover(
                 cpu=cpu,
                 imports=extensions,
                 general=general_texts,
+                queries=queries,
             )
     else:
         student = context.take_student(point.vocab_size)
@@ -106,10 +112,14 @@ def _recover(
             callbacks,
             cpu=cpu,
             general=general_texts,
+            queries=queries,
         )
         save_model(target, recovered.model, student.tokenizer, base.folder)
         summary = recovered.summary
     shutil.copyfile(transferred / VOCABULARY, target / VOCABULARY)
+    if summary.query_source == GIVEN:
+        named = f"the corpus {recipe.queries_corpus_id}"
+        summary = summary.model_copy(update={"query_source": named})
     if general is None:
         return summary
     source = general.source

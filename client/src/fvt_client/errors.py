@@ -103,6 +103,7 @@ __all__ = [
     "OutOfMemory",
     "ProblemError",
     "PushError",
+    "QueriesInTask",
     "RangeNotSatisfiable",
     "RateLimitError",
     "RecoveryTooLong",
@@ -621,6 +622,13 @@ class OutOfMemory(ProblemError):
     """
 
 
+class QueriesInTask(ProblemError):
+    """Queries to train on are among the texts that the task measures on.
+
+    Leave them out of `recovery.queries_corpus_id`: its figures would say nothing.
+    """
+
+
 class RangeNotSatisfiable(ProblemError):
     """The range is outside of the file.
 
@@ -969,6 +977,7 @@ BY_CODE: dict[str, type[ProblemError]] = {
     "not_ready": NotReady,
     "not_utf8": NotUtf8,
     "out_of_memory": OutOfMemory,
+    "queries_in_task": QueriesInTask,
     "range_not_satisfiable": RangeNotSatisfiable,
     "recovery_too_long": RecoveryTooLong,
     "recovery_too_short": RecoveryTooShort,

@@ -96,7 +96,7 @@ def with_data(recipe: dict[str, Any], retries: Retries) -> Steps[dict[str, Any]]
     file here is left to the service, which says what is wrong with it.
     """
     recovery = recipe.get("recovery")
-    if isinstance(recovery, dict) and (files := general_files(recovery)):
+    if isinstance(recovery, dict) and (files := recovery_files(recovery)):
         sent = yield from _sent(files, {}, retries)
         recipe = {**recipe, "recovery": {**recovery, **sent}}
     evaluation = recipe.get("evaluation")
@@ -118,7 +118,7 @@ def _sent(
     return sent
 
 
-def general_files(recovery: Mapping[str, Any]) -> dict[str, Path]:
+def recovery_files(recovery: Mapping[str, Any]) -> dict[str, Path]:
     """Return the files that stand in a recovery in place of ids of corpora."""
     return _files(recovery, RecoveryRecipe.data)
 
@@ -203,9 +203,9 @@ def estimate(
 
 
 def _without_files(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what names files that are not sent yet: general text, and a whole task."""
+    """Leave out what names files that are not sent yet: general text, queries, and a whole task."""
     recovery = recipe.get("recovery")
-    if isinstance(recovery, dict) and (files := general_files(recovery)):
+    if isinstance(recovery, dict) and (files := recovery_files(recovery)):
         left = {name: value for name, value in recovery.items() if name not in files}
         recipe = {**recipe, "recovery": left}
     evaluation = recipe.get("evaluation")

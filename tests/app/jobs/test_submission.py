@@ -92,6 +92,8 @@ def test_every_field_of_a_recovery_can_be_said() -> None:
         "embedding_steps": 5,
         "general_corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0r",
         "general_share": 0.3,
+        "queries_corpus_id": "corpus_01kaf3w2mdj9xv4n8b6tqy1s0q",
+        "pseudo_queries": False,
     }
     request = read_json(orjson.dumps({**BASE, "recipe": {"recovery": asked}}))
     assert request.recipe.recovery.model_dump() == asked

@@ -56,6 +56,8 @@ BAD: dict[str, list[Any]] = {
     "recovery.embedding_steps": [-1, 1_000_001, "1"],
     "recovery.general_share": [-0.1, 0.91, 1, "0.2", True],
     "recovery.general_corpus_id": [5, [], "", "a\0b"],
+    "recovery.queries_corpus_id": [5, [], "", "a\0b"],
+    "recovery.pseudo_queries": ["much", 2, [], {}],
     "evaluation.holdout_fraction": [0, 0.6, -0.1, "0.1", True],
     "evaluation.latency": [1, "true", [], 0],
     "evaluation.memory": ["no", 2],

@@ -1,7 +1,7 @@
 """Load the batches of all steps in order; a thread makes the next ones ready meanwhile."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -51,7 +51,7 @@ class BatchLoader:
         self._ranks = ranks
         self._steps_per_round = max(1, min(_MAX_STEPS_PER_ROUND, _TEXTS_PER_ROUND // batch_size))
 
-    def steps_from(self, step: int) -> Iterator[list[Batch]]:
+    def steps_from(self, step: int) -> Generator[list[Batch]]:
         """Yield the batches of ``step`` and of those that follow."""
         round_number, first_step = divmod(step, self._steps_per_round)
         with ThreadPoolExecutor(1, "recovery-texts") as pool:

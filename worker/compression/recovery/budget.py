@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
-from app.contract.budgets import Budget, asked_budget
+from app.contract.budgets import QUERY_RATE, Budget, asked_budget
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.recovery.data import CHARACTERS_PER_TOKEN, TextSampler
 from worker.compression.recovery.objectives.objective import Loss, Objective
@@ -85,6 +85,16 @@ def default_learning_rate(width: int, budget: Budget, *, fewer_layers: bool) -> 
     return float(_FULL_RATE * min(1.0, _FULL_WIDTH / width) * factor)
 
 
+_QUERY_PASSES = 100
+"""Draws of each query that a few queries are good for."""
+
+
+def count_query_steps(options: RecoveryOptions, budget: Budget, queries: int) -> int:
+    """Return how many of the steps train on so many queries; few are not repeated without end."""
+    useful = math.ceil(_QUERY_PASSES * queries / budget.batch_size)
+    return min(int(options.query_share * budget.steps), useful)
+
+
 _STEPS_TO_KNOW_SPEED = 5
 
 
@@ -95,7 +105,7 @@ class TrainingPlan:
     ``seconds`` is a limit of time, None for no limit, which the user set where ``seconds_asked``.
     ``documents`` are trained on, and general texts, ``general_share`` of all. The first
     ``embedding_steps`` train the vocabulary alone; ``dropout`` trains with the dropout of the
-    model's config.
+    model's config. The last ``query_steps`` train on queries, with ``query_rate`` of the rate.
     """
 
     steps: int
@@ -109,6 +119,28 @@ class TrainingPlan:
     embedding_steps: int
     dropout: bool
     seed: int
+    query_steps: int = 0
+    query_rate: float = QUERY_RATE
+
+    @property
+    def document_steps(self) -> int:
+        """Return the steps before those on queries."""
+        return self.steps - self.query_steps
+
+    def queries_from(self, planned_steps: int) -> int:
+        """Return the step that queries begin with, where so many steps in all are planned.
+
+        Where time runs out, documents and queries lose the same share.
+        """
+        return planned_steps - round(self.query_steps * planned_steps / self.steps)
+
+    def rate(self, step: int, planned_steps: int, query_start: int | None) -> float:
+        """Return the learning rate of a step; ``query_start`` is None before the queries."""
+        if query_start is None:
+            factor = learning_rate_factor(step, self.queries_from(planned_steps))
+            return factor * self.learning_rate
+        factor = learning_rate_factor(step - query_start, planned_steps - query_start)
+        return factor * self.query_rate * self.learning_rate
 
     def steps_by(self, step: int, spent: float) -> int:
         """Return the total steps to plan for after ``step`` steps in ``spent`` seconds.

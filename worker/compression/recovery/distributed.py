@@ -42,8 +42,8 @@ class Folders:
 class LaunchSpec:
     """Describe a recovery in files: base, transferred model and texts, and where the result goes.
 
-    ``texts`` has a JSON string a line, and so has ``general``, where there is one; the other
-    fields are those of ``recover``.
+    ``texts`` has a JSON string a line, and so have ``general`` and ``queries``, where there are
+    such; the other fields are those of ``recover``.
     """
 
     base: Path
@@ -57,6 +57,7 @@ class LaunchSpec:
     cpu: bool = False
     imports: tuple[str, ...] = ()
     general: Path | None = None
+    queries: Path | None = None
 
     @property
     def save_now(self) -> Path:
@@ -71,7 +72,7 @@ class LaunchSpec:
     def read(cls, file: Path) -> "LaunchSpec":
         """Read what ``write`` wrote."""
         fields = json.loads(file.read_text("utf-8"))
-        for name in ("base", "student", "texts", "target", "state", "general"):
+        for name in ("base", "student", "texts", "target", "state", "general", "queries"):
             fields[name] = Path(fields[name]) if fields[name] else None
         return cls(**{**fields, "options": RecoveryOptions(**fields["options"])})
 
@@ -87,6 +88,7 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
     cpu: bool = False,
     imports: Sequence[str] = (),
     general: Texts | None = None,
+    queries: Texts | None = None,
 ) -> Recovery:
     """Do what ``recover`` does in so many processes of this machine, each on a GPU of its own.
 
@@ -102,12 +104,14 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
 
     """
     texts_file, spec_file = folders.scratch / "texts.jsonl", folders.scratch / "launch.json"
-    general_file = folders.scratch / "general.jsonl"
     sampling = part(callbacks.progress, 0, SAMPLING_SHARE)
     _write(texts_file, sample_texts(texts, seed, sampling))
-    if general:
-        sampled = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
-        _write(general_file, sample_general(general, seed, sampled))
+    other_files = dict[str, Path]()
+    for name, other in (("general", general), ("queries", queries)):
+        if other:
+            other_files[name] = folders.scratch / f"{name}.jsonl"
+            sampled = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
+            _write(other_files[name], sample_general(other, seed, sampled))
     spec = LaunchSpec(
         base=folders.base,
         student=folders.student,
@@ -119,7 +123,7 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
         every_seconds=callbacks.every_seconds,
         cpu=cpu,
         imports=tuple(imports),
-        general=general_file if general else None,
+        **other_files,
     )
     spec.write(spec_file)
     command = [
@@ -132,7 +136,7 @@ def recover_in_processes(  # noqa: PLR0913, PLR0917
         with child_process(command, env=threads, stderr=subprocess.STDOUT) as launcher:
             return _follow(launcher, _training_progress(spec, callbacks), callbacks)
     finally:
-        for file in (texts_file, general_file, spec_file, spec.save_now):
+        for file in (texts_file, *other_files.values(), spec_file, spec.save_now):
             file.unlink(missing_ok=True)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.contract.budgets import Preset
+from app.contract.budgets import QUERY_RATE, QUERY_SHARE, Preset
 from app.contract.report import LossPoint
 from worker.compression.progress import Progress, silent
 
@@ -16,7 +16,9 @@ class RecoveryOptions:
     ``objective`` is ``auto``, ``none``, or names of objectives joined by ``+``. ``max_length`` is
     in tokens, ``keep_layers`` the number of layers that stay, ``embedding_steps`` how many of the
     first steps train the vocabulary alone. ``general_share`` is the share of the texts that are
-    general, where there are such. ``most_minutes`` is what whoever runs this allows: it holds
+    general, where there are such. ``pseudo_queries`` makes queries of the documents where none are
+    given; where there are queries, ``query_share`` of the steps, the last ones, train on them, with
+    ``query_rate`` of the highest rate. ``most_minutes`` is what whoever runs this allows: it holds
     whatever else is asked for. ``share`` is the part of a preset, or of the time, that this one of
     several models has.
     """
@@ -32,6 +34,9 @@ class RecoveryOptions:
     max_minutes: float | None = None
     embedding_steps: int = 0
     general_share: float = 0.0
+    pseudo_queries: bool = False
+    query_share: float = QUERY_SHARE
+    query_rate: float = QUERY_RATE
     most_minutes: float | None = None
     share: float = 1.0
 

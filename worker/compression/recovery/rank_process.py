@@ -68,6 +68,7 @@ def _recover(spec: LaunchSpec, *, is_main: bool) -> None:
         callbacks,
         cpu=spec.cpu,
         general=partial(stream, spec.general) if spec.general else None,
+        queries=partial(stream, spec.queries) if spec.queries else None,
     )
     if is_main:
         save_model(spec.target, recovered.model, student.tokenizer, base.folder)

@@ -25,6 +25,7 @@ from worker.compression.progress import part
 from worker.compression.recovery.batching import Batch, BatchLoader, batches_of
 from worker.compression.recovery.budget import (
     TrainingPlan,
+    count_query_steps,
     count_useful_texts,
     default_learning_rate,
     estimate_flops_per_text,
@@ -32,7 +33,6 @@ from worker.compression.recovery.budget import (
 )
 from worker.compression.recovery.data import (
     SAMPLING_SHARE,
-    Documents,
     TextSampler,
     sample_documents,
     sample_general,
@@ -40,8 +40,9 @@ from worker.compression.recovery.data import (
 from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.objectives.objective import Loss, Objective, ObjectiveContext
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
+from worker.compression.recovery.queries import Queries, choose_queries
 from worker.compression.recovery.ranks import Ranks
-from worker.compression.recovery.trainer import Trainer
+from worker.compression.recovery.trainer import QueryPhase, Trainer
 
 _MIN_HELD_OUT, _TRAINED_PER_HELD_OUT = 16, 40
 _ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -67,6 +68,7 @@ def recover(  # noqa: PLR0913, PLR0917
     *,
     cpu: bool = False,
     general: Texts | None = None,
+    queries: Texts | None = None,
 ) -> Recovered:
     """Train a transferred model on texts that the evaluation does not see.
 
@@ -76,6 +78,8 @@ def recover(  # noqa: PLR0913, PLR0917
     a CPU the same arguments give the same weights, as long as the clock does not end it. It trains
     on the GPU where there is one, unless ``cpu`` is set; all recoveries of a process have one
     device. ``general`` is text of no domain: a share of the training, never of the held-out loss.
+    The last steps of a sentence encoder train on ``queries``, or where none are given on some made
+    of the documents (``options.pseudo_queries``).
 
     Raises:
         RecoveryUnsupportedError: the model cannot be trained as asked.
@@ -140,21 +144,30 @@ def recover(  # noqa: PLR0913, PLR0917
         general_texts,
         share,
     )
-    plan = plan_training(budget, options, objectives, losses, sampler, context)
+    choosing = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
+    asked_queries = choose_queries(
+        options, traits, objectives, reader, documents, queries, seed, choosing
+    )
+    plan = plan_training(
+        budget, options, objectives, losses, sampler, context, len(asked_queries.training)
+    )
 
     trainer = Trainer(
         student,
-        BatchLoader(losses, sampler, plan.batch_size, plan.steps, ranks),
-        _held_out_batches(documents, sampler, losses, plan, ranks),
+        BatchLoader(losses, sampler, plan.batch_size, plan.document_steps, ranks),
+        _held_out_batches(documents.held_out, sampler, losses, plan, ranks),
         plan,
         replace(callbacks, progress=part(callbacks.progress, SAMPLING_SHARE, 1)),
-        _run_id(options, summary, plan, domain_tokenizer, general_texts),
+        _run_id(options, summary, plan, domain_tokenizer, general_texts, asked_queries.training),
         accelerator,
+        _query_phase(asked_queries, sampler, losses, plan, ranks),
     )
     with sdpa_kernel(_ATTENTION), _within_memory(trainer):
         trainer.train()
     Module.to(student, "cpu", dtype)
-    return Recovered(student, summarize(summary, trainer, general_texts=len(general_texts)))
+    return Recovered(
+        student, summarize(summary, trainer, asked_queries, general_texts=len(general_texts))
+    )
 
 
 def choose_objectives(
@@ -212,8 +225,12 @@ def plan_training(  # noqa: PLR0913, PLR0917
     losses: Sequence[Loss],
     sampler: TextSampler,
     context: ObjectiveContext,
+    queries: int = 0,
 ) -> TrainingPlan:
-    """Plan the steps that budget, corpus and models allow, and their learning rate."""
+    """Plan the steps that budget, corpus and models allow, and their learning rate.
+
+    Of so many ``queries`` to train on, the share that was asked for is made of them.
+    """
     teacher, student = context.base.model, context.student
     budget = limit_steps(
         budget,
@@ -238,11 +255,32 @@ def plan_training(  # noqa: PLR0913, PLR0917
         embedding_steps=options.embedding_steps,
         dropout=all(objective.dropout for objective in objectives),
         seed=context.seed,
+        query_steps=count_query_steps(options, budget, queries),
+        query_rate=options.query_rate,
+    )
+
+
+def _query_phase(
+    queries: Queries,
+    sampler: TextSampler,
+    losses: Sequence[Loss],
+    plan: TrainingPlan,
+    ranks: Ranks,
+) -> QueryPhase | None:
+    """Return what the plan's last steps learn from; None where none is on queries."""
+    if not plan.query_steps:
+        return None
+    of_queries = replace(
+        sampler, documents=queries.training, parts=False, general=(), general_share=0.0
+    )
+    return QueryPhase(
+        lambda steps: BatchLoader(losses, of_queries, plan.batch_size, steps, ranks),
+        _held_out_batches(queries.held_out, of_queries, losses, plan, ranks),
     )
 
 
 def _held_out_batches(
-    documents: Documents,
+    texts: Sequence[str],
     sampler: TextSampler,
     losses: Sequence[Loss],
     plan: TrainingPlan,
@@ -253,12 +291,11 @@ def _held_out_batches(
     They are few, so that a short run does not spend its time on them.
     """
     count = max(_MIN_HELD_OUT, plan.steps * plan.batch_size // _TRAINED_PER_HELD_OUT)
-    held_out = documents.held_out[:count]
+    held_out = texts[:count]
     if not held_out:
         return []
     of_domain = replace(sampler, documents=held_out, general=(), general_share=0.0)
-    texts = of_domain.texts(0, len(held_out))
-    return batches_of(losses, texts, ranks)
+    return batches_of(losses, of_domain.texts(0, len(held_out)), ranks)
 
 
 def _run_id(
@@ -266,15 +303,15 @@ def _run_id(
     summary: Recovery,
     plan: TrainingPlan,
     domain_tokenizer: PreTrainedTokenizerBase,
-    general: Sequence[str],
+    *texts: Sequence[str],
 ) -> str:
     """Return a hash of what tells a run from others.
 
-    That is the options, the plan, the vocabulary and the general texts: what a machine has of them
-    may change while a job waits.
+    That is the options, the plan, the vocabulary and the general texts and queries: what a machine
+    has of them may change while a job waits.
     """
     vocabulary = sorted(domain_tokenizer.get_vocab().items())
-    content = [asdict(options), summary.used, asdict(plan), vocabulary, list(general)]
+    content = [asdict(options), summary.used, asdict(plan), vocabulary, *map(list, texts)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -288,7 +325,9 @@ def _within_memory(trainer: Trainer) -> AbstractContextManager[None]:
     )
 
 
-def summarize(requested: Recovery, trainer: Trainer, *, general_texts: int = 0) -> Recovery:
+def summarize(
+    requested: Recovery, trainer: Trainer, queries: Queries, *, general_texts: int = 0
+) -> Recovery:
     """Return what was requested with the figures of a training that has ended.
 
     Raises:
@@ -296,6 +335,8 @@ def summarize(requested: Recovery, trainer: Trainer, *, general_texts: int = 0) 
 
     """
     state, plan = trainer.state, trainer.plan
+    query_steps = 0 if state.query_start is None else state.step - state.query_start
+    of_documents = (state.step - query_steps) * plan.batch_size * (1 - plan.general_share)
     return Recovery(
         objective=requested.objective,
         used=requested.used,
@@ -307,7 +348,7 @@ def summarize(requested: Recovery, trainer: Trainer, *, general_texts: int = 0) 
         steps=state.step,
         planned_steps=plan.steps,
         kept_step=trainer.best.step,
-        epochs=round(state.step * plan.batch_size * (1 - plan.general_share) / plan.documents, 2),
+        epochs=round(of_documents / plan.documents, 2),
         batch_size=plan.batch_size,
         learning_rate=plan.learning_rate,
         seconds=round(state.seconds, 2),
@@ -318,6 +359,11 @@ def summarize(requested: Recovery, trainer: Trainer, *, general_texts: int = 0) 
         stopped_by=trainer.stopped_by,
         general_share=plan.general_share,
         general_texts=general_texts,
+        query_steps=query_steps,
+        planned_query_steps=plan.query_steps,
+        queries=len(queries.training),
+        query_source=queries.source,
+        query_warning=queries.warning,
     )
 
 

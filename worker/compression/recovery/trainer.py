@@ -4,7 +4,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from app.contract.report import LossPoint
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.recovery.batching import Batch, BatchLoader, by_length, micro_batches
-from worker.compression.recovery.budget import TrainingPlan, learning_rate_factor
+from worker.compression.recovery.budget import TrainingPlan
 from worker.compression.recovery.options import RecoveryCallbacks, Replanned
 from worker.compression.recovery.ranks import Ranks
 
@@ -41,6 +41,7 @@ class TrainerState:
     """Count the steps done, the seconds they took and the tokens the student read.
 
     ``loss_sum`` is over the ``loss_steps`` steps since the last point of the ``curve``.
+    ``query_start`` is the step that queries began with, None before.
     """
 
     step: int = 0
@@ -49,11 +50,27 @@ class TrainerState:
     loss_sum: float = 0.0
     loss_steps: int = 0
     curve: list[LossPoint] = field(default_factory=list)
+    query_start: int | None = None
+
+
+@dataclass(frozen=True)
+class QueryPhase:
+    """Hold what the last steps of a training learn from, where these are queries.
+
+    ``loader`` returns the batches of so many steps; ``held_out`` are batches of queries that are
+    not trained on, and may be empty.
+    """
+
+    loader: Callable[[int], BatchLoader]
+    held_out: Sequence[Batch]
 
 
 @dataclass
 class BestWeights:
-    """Keep the weights of the least held-out loss; without held-out texts, the last finite ones."""
+    """Keep the weights of the least held-out loss; without held-out texts, the last finite ones.
+
+    Queries begin with the best of the documents, and are compared among themselves.
+    """
 
     step: int
     loss: float
@@ -75,6 +92,7 @@ class Trainer:
         callbacks: follow the training; an exception raised from ``progress`` stops it at once.
         run_id: names the run that a checkpoint belongs to; another run's is not read.
         accelerator: knows the device, the precision and the other ranks.
+        queries: what the plan's ``query_steps`` learn from, where there are any.
 
     """
 
@@ -87,10 +105,12 @@ class Trainer:
         callbacks: RecoveryCallbacks,
         run_id: str,
         accelerator: Accelerator,
+        queries: QueryPhase | None = None,
     ) -> None:
         self.model = model
         self.loader = loader
         self.held_out = held_out
+        self.queries = queries
         self.plan = plan
         self.callbacks = callbacks
         self.run_id = run_id
@@ -114,15 +134,40 @@ class Trainer:
             self.best = BestWeights(0, loss or math.inf, copy_weights(self.model))
         self._started_at = time.monotonic() - self.state.seconds
         self._saved_at = time.monotonic()
-        steps = self.loader.steps_from(self.state.step)
+        steps = self._steps()
         try:
             while not self._is_over():
+                if self._queries_begin():
+                    steps.close()
+                    self._begin_queries()
+                    steps = self._steps()
                 self._run_step(next(steps))
         finally:
-            steps.close()  # type: ignore[attr-defined]
+            steps.close()
         self._add_point(is_final=True)
         put_weights(self.model, self.best.weights)
         self.model.train(mode=False)
+
+    def _steps(self) -> Generator[list[Batch]]:
+        """Return the batches of the next step and of those after it, of documents or queries."""
+        state = self.state
+        if self.queries is None or state.query_start is None:
+            return self.loader.steps_from(state.step)
+        loader = self.queries.loader(self.plan.steps - state.query_start)
+        return loader.steps_from(state.step - state.query_start)
+
+    def _queries_begin(self) -> bool:
+        if not self.queries or self.state.query_start is not None:
+            return False
+        return self.state.step >= self.plan.queries_from(self._planned_steps)
+
+    def _begin_queries(self) -> None:
+        """Go on from the best weights of the documents, on queries."""
+        self._add_point(is_final=True)
+        put_weights(self.model, self.best.weights)
+        self.state.query_start = self.state.step
+        loss = self.evaluate()
+        self.best = BestWeights(self.state.step, loss or math.inf, copy_weights(self.model))
 
     def _is_over(self) -> bool:
         """Tell whether training ends here, and plan fewer steps where time runs out."""
@@ -173,8 +218,9 @@ class Trainer:
         The gradients of micro-batches add up to those of the whole batch.
         """
         step = self.state.step
+        rate = self.plan.rate(step, self._planned_steps, self.state.query_start)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_factor(step, self._planned_steps) * self.plan.learning_rate
+            group["lr"] = rate
         trains_all = step >= self.plan.embedding_steps
         for parameter in self._parameters:
             parameter.requires_grad_(trains_all or id(parameter) in self._vocabulary_ids)
@@ -214,9 +260,12 @@ class Trainer:
     def evaluate(self) -> float | None:
         """Return the held-out loss, without dropout; None without held-out texts."""
         self.model.train(mode=False)
-        losses = [loss for batch in self.held_out for loss in self._losses(batch)]
+        held_out = self.held_out
+        if self.queries and self.state.query_start is not None:
+            held_out = self.queries.held_out
+        losses = [loss for batch in held_out for loss in self._losses(batch)]
         total = self._sum(losses)
-        return float(total) if any(batch.tokens for batch in self.held_out) else None
+        return float(total) if any(batch.tokens for batch in held_out) else None
 
     def _add_point(self, *, is_final: bool = False) -> None:
         """Add the losses to the curve, keep the best weights, stop where they grow old."""
@@ -225,7 +274,12 @@ class Trainer:
             return
         held_out = self.evaluate()
         finite = held_out if held_out is not None and math.isfinite(held_out) else None
-        point = LossPoint(step=state.step, train=state.loss_sum / state.loss_steps, held_out=finite)
+        point = LossPoint(
+            step=state.step,
+            train=state.loss_sum / state.loss_steps,
+            held_out=finite,
+            queries=state.query_start is not None,
+        )
         state.loss_sum, state.loss_steps = 0.0, 0
         state.curve.append(point)
         self.callbacks.on_point(point)
@@ -246,7 +300,8 @@ class Trainer:
         done, planned = self.state.step, max(1, self._planned_steps)
         fewer = planned < self.plan.steps
         of = f" ({self.plan.steps:,} were planned: time is short)" if fewer else ""
-        message = f"step {done:,} of {planned:,}{of}{details}"
+        queries = "" if self.state.query_start is None else ", on queries"
+        message = f"step {done:,} of {planned:,}{of}{queries}{details}"
         self.callbacks.progress(min(1.0, done / planned), message)
 
     def _last_held_out(self) -> str:
@@ -288,8 +343,8 @@ class Trainer:
         if content["best"]:
             self.best = BestWeights(**content["best"])
         else:
-            held_out = [point.held_out for point in curve if point.held_out is not None]
-            loss = held_out[-1] if held_out else math.inf
+            held_out = curve[-1].held_out if curve else None
+            loss = math.inf if held_out is None else held_out
             self.best = BestWeights(self.state.step, loss, copy.deepcopy(content["weights"]))
         return True
 

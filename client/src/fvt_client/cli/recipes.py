@@ -77,6 +77,18 @@ GeneralText = Annotated[
 GeneralShare = Annotated[
     float | None, typer.Option(help="Share of the texts of training that are general, 0 to 0.9.")
 ]
+Queries = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Queries of your users, one a line: the last steps of training are on them.",
+    ),
+]
+PseudoQueries = Annotated[
+    bool,
+    typer.Option("--pseudo-queries", help="Train the last steps on queries made of the corpus."),
+]
 Method = Annotated[str | None, typer.Option(help="fvt, pvt or wvt.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 RecipeFile = Annotated[
@@ -99,6 +111,8 @@ def read_recipe(
     max_minutes: float | None = None,
     general_text: Path | None = None,
     general_share: float | None = None,
+    queries: Path | None = None,
+    pseudo_queries: bool = False,
     int8: bool = False,
     int4: bool = False,
     onnx: bool = False,
@@ -131,6 +145,8 @@ def read_recipe(
             "max_minutes": max_minutes,
             "general_corpus_id": str(general_text) if general_text else None,
             "general_share": general_share,
+            "queries_corpus_id": str(queries) if queries else None,
+            "pseudo_queries": pseudo_queries or None,
         },
         "export": {
             "int8": int8 or None,

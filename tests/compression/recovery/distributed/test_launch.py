@@ -16,6 +16,7 @@ import torch
 from app.contract.report import LossPoint
 from tests.support.matrix_models import KINDS
 from tests.support.matrix_tokenizers import sentences, tokenizer_pair
+from tests.support.st_folders import sentence_encoder
 from worker.compression import (
     CorpusEmptyError,
     OutOfMemoryError,
@@ -43,6 +44,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     base = kind.make("BertForMaskedLM", tokenizer)
     save_model(root / "base", base, tokenizer)
     save_model(root / "student", transfer_vocabulary(base, tokenizer, domain).model, domain)
+    return Folders(root / "base", root / "student", root / "target", root)
+
+
+@pytest.fixture(scope="module")
+def encoder_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    root = tmp_path_factory.mktemp("encoder")
+    base = load_model(sentence_encoder(root / "base"))
+    kind = next(kind for kind in KINDS if "BertModel" in kind.classes)
+    _, domain = tokenizer_pair(kind.family)
+    student = transfer_vocabulary(base.model, base.tokenizer, domain).model
+    save_model(root / "student", student, domain, base.folder)
     return Folders(root / "base", root / "student", root / "target", root)
 
 
@@ -96,6 +108,25 @@ def test_two_processes_have_the_same_general_texts(folders: Folders) -> None:
     expected = alone(folders, options, general=lambda: general).summary
     summary = recover_in_processes(2, folders, lambda: TEXTS, options, general=lambda: general)
     assert (summary.general_share, summary.general_texts) == (0.4, 2)
+    assert summary.tokens == expected.tokens
+    assert [point.train for point in summary.loss] == pytest.approx(
+        [point.train for point in expected.loss], rel=1e-4
+    )
+    assert not [*folders.scratch.glob("*.jsonl")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [True, False])
+def test_two_processes_end_on_the_same_queries(encoder_folders: Folders, given: bool) -> None:
+    folders, asked = encoder_folders, ["heavy rain", "river level", "flood", "dam"] * 2
+    options = replace(OPTIONS, query_share=0.25, pseudo_queries=True)
+    queries = (lambda: asked) if given else None
+    expected = alone(folders, options, queries=queries).summary
+    summary = recover_in_processes(2, folders, lambda: TEXTS, options, queries=queries)
+    assert (summary.query_steps, summary.planned_query_steps) == (3, 3)
+    assert summary.queries == expected.queries
+    assert summary.query_source == expected.query_source
+    assert (summary.queries == 4) == given
     assert summary.tokens == expected.tokens
     assert [point.train for point in summary.loss] == pytest.approx(
         [point.train for point in expected.loss], rel=1e-4

@@ -248,6 +248,7 @@ DISTILL = Objective(
     build=_build,
     # The parts of documents are for vectors, which are compared as a whole.
     draws_parts=True,
+    learns_queries=True,
     # Dropout in the student alone would be noise in the comparison with the teacher.
     dropout=False,
     needs_teacher=True,

@@ -120,6 +120,7 @@ class Objective:
         build: makes the loss of a run.
         auto_rules: when ``auto`` takes it; never without any.
         draws_parts: trains on sentences and windows of documents too, not on documents alone.
+        learns_queries: a query by itself has as much to learn as a document.
         dropout: trains the student with the dropout of its config.
         needs_teacher: runs the base on every text as well.
         multiplies_table: the student's head multiplies by its whole embedding matrix.
@@ -136,6 +137,7 @@ class Objective:
     build: Callable[[ObjectiveContext], Loss]
     auto_rules: tuple[AutoRule, ...] = ()
     draws_parts: bool = False
+    learns_queries: bool = False
     dropout: bool = True
     needs_teacher: bool = False
     multiplies_table: bool = True
