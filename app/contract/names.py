@@ -248,6 +248,8 @@ RUNTIMES = _by_name(
         ("openvino/openvino_model.xml", "openvino/openvino_model.bin"),
         "float32",
         field="openvino",
+        graph_bytes=54_000,
+        layer_bytes=65_000,
         extra="openvino",
         usage="openvino",
         description="Whether to write `openvino/openvino_model.xml`, in float32, which Intel's "
@@ -263,6 +265,8 @@ RUNTIMES = _by_name(
         "int8",
         field="openvino_int8",
         is_quantized=True,
+        graph_bytes=58_000,
+        layer_bytes=96_500,
         extra="openvino",
         requires=("openvino",),
         training_seconds=20.0,

@@ -16,6 +16,8 @@ from app.settings import Settings
 from tests.support.in_process import report_of, run, unpack
 from worker import runner
 from worker.compression.evaluation import latency as timing
+from worker.compression.runtimes import RUNTIMES
+from worker.context import JobContext
 from worker.stages import STAGES
 
 
@@ -68,6 +70,51 @@ def check_card(folder: Path) -> None:
     batch = tokenizer(["babe bibo", "ba"], padding=True, return_tensors="np")
     (output,) = session.run(None, {i.name: batch[i.name] for i in session.get_inputs()})
     assert output.shape[0] == 2
+
+
+@pytest.mark.slow
+def test_openvino_files_are_calibrated_and_measured(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    recipe: dict[str, Any] = {"vocab_size": 300, "export": {"openvino_int8": True}}
+    job = run(settings, db, blobs, **recipe, evaluation={"latency": True})
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report, wanted = report_of(folder), ["openvino", "openvino-int8"]
+    assert [export["runtime"] for export in report["exports"]] == wanted
+    plain, int8 = (export["quality"][0]["after"] for export in report["exports"])
+    assert plain == pytest.approx(report["quality"][0]["after"], abs=0.02)
+    assert int8 == pytest.approx(plain, abs=0.1)
+    rows = [(row["runtime"], row["batch_size"]) for row in report["latency"][2:]]
+    assert rows == [(name, n) for name in wanted for n in (1, 32)]
+    hashed = {file["path"] for file in json.loads((folder / "manifest.json").read_text())["files"]}
+    assert {path for name in wanted for path in RUNTIMES[name].row.paths} <= hashed
+    assert "openvino/openvino_model_qint8_quantized.xml" in (folder / "README.md").read_text()
+    assert not (folder / "onnx").exists()
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [{"export": {"openvino": True}}, {"target": {"min_quality": 0.5, "runtime": "openvino-int8"}}],
+    ids=["export", "target"],
+)
+def test_a_runtime_that_this_worker_lacks_fails_the_job_before_its_base_is_loaded(
+    settings: Settings,
+    db: Database,
+    blobs: Blobs,
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: dict[str, Any],
+) -> None:
+    for name in ("openvino", "openvino-int8"):
+        monkeypatch.delitem(RUNTIMES, name)
+    located: list[object] = []
+    monkeypatch.setattr(JobContext, "locate", lambda *given: located.append(given))
+    job = run(settings, db, blobs, **recipe)
+    assert (job.status, located) == (Status.FAILED, [])
+    assert job.error
+    assert job.error["code"] == "export_unsupported"
+    assert "This worker has no OpenVINO" in job.error["message"]
+    assert "pip install 'fvt-service[worker,openvino]'" in job.error["message"]
 
 
 def test_without_being_asked_nothing_is_exported(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sentence_transformers.backend.utils import backend_should_export
 from torch.nn.functional import cosine_similarity
 
 from tests.support.domain import domain_documents
@@ -36,15 +37,14 @@ from worker.compression.runtimes import RUNTIMES, openvino
 
 BOTH = ("openvino", "openvino-int8")
 PATHS = [f"openvino/openvino_model{end}" for end in (".xml", "_qint8_quantized.xml")]
-QUICK = "BertModel"
-OTHERS = (
-    *("BertForSequenceClassification", "RobertaForTokenClassification", "ModernBertForMaskedLM"),
-    *("GPT2LMHeadModel", "LlamaForCausalLM"),
+CLASSES = (
+    *("BertModel", "BertForSequenceClassification", "RobertaForTokenClassification"),
+    *("ModernBertForMaskedLM", "GPT2LMHeadModel", "LlamaForCausalLM"),
 )
 CASES = [
-    pytest.param(kind, name, id=name, marks=[] if name == QUICK else pytest.mark.slow)
+    pytest.param(kind, name, id=name)
     for name, kind in {name: kind for kind, name in every_class()}.items()
-    if name in (QUICK, *OTHERS)
+    if name in CLASSES
 ]
 TEXTS = domain_documents(12, seed=3)
 
@@ -70,6 +70,7 @@ def tiny(folder: Path, kind: Kind, name: str, **config: Any) -> LoadedModel:
     return load_model(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_both_files_are_the_model(kind: Kind, name: str, tmp_path: Path) -> None:
     loaded = tiny(tmp_path / "model", kind, name)
@@ -84,6 +85,7 @@ def test_both_files_are_the_model(kind: Kind, name: str, tmp_path: Path) -> None
     assert cosine_similarity(int8.flatten(), expected.flatten(), dim=0) > 0.9
 
 
+@pytest.mark.slow
 def test_eight_bits_are_smaller(tmp_path: Path) -> None:
     wide = {"num_hidden_layers": 1, "hidden_size": 256, "intermediate_size": 1024}
     files = exported(tiny(tmp_path / "model", KINDS[0], "BertModel", **wide), tmp_path)
@@ -122,6 +124,20 @@ def test_a_sentence_encoder_is_measured_in_both(
     assert (latency[2].dtype == "float32") == (encoder.precision == "f32")
 
 
+def test_sentence_transformers_looks_for_them_there(
+    sentences: tuple[LoadedModel, LoadedModel],
+) -> None:
+    folder, names = sentences[1].folder, ("openvino_model.xml", "openvino*.xml", "OpenVINO")
+    # As `backend="openvino"` asks, before optimum-intel loads what was found.
+    assert backend_should_export(folder, True, {}, *names) == (
+        False,
+        {"subfolder": "openvino", "file_name": "openvino_model.xml"},
+    )
+    for path in PATHS:
+        found = backend_should_export(folder, True, {"file_name": path}, *names)
+        assert found == (False, {"subfolder": "openvino", "file_name": Path(path).name})
+
+
 @pytest.mark.slow
 def test_memory_is_that_of_a_program_without_pytorch(
     sentences: tuple[LoadedModel, LoadedModel],
@@ -133,6 +149,7 @@ def test_memory_is_that_of_a_program_without_pytorch(
     assert 1e7 < int8.after_bytes < in_torch.after_bytes
 
 
+@pytest.mark.slow
 def test_a_cross_encoder_is_calibrated_on_pairs(tmp_path: Path) -> None:
     loaded = load_model(cross_encoder(tmp_path / "model", "BertForSequenceClassification"))
     files = exported(loaded, tmp_path)
@@ -160,6 +177,7 @@ def test_texts_of_calibration_are_a_sample_that_the_seed_decides(tmp_path: Path)
     assert ids(1) == ids(1) != ids(2)
 
 
+@pytest.mark.slow
 def test_a_file_of_another_model_fails_the_check(tmp_path: Path) -> None:
     loaded = tiny(tmp_path / "model", KINDS[0], "BertModel")
     file = exported(loaded, tmp_path)["openvino"]
@@ -173,6 +191,7 @@ def test_a_file_of_another_model_fails_the_check(tmp_path: Path) -> None:
         check(loaded, file)
 
 
+@pytest.mark.slow
 def test_an_int8_file_with_infinite_numbers_fails_the_check(tmp_path: Path) -> None:
     loaded = tiny(tmp_path / "model", KINDS[0], "BertModel")
     file = exported(loaded, tmp_path)["openvino-int8"]
@@ -207,6 +226,7 @@ except ExportUnsupportedError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lacks", "has"), [("openvino", set[str]()), ("nncf", {"openvino"})], ids=["all", "nncf"]
 )
