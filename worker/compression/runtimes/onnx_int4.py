@@ -88,11 +88,15 @@ def _write(_: LoadedModel, file: Path) -> None:
     quantize(beside(file, ONNX.row), file, INT4_BLOCKS)
 
 
+def _check(loaded: LoadedModel, file: Path) -> None:
+    check_quantized(ONNX_INT4.row, loaded, file)
+
+
 ONNX_INT4 = Runtime(
     "onnx-int4",
     encoder=OnnxEncoder,
     write=_write,
-    check=lambda loaded, file: check_quantized(ONNX_INT4.row, loaded, file),
+    check=_check,
     check_model=check_exportable,
     probe=lambda file, folder: memory_probe("onnx", file, folder),
 )

@@ -133,11 +133,15 @@ def check_quantized(row: RuntimeName, loaded: LoadedModel, file: Path) -> None:
     check_sound(row, run_file(file), Graph(loaded), longest_input(loaded))
 
 
+def _check(loaded: LoadedModel, file: Path) -> None:
+    check_quantized(ONNX_INT8.row, loaded, file)
+
+
 ONNX_INT8 = Runtime(
     "onnx-int8",
     encoder=OnnxEncoder,
     write=_write,
-    check=lambda loaded, file: check_quantized(ONNX_INT8.row, loaded, file),
+    check=_check,
     check_model=check_exportable,
     probe=lambda file, folder: memory_probe("onnx", file, folder),
 )
