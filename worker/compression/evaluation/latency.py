@@ -239,7 +239,8 @@ def _exported(
     for runtime, file in files.items():
         entry = RUNTIMES[runtime]
         encoder = entry.encoder(compressed, file)
-        dtype = encoder.computes_in or entry.row.dtype
+        chosen = None if entry.row.is_quantized else encoder.computes_in
+        dtype = chosen or entry.row.dtype
         yield _Timed(runtime, "cpu", dtype, before, encoder.run)
 
 
