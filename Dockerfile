@@ -38,7 +38,7 @@ CMD ["python", "-m", "app.server", "--host", "0.0.0.0", "--port", "8000"]
 FROM base AS worker
 ARG PIP_EXTRA_INDEX_URL=""
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --constraint requirements.lock './client[cli]' '.[worker]'
+    pip install --constraint requirements.lock './client[cli]' '.[worker,openvino]'
 COPY README.md ./
 COPY app app
 COPY worker worker

@@ -20,9 +20,10 @@ def main() -> None:
     base, compressed, med = sys.argv[1:]
     folder = packaged_minilm() if base == "packaged" else Path(base)
     collection, first = smart(Path(med)), 0
+    calibration = list(collection.documents.values())
     print("| model | MB | smaller | nDCG@10 |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as scratch:
-        for one in contenders(folder, Path(compressed), Path(scratch)):
+        for one in contenders(folder, Path(compressed), Path(scratch), calibration):
             first, score = first or one.bytes, collection.score(one.encoder)
             cells = [one.name, f"{one.bytes / 1e6:.1f}", f"{first / one.bytes:.1f}x"]
             print(f"| {' | '.join(cells)} | {score:.4f} |", flush=True)

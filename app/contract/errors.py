@@ -445,8 +445,8 @@ _CODES = (
     ),
     _user(
         "export_unsupported",
-        "A model of this kind or size is not exported.",
-        "Leave out `export`.",
+        "A model of this kind or size is not exported, or the worker lacks the runtime.",
+        "Leave out `export` or the runtime of `target`; or have what the message names installed.",
         422,
     ),
     _user(

@@ -41,10 +41,12 @@ class RuntimeName:
     ``paths`` are under the model's folder, the one to open first. ``field`` is the switch in the
     recipe's ``export``, None for what every result has; ``requires`` are runtimes whose files this
     one is made from. ``table_bits`` are those of a number of its embeddings, where they are not as
-    many as all else has. ``is_static`` marks a vector a token in place of the model, which only a
-    sentence encoder has. ``training_seconds`` are those that training its file may take, 0 where
-    it is made of the model as it is. ``usage`` is the section of the model card that says how to
-    run it.
+    many as all else has. ``graph_bytes`` and ``layer_bytes`` are those of a file beside its
+    weights, of the whole and of a layer. ``extra`` of fvt-service brings the libraries that it
+    needs, None where every worker has them. ``is_static`` marks a vector a token in place of the
+    model, which only a sentence encoder has. ``training_seconds`` are those that training or
+    calibrating its file may take, 0 where it is made of the model as it is. ``usage`` is the
+    section of the model card that says how to run it.
     """
 
     name: str
@@ -54,6 +56,9 @@ class RuntimeName:
     field: str | None
     is_quantized: bool = False
     table_bits: float | None = None
+    graph_bytes: int = 15_000
+    layer_bytes: int = 22_000
+    extra: str | None = None
     takes_encoder_decoders: bool = False
     is_static: bool = False
     training_seconds: float = 0.0
@@ -216,6 +221,7 @@ RUNTIMES = _by_name(
         "int8",
         field="int8",
         is_quantized=True,
+        layer_bytes=40_000,
         requires=("onnx",),
         usage="onnx",
         description="Whether to write `onnx/model_int8.onnx` too, its weights in eight bits: about "
@@ -229,11 +235,44 @@ RUNTIMES = _by_name(
         field="int4",
         is_quantized=True,
         table_bits=4.5,
+        layer_bytes=40_000,
         requires=("onnx",),
         usage="onnx",
         description="Whether to write `onnx/model_int4.onnx` too, its embeddings in four bits and "
         "all else in eight: as large a vocabulary for about 60 % of the bytes that it takes in "
         "int8. Implies `onnx`.",
+    ),
+    RuntimeName(
+        "openvino",
+        "OpenVINO",
+        ("openvino/openvino_model.xml", "openvino/openvino_model.bin"),
+        "float32",
+        field="openvino",
+        graph_bytes=54_000,
+        layer_bytes=65_000,
+        extra="openvino",
+        usage="openvino",
+        description="Whether to write `openvino/openvino_model.xml`, in float32, which Intel's "
+        "processors with AMX compute in bfloat16. The worker needs the extra `openvino`.",
+    ),
+    RuntimeName(
+        "openvino-int8",
+        "OpenVINO int8",
+        (
+            "openvino/openvino_model_qint8_quantized.xml",
+            "openvino/openvino_model_qint8_quantized.bin",
+        ),
+        "int8",
+        field="openvino_int8",
+        is_quantized=True,
+        graph_bytes=58_000,
+        layer_bytes=96_500,
+        extra="openvino",
+        requires=("openvino",),
+        training_seconds=20.0,
+        usage="openvino",
+        description="Whether to write `openvino/openvino_model_qint8_quantized.xml` too, weights "
+        "and activations in eight bits, calibrated on texts of the corpus. Implies `openvino`.",
     ),
     RuntimeName(
         "static",

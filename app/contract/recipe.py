@@ -447,6 +447,8 @@ class ExportRecipe(RecipePart):
     onnx: bool = Field(False, description=names.RUNTIMES["onnx"].description)
     int8: bool = Field(False, description=names.RUNTIMES["onnx-int8"].description)
     int4: bool = Field(False, description=names.RUNTIMES["onnx-int4"].description)
+    openvino: bool = Field(False, description=names.RUNTIMES["openvino"].description)
+    openvino_int8: bool = Field(False, description=names.RUNTIMES["openvino-int8"].description)
     static: bool = Field(False, description=names.RUNTIMES["static"].description)
 
     @property

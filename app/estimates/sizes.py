@@ -19,8 +19,6 @@ from app.contract.recipe import TargetRecipe
 from app.estimates import weights
 from app.estimates.weights import Weights
 
-GRAPH_BYTES, LAYER_BYTES, QUANTIZED_LAYER_BYTES = 15_000, 22_000, 40_000
-"""Bytes of an ONNX file beside its weights: of the whole, of a layer, and of one in int8."""
 TOKENIZER_BYTES = 200_000
 """Of the files beside static vectors."""
 SCALE_BYTES = 4
@@ -102,14 +100,15 @@ def bytes_in(runtime: str, size: SizeFacts) -> int:
     if row.is_static:
         return TOKENIZER_BYTES + 4 * found.table_parameters
     numbers = found.parameters - found.unused_parameters
+    graph = row.graph_bytes + row.layer_bytes * size.layers
     if not row.is_quantized:
-        return GRAPH_BYTES + LAYER_BYTES * size.layers + 4 * numbers
+        return graph + 4 * numbers
     width = max(1, found.table_parameters // max(1, size.vocab_size))
     table = round(found.table_parameters * (row.table_bits or 8) / 8)
     # The scales of narrower tables are in their bits.
     table += 0 if row.table_bits else SCALE_BYTES * size.vocab_size
     rest = (numbers - found.table_parameters) * (1 + BESIDE_COLUMN / width)
-    return GRAPH_BYTES + QUANTIZED_LAYER_BYTES * size.layers + table + round(rest)
+    return graph + table + round(rest)
 
 
 def fitting_points(base_model: str, found: Grid, target: TargetRecipe) -> list[SizedPoint]:

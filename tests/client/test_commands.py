@@ -170,6 +170,7 @@ def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: 
         "3",
         "--int8",
         "--int4",
+        "--openvino-int8",
         "--static",
     )
     gate = ("--min-quality", "0.9", "--method", "wvt", "--seed", "7", "--max-minutes", "2")
@@ -179,7 +180,14 @@ def test_a_detached_job_has_what_the_flags_say(url: str, corpus: Path, service: 
     assert recipe["vocab_size"] == [0.5, 0.25]
     assert recipe["recovery"]["preset"] == "fast"
     assert recipe["recovery"]["keep_layers"] == 3
-    assert recipe["export"] == {"onnx": False, "int8": True, "int4": True, "static": True}
+    assert recipe["export"] == {
+        "onnx": False,
+        "int8": True,
+        "int4": True,
+        "openvino": False,
+        "openvino_int8": True,
+        "static": True,
+    }
     assert recipe["gate"]["min_quality"] == 0.9
     assert (recipe["transfer"]["method"], recipe["seed"]) == ("wvt", 7)
     again = compressing(url, corpus, *flags, *gate, "--detach")

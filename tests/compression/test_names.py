@@ -32,6 +32,7 @@ def test_runtimes_are_those_of_the_engine_in_their_order() -> None:
         assert (row.field is None) == (not runtime.is_exported) == (runtime.check is None)
         assert not (runtime.write and runtime.train)
         assert (row.training_seconds > 0) == bool(runtime.train)
+        assert bool(row.extra) == bool(runtime.packages)
         # Models are refused at submission where the engine would refuse them.
         refuses = row.is_static or not row.takes_encoder_decoders
         assert refuses == (runtime.check_model is not None)
@@ -47,6 +48,7 @@ def test_every_runtime_has_a_switch_in_the_recipe() -> None:
     assert ExportRecipe(int8=True).runtimes == ["onnx", "onnx-int8"]
     assert ExportRecipe(int4=True).runtimes == ["onnx", "onnx-int4"]
     assert ExportRecipe(onnx=True).runtimes == ["onnx"]
+    assert ExportRecipe(openvino_int8=True).runtimes == ["openvino", "openvino-int8"]
     assert not ExportRecipe().wanted
 
 

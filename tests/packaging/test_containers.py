@@ -25,7 +25,7 @@ def target(name: str) -> str:
     return DOCKERFILE.split(f" AS {name}\n")[1].split("\nFROM ")[0]
 
 
-@pytest.mark.parametrize(("name", "package"), [("api", "."), ("worker", "'.[worker]'")])
+@pytest.mark.parametrize(("name", "package"), [("api", "."), ("worker", "'.[worker,openvino]'")])
 def test_each_target_has_its_libraries_and_no_root(name: str, package: str) -> None:
     command = f"pip install --constraint requirements.lock './client[cli]' {package}\n"
     assert command in target(name)

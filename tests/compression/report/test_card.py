@@ -27,7 +27,7 @@ from worker.compression import Teaching, export_model, load_model, write_model_c
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What only some blocks need, and is not installed everywhere: optimum for a backend.
-OPTIONAL = {"openvino": "openvino", 'backend="onnx"': "optimum"}
+OPTIONAL = {'backend="onnx"': "optimum", 'backend="openvino"': "optimum"}
 BASES: dict[str, Any] = {
     "sentence encoder": sentence_encoder,
     "normalized": lambda folder: sentence_encoder(
@@ -77,6 +77,29 @@ def test_the_code_of_a_card_runs(tmp_path: Path, name: str) -> None:
         by_library, by_hand = vectors
         np.testing.assert_allclose(by_hand, by_library, atol=1e-5)
     assert not re.search(r"{[{%]|[%}]}", card)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sentence encoder", "cross-encoder", "encoder"])
+def test_the_code_for_openvino_runs(tmp_path: Path, name: str) -> None:
+    base, folder = load_model(BASES[name](tmp_path / "base")), tmp_path / "result"
+    compressed(base.folder, folder)
+    teaching = Teaching(base, lambda: domain_documents(8))
+    files = export_model(folder, folder, ["onnx", "openvino", "openvino-int8"], teaching=teaching)
+    exports = [
+        Export(runtime=one.runtime, path=one.path, bytes=one.bytes, quality=quality(0.9))
+        for one in files
+    ]
+    report = full_report().model_copy(update={"exports": exports})
+    blocks = BLOCK.findall(write_model_card(folder, report).read_text())
+    # Of its own files alone, the smallest of them.
+    [block] = [block for block in blocks if "import openvino" in block]
+    assert "openvino/openvino_model_qint8_quantized.xml" in block
+    found: dict[str, Any] = {}
+    exec(block.replace("path/to/this/folder", str(folder)), found)
+    assert np.isfinite(np.asarray(found["outputs"][0])).all()
+    by_library = [block for block in blocks if 'backend="openvino"' in block]
+    assert len(by_library) == (name != "encoder")
 
 
 @pytest.mark.slow

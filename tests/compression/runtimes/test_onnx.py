@@ -23,9 +23,10 @@ from worker.compression import (
     load_model,
     save_model,
 )
-from worker.compression.runtimes import onnx as onnx_check
+from worker.compression.runtimes import RUNTIMES
 from worker.compression.runtimes import onnx as onnx_graph
-from worker.compression.runtimes.onnx import Graph, write_graph
+from worker.compression.runtimes.comparison import check_same
+from worker.compression.runtimes.onnx import Graph, run_file, write_graph
 from worker.compression.runtimes.onnx_int4 import BLOCK, INT4_BLOCKS, quantize_blocks
 from worker.compression.runtimes.onnx_int8 import INT8_ROWS, quantize_tables
 
@@ -204,11 +205,12 @@ def test_what_no_onnx_file_holds_is_refused(tmp_path: Path, monkeypatch: Any) ->
 def test_a_file_of_another_model_fails_the_check(tmp_path: Path) -> None:
     graph = Graph(load_model(saved(tmp_path, KINDS[0], "BertModel")))
     write_graph(graph, tmp_path / "model.onnx")
-    assert onnx_check.check_same(tmp_path / "model.onnx", graph, 64) < 1e-5
+    row, run = RUNTIMES["onnx"].row, run_file(tmp_path / "model.onnx")
+    assert check_same(row, run, graph, 64) < 1e-5
     table = graph.model.get_input_embeddings().weight
     table.data.neg_()
     with pytest.raises(ExportFailedError, match="last_hidden_state differ by"):
-        onnx_check.check_same(tmp_path / "model.onnx", graph, 64)
+        check_same(row, run, graph, 64)
 
 
 def test_a_sentence_encoder_is_exported_without_its_head(

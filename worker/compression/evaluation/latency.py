@@ -238,7 +238,10 @@ def _exported(
     before = in_torch.before if same else Encoder(on_cpu(base)).run_whole
     for runtime, file in files.items():
         entry = RUNTIMES[runtime]
-        yield _Timed(runtime, "cpu", entry.row.dtype, before, entry.encoder(compressed, file).run)
+        encoder = entry.encoder(compressed, file)
+        chosen = None if entry.row.is_quantized else encoder.computes_in
+        dtype = chosen or entry.row.dtype
+        yield _Timed(runtime, "cpu", dtype, before, encoder.run)
 
 
 def _row(one: _Timed, batch_size: int, timing: Timing, before: int, after: int) -> Latency:

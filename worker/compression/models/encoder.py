@@ -40,6 +40,14 @@ class Encoder:
         self._pools_prompt = pools_prompt(loaded.folder, loaded.kind)
 
     @property
+    def computes_in(self) -> str | None:
+        """Return the type of numbers that a runtime chose on this machine; None where it has none.
+
+        That is another than its file's.
+        """
+        return None
+
+    @property
     def generates(self) -> bool:
         """Tell whether the text it generates is what the model is used for."""
         return self.traits.generates

@@ -11,10 +11,13 @@ from worker.compression.progress import Progress, part, silent
 from worker.compression.runtimes.onnx import ONNX
 from worker.compression.runtimes.onnx_int4 import ONNX_INT4
 from worker.compression.runtimes.onnx_int8 import ONNX_INT8
+from worker.compression.runtimes.openvino import OPENVINO, OPENVINO_INT8
 from worker.compression.runtimes.runtime import TORCH, Runtime, Teaching
 from worker.compression.runtimes.static import STATIC
 
-RUNTIMES = {runtime.name: runtime for runtime in (TORCH, ONNX, ONNX_INT8, ONNX_INT4, STATIC)}
+_ALL = (TORCH, ONNX, ONNX_INT8, ONNX_INT4, OPENVINO, OPENVINO_INT8, STATIC)
+RUNTIMES = {runtime.name: runtime for runtime in _ALL if runtime.is_installed}
+"""Those of this worker: one whose packages are not installed is not among them."""
 
 
 def register_runtime(runtime: Runtime) -> None:
@@ -39,6 +42,20 @@ class ExportedFile:
     bytes: int
 
 
+def check_installed(runtimes: Sequence[str]) -> None:
+    """Refuse a runtime that this worker lacks, whatever the model.
+
+    Raises:
+        ExportUnsupportedError: which runtime, and what to do.
+
+    """
+    for row in (NAMES[name] for name in runtimes if name not in RUNTIMES):
+        by = f" by `pip install 'fvt-service[worker,{row.extra}]'`" if row.extra else ""
+        raise ExportUnsupportedError(
+            f"This worker has no {row.label}: name another runtime, or have it added there{by}."
+        )
+
+
 def check_exportable(loaded: LoadedModel, runtimes: Sequence[str]) -> None:
     """Refuse a model that one of the runtimes has no form of, whatever its size.
 
@@ -46,17 +63,14 @@ def check_exportable(loaded: LoadedModel, runtimes: Sequence[str]) -> None:
         ExportUnsupportedError: which runtime, and what to do.
 
     """
+    check_installed(runtimes)
     for name in runtimes:
-        if name not in RUNTIMES:
-            raise ExportUnsupportedError(
-                f"This worker has no {NAMES[name].label}: name another runtime, or have it added."
-            )
         if check := RUNTIMES[name].check_model:
             check(loaded)
 
 
 def needs_training(runtimes: Sequence[str]) -> bool:
-    """Tell whether the files of one of the runtimes are trained."""
+    """Tell whether the files of one of the runtimes are trained, or calibrated."""
     return any(RUNTIMES[name].train for name in runtimes)
 
 
@@ -71,7 +85,7 @@ def export_model(
     """Write the files of the model in ``folder`` under ``into``, and check each against the model.
 
     A runtime stands after those it requires, as in the recipe's ``runtimes``. ``teaching`` is for
-    those whose files are trained, and needed there.
+    those whose files are trained or calibrated, and needed there.
 
     Raises:
         ExportUnsupportedError: models of this kind, or of this size, are not exported.
@@ -89,7 +103,7 @@ def export_model(
             runtime.write(loaded, file)
         elif runtime.train:
             if teaching is None:
-                raise ValueError(f"{name} is trained: give `teaching`")
+                raise ValueError(f"{name} reads texts: give `teaching`")
             runtime.train(loaded, file, teaching, part(share, 0.1, 0.9))
         share(0.6 if runtime.write else 0.9, f"checking {runtime.row.label} against the model")
         if runtime.check:
@@ -113,6 +127,7 @@ __all__ = [
     "Runtime",
     "Teaching",
     "check_exportable",
+    "check_installed",
     "export_model",
     "exported_files",
     "needs_training",

@@ -5,7 +5,8 @@ The files lie where sentence-transformers and optimum look for them.
 
 import inspect
 import warnings
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from worker.compression.errors import ExportFailedError, ExportUnsupportedError
+from worker.compression.errors import ExportUnsupportedError
 from worker.compression.models.encoder import Encoder, Inputs
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.reading import Pair, longest_input
 from worker.compression.models.traits import model_traits
+from worker.compression.runtimes.comparison import Run, check_same
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 # LayerNormalization is one operator since 17; ONNX Runtime reads it since 1.12 (2022).
@@ -109,7 +111,7 @@ def _open_axes(graph: Graph, output: int) -> dict[int, str]:
 
 
 def check_exportable(loaded: LoadedModel) -> None:
-    """Refuse a model that has no ONNX form here, whatever its size.
+    """Refuse a model that has no ONNX form here, and so no other graph, whatever its size.
 
     Raises:
         ExportUnsupportedError: it is an encoder-decoder.
@@ -119,7 +121,7 @@ def check_exportable(loaded: LoadedModel) -> None:
     if config.is_encoder_decoder:
         raise ExportUnsupportedError(
             f"A {config.model_type} model has an encoder and a decoder, and is not exported "
-            "to ONNX in this version: leave `export` out."
+            "to ONNX or OpenVINO in this version: leave `export` out."
         )
 
 
@@ -146,11 +148,44 @@ def _without_cache(model: PreTrainedModel) -> dict[str, bool]:
     return {"use_cache": False} if accepts else {}
 
 
-class OnnxEncoder(Encoder):
-    """Runs an ONNX file on the CPU, with as many threads as PyTorch has there.
+class GraphEncoder(Encoder):
+    """Runs an exported graph on the CPU: `compute` does, with another library.
 
     Of the loaded model it uses the config, the tokenizer and the pooling; not the weights.
+    ``graph_inputs`` and ``graph_outputs`` are names.
     """
+
+    graph_inputs: list[str]
+    graph_outputs: list[str]
+
+    @abstractmethod
+    def compute(self, arrays: dict[str, NDArray[np.int64]], output: str) -> NDArray[np.float32]:
+        """Return one output of the graph for arrays (texts, longest text) by its inputs' names."""
+
+    def run(self, texts: Sequence[str]) -> Tensor:
+        return self._run(self.inputs(self._with_prompt(texts)), self.graph_outputs[0])
+
+    def run_whole(self, texts: Sequence[str]) -> Tensor:
+        return self.run(texts)
+
+    def logits(self, ids: Tensor) -> Tensor:
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        return self._run(inputs, self.graph_outputs[0])
+
+    def scores(self, pairs: Sequence[Pair]) -> Tensor:
+        return self._run(self.pair_inputs(pairs), "logits")
+
+    def last_hidden(self, inputs: Inputs) -> Tensor:
+        return self._run(inputs, HIDDEN)
+
+    def _run(self, inputs: Inputs, output: str) -> Tensor:
+        inputs = {"token_type_ids": torch.zeros_like(inputs["input_ids"]), **inputs}
+        arrays = {name: inputs[name].cpu().numpy() for name in self.graph_inputs}
+        return torch.from_numpy(self.compute(arrays, output))
+
+
+class OnnxEncoder(GraphEncoder):
+    """Runs an ONNX file with as many threads as PyTorch has there."""
 
     def __init__(self, loaded: LoadedModel, file: Path) -> None:
         super().__init__(loaded)
@@ -161,102 +196,22 @@ class OnnxEncoder(Encoder):
         self._session = onnxruntime.InferenceSession(
             file, options, providers=["CPUExecutionProvider"]
         )
-        self._inputs = [node.name for node in self._session.get_inputs()]
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self.graph_inputs = [node.name for node in self._session.get_inputs()]
+        self.graph_outputs = [output.name for output in self._session.get_outputs()]
 
-    def run(self, texts: Sequence[str]) -> Tensor:
-        return self._run(self.inputs(self._with_prompt(texts)), self._outputs[0])
-
-    def run_whole(self, texts: Sequence[str]) -> Tensor:
-        return self.run(texts)
-
-    def logits(self, ids: Tensor) -> Tensor:
-        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        return self._run(inputs, self._outputs[0])
-
-    def scores(self, pairs: Sequence[Pair]) -> Tensor:
-        return self._run(self.pair_inputs(pairs), "logits")
-
-    def last_hidden(self, inputs: Inputs) -> Tensor:
-        return self._run(inputs, HIDDEN)
-
-    def _run(self, inputs: Inputs, output: str) -> Tensor:
-        inputs = {"token_type_ids": torch.zeros_like(inputs["input_ids"]), **inputs}
-        arrays = {name: inputs[name].cpu().numpy() for name in self._inputs}
-        return torch.from_numpy(self._session.run([output], arrays)[0])
+    def compute(self, arrays: dict[str, NDArray[np.int64]], output: str) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self._session.run([output], arrays)[0]
+        return found
 
 
-Array = NDArray[np.float32]
-
-# Texts and tokens; a graph that has one of the numbers it was traced with built in fails one.
-_SHAPES = ((1, 1), (1, 7), (5, 3), (2, 33))
-_LONGEST = 512
-# Of the largest output.
-_TOLERANCE = 1e-3
-
-
-def check_same(file: Path, graph: Graph, longest: int) -> float:
-    """Run file and model on several shapes up to the longest input; returns the largest difference.
-
-    It is relative to the largest output.
-
-    Raises:
-        ExportFailedError: they differ.
-
-    """
-    worst = 0.0
-    for shape, outputs in _outputs(file, graph, longest):
-        for name, (exported, expected) in outputs.items():
-            differs = _difference(exported, expected)
-            worst = max(worst, differs)
-            if not differs <= _TOLERANCE:
-                raise ExportFailedError(
-                    f"The ONNX file is not the model: for inputs of {shape} its {name} differ by "
-                    f"{differs:.2g} of the largest. Leave `export` out, and tell us of the model."
-                )
-    return worst
-
-
-def check_sound(file: Path, graph: Graph, longest: int) -> None:
-    """Run a quantized file on several shapes.
-
-    Raises:
-        ExportFailedError: its outputs are not finite, or not of the model's shapes.
-
-    """
-    for shape, outputs in _outputs(file, graph, longest):
-        for name, (exported, expected) in outputs.items():
-            if exported.shape != expected.shape or not np.isfinite(exported).all():
-                raise ExportFailedError(
-                    f"The int8 ONNX file is not sound: for inputs of {shape} its {name} are not "
-                    "finite numbers, or too few. Leave `export.int8` out, and tell us of the model."
-                )
-
-
-def _outputs(
-    file: Path, graph: Graph, longest: int
-) -> Iterator[tuple[str, dict[str, tuple[Array, Array]]]]:
-    """Yield shapes of inputs with the outputs, by their names, of the file and of the model."""
+def run_file(file: Path) -> Run:
+    """Return what runs a file for a check."""
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    shapes = [(texts, min(length, longest)) for texts, length in _SHAPES]
-    for texts, length in [*shapes, (1, min(longest, _LONGEST))]:
-        tensors = graph.example(texts, length)[: len(graph.inputs)]
-        with torch.inference_mode():
-            expected = [tensor.numpy() for tensor in graph(*tensors)]
-        inputs = {name: t.numpy() for name, t in zip(graph.inputs, tensors, strict=True)}
-        exported = session.run(graph.outputs, inputs)
-        pairs = zip(exported, expected, strict=True)
-        yield f"{texts} x {length}", dict(zip(graph.outputs, pairs, strict=True))
-
-
-def _difference(exported: Array, expected: Array) -> float:
-    if exported.shape != expected.shape:
-        return float("inf")
-    return float(np.abs(exported - expected).max() / max(1.0, float(np.abs(expected).max())))
+    return lambda arrays: session.run(None, arrays)
 
 
 def _check(loaded: LoadedModel, file: Path) -> None:
-    check_same(file, Graph(loaded), longest_input(loaded))
+    check_same(ONNX.row, run_file(file), Graph(loaded), longest_input(loaded))
 
 
 ONNX = Runtime(

@@ -12,10 +12,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from app.contract import names
 from worker.compression.models.loading import LoadedModel
-from worker.compression.runtimes.onnx import OnnxEncoder, check_exportable
-from worker.compression.runtimes.onnx_int8 import ONNX_INT8, Table, TableFormat, quantize
+from worker.compression.runtimes.comparison import beside
+from worker.compression.runtimes.onnx import ONNX, OnnxEncoder, check_exportable
+from worker.compression.runtimes.onnx_int8 import Table, TableFormat, check_quantized, quantize
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 BLOCK = 32
@@ -85,14 +85,18 @@ INT4_BLOCKS = TableFormat(_store, _look_up, _IR_VERSION, (_DOMAIN, _VERSION))
 
 def _write(_: LoadedModel, file: Path) -> None:
     """Quantize the ONNX file that lies beside."""
-    quantize(file.with_name(Path(names.RUNTIMES["onnx"].path).name), file, INT4_BLOCKS)
+    quantize(beside(file, ONNX.row), file, INT4_BLOCKS)
+
+
+def _check(loaded: LoadedModel, file: Path) -> None:
+    check_quantized(ONNX_INT4.row, loaded, file)
 
 
 ONNX_INT4 = Runtime(
     "onnx-int4",
     encoder=OnnxEncoder,
     write=_write,
-    check=ONNX_INT8.check,
+    check=_check,
     check_model=check_exportable,
     probe=lambda file, folder: memory_probe("onnx", file, folder),
 )

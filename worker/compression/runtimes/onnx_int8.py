@@ -12,10 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-from app.contract import names
+from app.contract.names import RuntimeName
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.reading import longest_input
-from worker.compression.runtimes.onnx import Graph, OnnxEncoder, check_exportable, check_sound
+from worker.compression.runtimes.comparison import beside, check_sound
+from worker.compression.runtimes.onnx import ONNX, Graph, OnnxEncoder, check_exportable, run_file
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 _LARGEST = 127
@@ -124,11 +125,16 @@ def _drop_unused(graph: onnx.GraphProto, names: set[str]) -> None:
 
 def _write(_: LoadedModel, file: Path) -> None:
     """Quantize the ONNX file that lies beside."""
-    quantize(file.with_name(Path(names.RUNTIMES["onnx"].path).name), file)
+    quantize(beside(file, ONNX.row), file)
+
+
+def check_quantized(row: RuntimeName, loaded: LoadedModel, file: Path) -> None:
+    """Run a quantized file; raises `ExportFailedError` where it is not sound."""
+    check_sound(row, run_file(file), Graph(loaded), longest_input(loaded))
 
 
 def _check(loaded: LoadedModel, file: Path) -> None:
-    check_sound(file, Graph(loaded), longest_input(loaded))
+    check_quantized(ONNX_INT8.row, loaded, file)
 
 
 ONNX_INT8 = Runtime(

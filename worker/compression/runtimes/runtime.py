@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.contract import names
@@ -22,7 +23,7 @@ def memory_probe(*arguments: str | Path) -> Command:
 
 @dataclass(frozen=True)
 class Teaching:
-    """Holds what a file is trained with that is not made of the model's weights alone.
+    """Holds what a file is trained or calibrated with that is not made of the weights alone.
 
     ``texts`` are those of training, which no measurement sees.
     """
@@ -41,7 +42,8 @@ class Runtime:
     prints its peak memory in bytes as the last word; the folder is the model's, for its tokenizer.
     ``write`` makes the file of a model, in an existing folder where those it requires lie, and
     ``check`` runs it against the model; both are None for a runtime whose files are the model
-    itself. ``train`` stands in place of ``write`` where the file has to be trained.
+    itself. ``train`` stands in place of ``write`` where the file has to be trained, or calibrated
+    on texts. ``packages`` are modules of Python that a worker may lack.
     ``check_model`` and ``check`` raise `ExportUnsupportedError` and `ExportFailedError`.
     """
 
@@ -52,6 +54,12 @@ class Runtime:
     train: Callable[[LoadedModel, Path, Teaching, Progress], None] | None = None
     check: Callable[[LoadedModel, Path], None] | None = None
     check_model: Callable[[LoadedModel], None] | None = None
+    packages: tuple[str, ...] = ()
+
+    @property
+    def is_installed(self) -> bool:
+        """Tell whether the packages that it needs are there."""
+        return all(find_spec(package) for package in self.packages)
 
     @property
     def is_exported(self) -> bool:

@@ -31,6 +31,10 @@ Int4 = Annotated[
     bool, typer.Option("--int4", help="Write an ONNX file with embeddings in int4 too.")
 ]
 Onnx = Annotated[bool, typer.Option("--onnx", help="Write an ONNX file too.")]
+OpenVino = Annotated[bool, typer.Option("--openvino", help="Write OpenVINO files too.")]
+OpenVinoInt8 = Annotated[
+    bool, typer.Option("--openvino-int8", help="Write int8 OpenVINO files too.")
+]
 Static = Annotated[bool, typer.Option("--static", help="Train a static encoder too.")]
 Task = Annotated[
     str | None,
@@ -62,7 +66,8 @@ TargetRuntime = Annotated[
     str | None,
     typer.Option(
         "--runtime",
-        help="Runtime that a target is for: onnx-int8, onnx-int4, onnx, static or torch.",
+        help="Runtime that a target is for: onnx-int8, onnx-int4, onnx, openvino-int8, openvino, "
+        "static or torch.",
     ),
 ]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
@@ -116,6 +121,8 @@ def read_recipe(
     int8: bool = False,
     int4: bool = False,
     onnx: bool = False,
+    openvino: bool = False,
+    openvino_int8: bool = False,
     static: bool = False,
     task: str | None = None,
     min_quality: float | None = None,
@@ -152,6 +159,8 @@ def read_recipe(
             "int8": int8 or None,
             "int4": int4 or None,
             "onnx": onnx or None,
+            "openvino": openvino or None,
+            "openvino_int8": openvino_int8 or None,
             "static": static or None,
         },
         "evaluation": {"task": task_of(task) if task else None},
