@@ -55,7 +55,7 @@ class ResolvedBase(StageResult):
     candidates: list[SizedPoint] = []
 
 
-class PlannedPoints(StageResult, RootModel[list[Point]]):
+class PlannedPoints(StageResult, RootModel[list[SizedPoint]]):
     """The points of a target that are made, those left out whose vocabulary cannot be."""
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.artifacts import service
 from app.blobs import Blobs
+from app.contract.names import runtime_label
 from app.contract.points import SizedPoint
 from app.contract.recipe import Recipe, TargetRecipe
 from app.contract.report import Export, Latency, ModelSize, Scores, TaskQuality
@@ -152,6 +153,57 @@ def test_where_none_meets_it_the_nearest_is_named_with_what_it_misses(
         assert words in error.message
 
 
+def with_file(found: EvaluatedSize, runtime: str, megabytes: float, kept: float) -> EvaluatedSize:
+    """A model with one more file, as fast as its megabytes."""
+    size, rows = round(megabytes * MB), [quality("sentence_cosine", kept)]
+    file = Export(runtime=runtime, path=f"{runtime}/model", bytes=size, quality=rows)
+    exports, latency = [*found.exports, file], [*found.latency, timed(runtime, 1, megabytes)]
+    return found.model_copy(update={"exports": exports, "latency": latency})
+
+
+WIDE_FRONT = [
+    with_file(with_file(FRONT[0], "onnx-int4", 2, 0.85), "static", 4, 0.88),
+    with_file(FRONT[1], "onnx-int4", 3.5, 0.94),
+    with_file(FRONT[2], "onnx-int4", 6, 0.97),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "layers", "runtime", "meeting"),
+    [
+        ({"max_bytes": 4 * MB}, 2, "onnx-int4", 4),
+        ({"max_bytes": 5 * MB}, 2, "onnx-int8", 5),
+        ({"max_bytes": 2 * MB}, 1, "onnx-int4", 1),
+        ({"max_bytes": 100 * MB}, 1, "torch", 10),
+        ({"min_quality": 0.93}, 2, "onnx-int4", 7),
+        ({"min_quality": 0.87}, 1, "onnx-int8", 9),
+        ({"max_bytes": 4 * MB, "max_ms": 1.5}, 1, "onnx-int8", 1),
+    ],
+)
+def test_with_any_runtime_the_best_file_of_all_models_is_picked(
+    target: dict[str, Any], layers: int | None, runtime: str, meeting: int
+) -> None:
+    found = picked(WIDE_FRONT, runtime="any", **target).target
+    assert found.picked
+    assert (found.picked.layers, found.picked.runtime) == (layers, runtime)
+    assert found.runtime == "any"
+    # Each of three models in PyTorch, int8 and int4, and static vectors once.
+    assert len(found.front) == 10
+    assert [point for point in found.front if not point.misses].count(found.picked) == 1
+    assert sum(not point.misses for point in found.front) == meeting
+    meet = "1 meets" if meeting == 1 else f"{meeting} meet"
+    assert f"Of the 10 files of the 3 models that were made {meet} the target" in found.reason
+    assert f" in {runtime_label(runtime)} " in found.reason
+
+
+def test_where_no_file_meets_a_target_the_nearest_of_all_is_named() -> None:
+    found = picked(WIDE_FRONT, runtime="any", max_bytes=MB).target
+    assert (found.picked, len(found.front)) == (None, 10)
+    assert found.nearest
+    assert (found.nearest.runtime, found.nearest.bytes) == ("onnx-int4", 2 * MB)
+    assert "none meets the target; the nearest, of 1,000 tokens and 1 layer in" in found.reason
+
+
 def test_equals_are_told_apart_by_size_then_time() -> None:
     equals = [model(1, 5, 0.9, 3.0), model(2, 4, 0.9, 3.0), model(3, 4, 0.9, 2.0)]
     assert picked(equals, max_bytes=9 * MB).measured.layers == 3
@@ -197,7 +249,7 @@ def test_what_is_fine_tuned_is_judged_in_pytorch_and_said_so() -> None:
 
 
 CANDIDATES = [
-    SizedPoint(vocab_size=size, layers=layers, bytes=size)
+    SizedPoint(vocab_size=size, layers=layers, files={"onnx-int8": size})
     for layers in (1, None)
     for size in (10, 20, 30, 40)
 ]

@@ -77,6 +77,7 @@ from worker.compression.runtimes import (
     Teaching,
     check_exportable,
     export_model,
+    exportable,
     exported_files,
     needs_training,
 )
@@ -136,6 +137,7 @@ __all__ = [
     "corpus_words",
     "explain_vocabulary",
     "export_model",
+    "exportable",
     "exported_files",
     "held_out_texts",
     "is_held_out",

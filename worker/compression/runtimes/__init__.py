@@ -55,6 +55,19 @@ def check_exportable(loaded: LoadedModel, runtimes: Sequence[str]) -> None:
             check(loaded)
 
 
+def exportable(loaded: LoadedModel, runtimes: Sequence[str]) -> list[str]:
+    """Return those of some runtimes that this worker has, and that have a form of a model."""
+
+    def is_exportable(name: str) -> bool:
+        try:
+            check_exportable(loaded, [*NAMES[name].requires, name])
+        except ExportUnsupportedError:
+            return False
+        return True
+
+    return [name for name in runtimes if is_exportable(name)]
+
+
 def needs_training(runtimes: Sequence[str]) -> bool:
     """Tell whether the files of one of the runtimes are trained."""
     return any(RUNTIMES[name].train for name in runtimes)
@@ -114,6 +127,7 @@ __all__ = [
     "Teaching",
     "check_exportable",
     "export_model",
+    "exportable",
     "exported_files",
     "needs_training",
     "register_runtime",

@@ -62,7 +62,8 @@ TargetRuntime = Annotated[
     str | None,
     typer.Option(
         "--runtime",
-        help="Runtime that a target is for: onnx-int8, onnx-int4, onnx, static or torch.",
+        help="Runtime that a target is for: onnx-int8, onnx-int4, onnx, static or torch; with any "
+        "each model is weighed in all in which its file fits.",
     ),
 ]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
