@@ -132,11 +132,11 @@ def test_vectors_are_weighed_once_where_they_fit(
     assert carriers[0].vocab_size == wanted
 
 
-@given(DEPTHS, TOKENS, LIMITS, st.booleans())
-def test_a_runtime_more_reaches_as_many_words_and_layers(
-    depth: int, tokens: int, max_bytes: int | None, only_quality: bool
+@given(DEPTHS, TOKENS, LIMITS)
+def test_a_runtime_more_reaches_as_many_layers(
+    depth: int, tokens: int, max_bytes: int | None
 ) -> None:
-    candidates = in_all(depth, tokens)
+    candidates, only_quality = in_all(depth, tokens), max_bytes is None
     int8 = [point.kept(lambda name: name == "onnx-int8") for point in candidates]
     alone = plan(int8, max_bytes, only_quality=only_quality)
     more = plan(candidates, max_bytes, only_quality=only_quality)

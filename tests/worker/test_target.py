@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.artifacts import service
 from app.blobs import Blobs
-from app.contract.names import runtime_label
+from app.contract.names import RUNTIMES, runtime_label
 from app.contract.points import SizedPoint
 from app.contract.recipe import Recipe, TargetRecipe
 from app.contract.report import Export, Latency, ModelSize, Scores, TaskQuality
@@ -26,6 +26,7 @@ from tests.support.servers import local_settings
 from tests.support.tiny_models import make_base_model, texts
 from tests.support.workers import store_corpus, submit, wait_for_end, worker_process
 from tests.worker.test_gate import TOKENS, quality
+from tests.worker.test_model_kinds import in_sentence_transformers
 from worker import runner
 from worker.compression import CorpusTooSmallError, VocabSizeBelowFloorError
 from worker.stages import STAGES
@@ -428,3 +429,48 @@ def test_a_worker_walks_the_frontier(deep: tuple[Settings, Database], tmp_path: 
         if file["runtime"] == "onnx-int8"
     }
     assert picked_["kept"] == max(kept.values())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_in_any_runtime_one_training_serves_all_files_that_fit(
+    deep: tuple[Settings, Database], tmp_path: Path
+) -> None:
+    settings, db = deep
+    blobs, most = Blobs(settings.blobs_url), 270_000
+    in_sentence_transformers(settings.models_dir / "acme" / "tiny-bert", "")
+    target = {"max_bytes": most, "runtime": "any"}
+    job = run(settings, db, blobs, target=target, evaluation={"latency": True})
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    assert len(report["sweep"]) == 4
+    rows = {(row["vocab_size"], row["layers"]): row for row in report["sweep"]}
+    front = report["target"]["front"]
+    for seen in front:
+        row = rows[seen["vocab_size"], seen["layers"]]
+        files = {file["runtime"]: file for file in row["exports"]}
+        path = files[seen["runtime"]]["path"] if seen["runtime"] != "torch" else "model.safetensors"
+        size, quality_ = (
+            (row["bytes"], row["quality"])
+            if seen["runtime"] == "torch"
+            else (files[seen["runtime"]]["bytes"], files[seen["runtime"]]["quality"])
+        )
+        assert (folder / row["path"] / path).stat().st_size <= size == seen["bytes"]
+        assert seen["kept"] == quality_[0]["retention"]
+        assert seen["ms"] > 0
+        assert bool(seen["misses"]) == (size > most)
+    runtimes = [seen["runtime"] for seen in front]
+    assert {name: runtimes.count(name) for name in runtimes} == {
+        **dict.fromkeys(("torch", "onnx", "onnx-int8", "onnx-int4"), 4),
+        "static": 1,
+    }
+    # With all layers the float file is there only for what is made of it.
+    [missed] = [(seen["runtime"], seen["layers"]) for seen in front if seen["misses"]]
+    assert missed == ("onnx", None)
+    best = report["target"]["picked"]
+    assert best["kept"] == max(seen["kept"] for seen in front if not seen["misses"])
+    assert rows[best["vocab_size"], best["layers"]]["path"] == "."
+    label = runtime_label(best["runtime"])
+    assert f"in {label} keeps the most quality" in report["target"]["reason"]
+    assert (folder / RUNTIMES[best["runtime"]].path).is_file()
