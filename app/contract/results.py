@@ -83,6 +83,10 @@ class RecoveryResult(StageResult, RootModel[dict[str, Recovery]]):
     """The course of each recovery, by the key of its point: the vocabulary size, as a rule."""
 
 
+class ExportResult(StageResult, RootModel[dict[str, dict[str, str]]]):
+    """Why files were left out that a target would have weighed, by point and runtime."""
+
+
 class CheckedModels(StageResult):
     """The models that loaded and ran as their user will load and run them."""
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from tests.support.workers import store_corpus, submit, wait_for_end, worker_pro
 from tests.worker.test_gate import TOKENS, quality
 from tests.worker.test_model_kinds import in_sentence_transformers
 from worker import runner
-from worker.compression import CorpusTooSmallError, VocabSizeBelowFloorError
+from worker.compression import CorpusTooSmallError, ExportFailedError, VocabSizeBelowFloorError
+from worker.compression.runtimes import RUNTIMES as ENTRIES
 from worker.stages import STAGES
 from worker.stages import tokenizer as tokenizer_stage
 from worker.target import Pick, pick, target_error
@@ -438,6 +440,7 @@ def test_in_any_runtime_one_training_serves_all_files_that_fit(
 ) -> None:
     settings, db = deep
     blobs, most = Blobs(settings.blobs_url), 270_000
+    assert settings.models_dir
     in_sentence_transformers(settings.models_dir / "acme" / "tiny-bert", "")
     target = {"max_bytes": most, "runtime": "any"}
     job = run(settings, db, blobs, target=target, evaluation={"latency": True})
@@ -474,3 +477,27 @@ def test_in_any_runtime_one_training_serves_all_files_that_fit(
     label = runtime_label(best["runtime"])
     assert f"in {label} keeps the most quality" in report["target"]["reason"]
     assert (folder / RUNTIMES[best["runtime"]].path).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_a_runtime_that_fails_is_left_out_where_any_will_do(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ExportFailedError("The file is not the model's.")
+
+    int8 = replace(ENTRIES["onnx-int8"], check=fails)
+    monkeypatch.setitem(ENTRIES, "onnx-int8", int8)
+    asked: dict[str, Any] = {"target": {"max_bytes": 10**7, "runtime": "any"}}
+    job = run(settings, db, blobs, **asked)
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    assert {seen["runtime"] for seen in report["target"]["front"]} == {"torch", "onnx", "onnx-int4"}
+    assert not list(folder.rglob("model_int8.onnx"))
+    said = "ONNX int8 was not weighed for some models: The file is not the model's."
+    assert report["warnings"].count(said) == 1
+    # What is asked for by name is not left out.
+    job = run(settings, db, blobs, **asked, export={"int8": True})
+    assert (job.status, (job.error or {})["code"]) == (Status.FAILED, "export_failed")
