@@ -49,7 +49,7 @@ def test_the_pick_of_the_job_is_shown_first(page: Page) -> None:
     expect(points(page).and_(page.locator(":checked"))).to_have_count(1)
     expect(picked(page)).to_contain_text("7,630 tokens, 2 layers in ONNX int8")
     expect(picked(page)).to_contain_text("at the root of the result")
-    expect(picked(page)).to_contain_text("Target met")
+    expect(picked(page).get_by_text("met", exact=True)).to_be_visible()
     assert content_of_download(page, "model_int8.onnx") == "onnx/model_int8.onnx"
     assert content_of_download(page, "tokenizer.json") == "tokenizer.json"
 
@@ -85,7 +85,7 @@ def test_the_arrow_keys_go_from_point_to_point(page: Page) -> None:
 def test_the_time_stands_in_place_of_the_size(page: Page) -> None:
     radio = points(page).and_(page.get_by_label("2 layers, ONNX int8"))
     before = radio.bounding_box()
-    page.get_by_label("By", exact=True).select_option("time")
+    page.get_by_role("combobox", name="By", exact=True).select_option("time")
     expect(page.get_by_role("heading", name="Quality against time")).to_be_visible()
     # The vectors were not timed.
     expect(points(page)).to_have_count(12)
