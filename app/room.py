@@ -41,7 +41,7 @@ def job_size(recipe: Recipe, model_bytes: int, corpora_bytes: int) -> JobSize:
     """
     trains = recipe.recovery.objective != "none"
     model = model_bytes + FILES_OF_A_MODEL
-    exports = len(recipe.runtimes)
+    exports = len(recipe.most_runtimes)
     # Of a size: as transferred, recovered, and exported; untrained, the first two are one file.
     kept = model * (1 + trains + exports)
     archive = model * (1 + exports)

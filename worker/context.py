@@ -15,7 +15,7 @@ from app.base_models.catalog import LocatedModel, locate
 from app.blobs import Blobs
 from app.contract.errors import UserFault
 from app.contract.events import EventData
-from app.contract.points import Point
+from app.contract.points import Point, SizedPoint
 from app.contract.recipe import Recipe
 from app.contract.results import PlannedPoints, ResolvedBase, StageResult
 from app.corpora.documents import Layout, Row, read_documents, read_rows
@@ -166,8 +166,19 @@ class JobContext:
     def points(self) -> list[Point]:
         """The models to make, in order; those of a target once its vocabularies are there."""
         if self.recipe.target:
-            return self.read(PlannedPoints, "tokenizer", "points.json").root
+            return [planned.point for planned in self._planned]
         return [Point(vocab_size=size) for size in self.resolved.target_vocab_sizes]
+
+    @property
+    def _planned(self) -> list[SizedPoint]:
+        return self.read(PlannedPoints, "tokenizer", "points.json").root
+
+    def runtimes(self, point: Point) -> list[str]:
+        """Return the runtimes to export the model of a point for, each after what it requires."""
+        if not self.recipe.target:
+            return self.recipe.runtimes
+        [files] = (planned.files for planned in self._planned if planned.point == point)
+        return self.recipe.runtimes_with(files)
 
     @property
     def vocab_sizes(self) -> list[int]:

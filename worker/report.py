@@ -1,10 +1,10 @@
 """The report of a job out of what its stages left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from app.contract.errors import JobError
-from app.contract.names import BASELINE, runtime_name
+from app.contract.names import ANY, BASELINE, runtime_label, runtime_name
 from app.contract.points import Point
 from app.contract.report import (
     BaseModelInfo,
@@ -21,6 +21,7 @@ from app.contract.results import (
     CorpusSplit,
     EvaluatedSize,
     Evaluation,
+    ExportResult,
     Headline,
     RecoveryResult,
     TokenizerResult,
@@ -84,7 +85,11 @@ def build_report(context: JobContext) -> Report:
         task=chosen.task,
     )
     unknown = unknown_warnings(chosen.tokens, coverage)
-    told = {"warnings": [*caveats(report), *unknown], "verdict": verdict(report)}
+    warnings = [*caveats(report), *unknown]
+    if recipe.target and recipe.target.runtime == ANY:
+        left_out = context.read(ExportResult, "export", "left_out.json").root
+        warnings += export_warnings(left_out)
+    told = {"warnings": warnings, "verdict": verdict(report)}
     return report.model_copy(update=told)
 
 
@@ -106,6 +111,15 @@ def unknown_warnings(tokens: TokenUsage, coverage: VocabularyCoverage) -> Iterat
             f"{coverage.lost_familiar:,} characters of the corpus's scripts. Ask for a larger "
             "vocabulary where texts of other subjects are to be read."
         )
+
+
+def export_warnings(left_out: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Say which runtimes were not weighed, and why, each reason once."""
+    reasons = {
+        (runtime, reason): None for files in left_out.values() for runtime, reason in files.items()
+    }
+    for runtime, reason in reasons:
+        yield f"{runtime_label(runtime)} was not weighed for some models: {reason}"
 
 
 def pick_for(context: JobContext, evaluation: Evaluation) -> Pick | None:

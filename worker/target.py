@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.contract.errors import JobError
-from app.contract.names import BASELINE, runtime_label, runtime_name
+from app.contract.names import ANY, BASELINE, runtime_label, runtime_name
 from app.contract.points import SizedPoint, plan
 from app.contract.recipe import FineTuning, Recipe, TargetRecipe
 from app.contract.report import Export, Quality, Target, TargetPoint
@@ -20,7 +20,7 @@ def planned(target: TargetRecipe, candidates: Sequence[SizedPoint]) -> list[Size
 
 @dataclass(frozen=True)
 class Judged:
-    """A model with what the target sees of it."""
+    """A model in a runtime, with what the target sees of it."""
 
     measured: EvaluatedSize
     seen: TargetPoint
@@ -45,16 +45,22 @@ class Pick:
 def pick(recipe: Recipe, target: TargetRecipe, models: Sequence[EvaluatedSize]) -> Pick:
     """Pick the best model that meets a target; where none does, the nearest.
 
-    The best keeps most quality; where nothing else is asked than quality, it is the smallest.
+    The best keeps most quality; where nothing else is asked than quality, it is the smallest. With
+    `any` each model is judged in all runtimes in which it was measured.
     """
-    judged = [_judged(recipe, target, model) for model in models]
+    judged = [
+        _judged(recipe, target, model, runtime)
+        for model in models
+        for runtime in target.weighed([BASELINE, *(file.runtime for file in model.exports)])
+    ]
     meeting = [one for one in judged if one.meets]
     found = min(meeting or judged, key=lambda one: _rank(target, one))
     told = Target(
         **target.model_dump(),
         picked=found.seen if meeting else None,
         nearest=None if meeting else found.seen,
-        reason=_reason(recipe, target, found, len(meeting), len(judged)),
+        reason=_reason(recipe, target, found, _count(target, models, meeting, judged)),
+        front=[one.seen for one in judged],
     )
     return Pick(found.measured, told, [one.measured for one in meeting])
 
@@ -79,8 +85,8 @@ def _rank(target: TargetRecipe, one: Judged) -> tuple[float, ...]:
     return (one.excess, *cost, quality) if target.only_quality else (one.excess, quality, *cost)
 
 
-def _judged(recipe: Recipe, target: TargetRecipe, model: EvaluatedSize) -> Judged:
-    file = next((file for file in model.exports if file.runtime == target.runtime), None)
+def _judged(recipe: Recipe, target: TargetRecipe, model: EvaluatedSize, runtime: str) -> Judged:
+    file = next((file for file in model.exports if file.runtime == runtime), None)
     size = file.bytes if file else model.compressed.bytes
     rows = _quality_of(recipe, model, file)
     metric = judged_metric(target.metric, model.task, rows)
@@ -89,12 +95,12 @@ def _judged(recipe: Recipe, target: TargetRecipe, model: EvaluatedSize) -> Judge
         (
             row.after_ms
             for row in model.latency
-            if runtime_name(row.runtime) == target.runtime and row.batch_size == target.batch_size
+            if runtime_name(row.runtime) == runtime and row.batch_size == target.batch_size
         ),
         None,
     )
     misses, excess = list[str](), [0.0]
-    label = runtime_label(target.runtime)
+    label = runtime_label(runtime)
     if target.max_bytes is not None and size > target.max_bytes:
         misses.append(f"{size:,} bytes in {label}, {target.max_bytes:,} asked")
         excess.append(size / target.max_bytes - 1)
@@ -115,6 +121,7 @@ def _judged(recipe: Recipe, target: TargetRecipe, model: EvaluatedSize) -> Judge
         metric=metric,
         kept=kept,
         misses=misses,
+        runtime=runtime,
     )
     return Judged(model, seen, max(excess))
 
@@ -129,21 +136,32 @@ def _quality_of(recipe: Recipe, model: EvaluatedSize, file: Export | None) -> li
     return [*(row for row in model.quality if row.metric in task.metrics), *file.quality]
 
 
-def _reason(recipe: Recipe, target: TargetRecipe, found: Judged, meeting: int, of: int) -> str:
-    """Say in a sentence why a model was picked."""
+def _count(
+    target: TargetRecipe,
+    models: Sequence[EvaluatedSize],
+    meeting: Sequence[Judged],
+    judged: Sequence[Judged],
+) -> str:
+    """Say how many of what was made meet a target."""
+    made = "1 model that was made" if len(models) == 1 else f"{len(models)} models that were made"
+    if target.runtime == ANY:
+        made = f"{len(judged)} files of the {made}"
+    meet = f"{len(meeting)} meet{'s' if len(meeting) == 1 else ''}" if meeting else "none meets"
+    return f"Of the {made} {meet} the target"
+
+
+def _reason(recipe: Recipe, target: TargetRecipe, found: Judged, count: str) -> str:
+    """Say in a sentence why a model was picked; `count` begins it."""
     seen, task = found.seen, recipe.evaluation.task
     name, layers = found.measured.point.label, found.measured.layers
     name += " and all layers" if layers is None else ""
     kept = f", {seen.kept:.1%} of the base's ({seen.metric})" if seen.kept is not None else ""
     tuned = isinstance(task, FineTuning) and seen.metric in task.metrics
     where = f", fine-tuned and measured in {runtime_label(BASELINE)}" if tuned else ""
-    models = "1 model that was made" if of == 1 else f"{of} models that were made"
-    if not meeting:
+    name += f" in {runtime_label(seen.runtime or BASELINE)}"
+    if seen.misses:
         missed = " and ".join(seen.misses)
-        return (
-            f"Of the {models} none meets the target; the nearest, of {name}, has {missed}{where}."
-        )
-    meets = "1 meets" if meeting == 1 else f"{meeting} meet"
+        return f"{count}; the nearest, of {name}, has {missed}{where}."
     best = f"is the smallest of these, with {seen.bytes:,} bytes" if target.only_quality else ""
     best = best or "keeps the most quality of these"
-    return f"Of the {models} {meets} the target; that of {name} {best}{kept}{where}."
+    return f"{count}; that of {name} {best}{kept}{where}."

@@ -49,6 +49,9 @@ class EstimatedSize(ReportPart):
     parameters: int
     bytes: int = Field(description="Of its weights, in the type of the base's")
     exports: list[EstimatedExport]
+    weighed: list[str] = Field(
+        default_factory=list, description="The runtimes in which a target weighs it"
+    )
     tokens_per_text: Interval
     base_tokens_per_text: float
 

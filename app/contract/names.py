@@ -295,6 +295,9 @@ RUNTIMES = _by_name(
     ),
 )
 
+ANY = "any"
+"""In place of a runtime, of a target that weighs all that there are."""
+
 AUTO, NONE = "auto", "none"
 
 OBJECTIVES = _by_name(
@@ -323,8 +326,18 @@ def task_metrics(task: str) -> list[str]:
 
 
 def runtime_choices() -> list[str]:
-    """Return the runtimes that a target can name."""
-    return list(RUNTIMES)
+    """Return what a target can name as its runtime."""
+    return [*RUNTIMES, ANY]
+
+
+def runtimes_of_kind(*, encoder_decoder: bool, sentence_encoder: bool) -> list[str]:
+    """Return the runtimes that have a form of such a model, as far as their rows say."""
+    return [
+        row.name
+        for row in RUNTIMES.values()
+        if (row.takes_encoder_decoders or not encoder_decoder)
+        and (sentence_encoder or not row.is_static)
+    ]
 
 
 def metric_label(name: str) -> str:

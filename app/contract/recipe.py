@@ -1,7 +1,7 @@
 """The recipe of a compression: the contract that the front end and the worker both read."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -501,8 +501,8 @@ FOUND_BY_TARGET = "a target finds the sizes itself: leave out"
 class TargetRecipe(RecipePart):
     """Ask what the result must reach, in place of a size; the job makes several and picks one.
 
-    All is asked of one file: that of `runtime`. A job whose points all miss it fails and keeps
-    them.
+    All is asked of one file: that of `runtime`, or with `any` one of several. A job whose models
+    all miss it fails and keeps them.
     """
 
     max_bytes: int | None = Field(
@@ -531,7 +531,8 @@ class TargetRecipe(RecipePart):
     runtime: Runtime = Field(
         "onnx-int8",
         description="The runtime that the result is for. Its file is written and measured without "
-        "being asked for in `export`.",
+        "being asked for in `export`. With `any` each model is weighed in all runtimes in which "
+        "its file fits, static vectors among them.",
     )
     batch_size: int = Field(1, ge=1, le=256, description="Texts of a batch that `max_ms` is about.")
 
@@ -539,6 +540,10 @@ class TargetRecipe(RecipePart):
     def only_quality(self) -> bool:
         """True where nothing bounds the size or the time, so that the smallest is wanted."""
         return self.max_bytes is None and self.max_ms is None
+
+    def weighed(self, known: Sequence[str]) -> list[str]:
+        """Return the runtimes to weigh, where `known` are those of the base."""
+        return list(known) if self.runtime == names.ANY else [self.runtime]
 
 
 def _target_fault(target: TargetRecipe, others: Mapping[str, Any]) -> str | None:
@@ -621,11 +626,22 @@ class Recipe(RecipePart):
 
     @property
     def runtimes(self) -> list[str]:
-        """Return the runtimes to export for, the target's too, each after what it is made from."""
+        """Return the runtimes to export for, each after what it is made from.
+
+        That of a target is among them, but for `any`: there it is told of each model.
+        """
+        return self.runtimes_with(self.target.weighed(()) if self.target else ())
+
+    @property
+    def most_runtimes(self) -> list[str]:
+        """Return the runtimes that any base may be exported for."""
+        return self.runtimes_with(self.target.weighed(list(names.RUNTIMES)) if self.target else ())
+
+    def runtimes_with(self, weighed: Iterable[str]) -> list[str]:
+        """Return the runtimes to export a model for that a target weighs in some."""
         switches = self.export.model_dump()
-        if self.target and (switch := names.RUNTIMES[self.target.runtime].field):
-            switches[switch] = True
-        return names.exported_runtimes(switches)
+        rows = (names.RUNTIMES[name] for name in weighed)
+        return names.exported_runtimes(switches | {row.field: True for row in rows if row.field})
 
     @property
     def corpora(self) -> list[str]:

@@ -355,7 +355,7 @@ class Gate(ReportPart):
 
 
 class TargetPoint(ReportPart):
-    """A model as a target judges it: by its file for the target's runtime.
+    """A model as a target judges it: by its file for a runtime.
 
     ``layers`` is None where it has all of the base's, ``ms`` the median of a batch, ``kept`` the
     share of the base's ``metric``; they are None where they were not measured. ``misses`` says
@@ -369,13 +369,15 @@ class TargetPoint(ReportPart):
     metric: str | None
     kept: float | None
     misses: list[str]
+    runtime: str | None = None
 
 
 class Target(ReportPart):
     """The target that was asked, and the model that was picked for it, in a sentence.
 
     ``picked`` is at the root of the result. Where no model meets the target it is None, and
-    ``nearest``, the one that misses it least, is there.
+    ``nearest``, the one that misses it least, is there. ``front`` has all that were weighed: a
+    model once for each runtime.
     """
 
     max_bytes: int | None
@@ -387,6 +389,7 @@ class Target(ReportPart):
     picked: TargetPoint | None
     nearest: TargetPoint | None
     reason: str
+    front: list[TargetPoint] = Field(default_factory=list)
 
 
 class SweepRow(ModelSize):

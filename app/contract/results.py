@@ -55,7 +55,7 @@ class ResolvedBase(StageResult):
     candidates: list[SizedPoint] = []
 
 
-class PlannedPoints(StageResult, RootModel[list[Point]]):
+class PlannedPoints(StageResult, RootModel[list[SizedPoint]]):
     """The points of a target that are made, those left out whose vocabulary cannot be."""
 
 
@@ -81,6 +81,10 @@ class TransferResult(StageResult, RootModel[dict[int, TransferCounts]]):
 
 class RecoveryResult(StageResult, RootModel[dict[str, Recovery]]):
     """The course of each recovery, by the key of its point: the vocabulary size, as a rule."""
+
+
+class ExportResult(StageResult, RootModel[dict[str, dict[str, str]]]):
+    """Why files were left out that a target would have weighed, by point and runtime."""
 
 
 class CheckedModels(StageResult):

@@ -58,7 +58,8 @@ class Work:
 
     `sizes` are parameters and, of them, those of the tables, for each size of the recipe; the
     base's are `base`. `tokens` are those of a text after the compression; `general_share` of the
-    texts of training are no documents of the corpus.
+    texts of training are no documents of the corpus. `weighed` are the runtimes in which a target
+    weighs each size.
     """
 
     recipe: Recipe
@@ -70,6 +71,7 @@ class Work:
     tokens: float
     most_minutes: float
     general_share: float = 0.0
+    weighed: Sequence[Sequence[str]] = ()
 
 
 def objectives_of(recipe: Recipe, role: Role, architecture: str) -> list[str]:
@@ -123,9 +125,10 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
     millions = sum(parameters for parameters, _ in work.sizes) / 1e6
     base_millions = work.base[0] / 1e6
     recipe = work.recipe
-    runtimes = [RUNTIMES[name] for name in recipe.runtimes]
-    exported = len(runtimes) * (2 * sizes + millions / 8)
-    exported += sizes * sum(row.training_seconds for row in runtimes)
+    exported = 0.0
+    for (parameters, _), weighed in zip(work.sizes, work.weighed or [()] * sizes, strict=True):
+        rows = [RUNTIMES[name] for name in recipe.runtimes_with(weighed)]
+        exported += len(rows) * (2 + parameters / 8e6) + sum(row.training_seconds for row in rows)
     latency = 8.0 + base_millions / 4 if recipe.evaluation.latency else 1.0
     memory = 6.0 if recipe.evaluation.memory else 0.0
     return {

@@ -10,7 +10,7 @@ from app.base_models.files import MAX_TOKENIZER_BYTES, read_json
 from app.base_models.weights import StoredTensor, weight_files
 from app.contract.architectures import ARCHITECTURES
 from app.contract.model_kinds import ModelKind, Role
-from app.contract.points import Point, plan
+from app.contract.points import plan
 from app.contract.recipe import Recipe
 from app.corpora.formats.compression import Limits
 from app.estimates import weights
@@ -88,10 +88,7 @@ def examine(
         base = replace(base, bytes=stored)
     rows = weights.table_rows(config, kept)
     vocab_size = tokenizer.size if tokenizer else rows
-    sizes = [
-        size_of(config, kept, point.vocab_size, point.layers or recipe.recovery.keep_layers)
-        for point in _points(recipe, config, kept, vocab_size)
-    ]
+    sizes = _sizes(recipe, kind, config, kept, vocab_size)
     max_length = _longest(kind, config, settings)
     architecture = weights.architecture_of(config)
     row = ARCHITECTURES[str(config["model_type"])]
@@ -118,16 +115,22 @@ def examine(
     return Facts(facts, corpus, tokens)
 
 
-def _points(
-    recipe: Recipe, config: dict[str, Any], kept: Sequence[StoredTensor], tokens: int
-) -> list[Point]:
+def _sizes(
+    recipe: Recipe,
+    kind: ModelKind,
+    config: dict[str, Any],
+    kept: Sequence[StoredTensor],
+    tokens: int,
+) -> list[SizeFacts]:
     """Return the models that a recipe asks for of a base with so many tokens."""
     if target := recipe.target:
-        found = grid_of(config, kept, tokens)
+        found = grid_of(kind, config, kept, tokens)
         fits = fitting_points("this base", found, target)
-        return [*plan(fits, target.max_bytes, only_quality=target.only_quality)]
+        planned = plan(fits, target.max_bytes, only_quality=target.only_quality)
+        return [replace(found.sizes[one.point], weighed=list(one.files)) for one in planned]
     sizes = (round(size * tokens) if size <= 1 else int(size) for size in recipe.sizes)
-    return [Point(vocab_size=size) for size in dict.fromkeys(sizes)]
+    layers = recipe.recovery.keep_layers
+    return [size_of(config, kept, size, layers) for size in dict.fromkeys(sizes)]
 
 
 def _longest(kind: ModelKind, config: Mapping[str, Any], settings: Mapping[str, Any]) -> int:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from app.contract.budgets import QUERY_SHARE
 from app.contract.estimate import EstimateWarning
-from app.contract.names import METRICS, RUNTIMES
+from app.contract.names import ANY, METRICS, RUNTIMES
 from app.contract.points import Point
 from app.contract.recipe import Recipe
 from app.estimates.durations import USUAL_MACHINE, Device, Work, planned_budget
 from app.estimates.examination import Facts
+from app.estimates.sizes import SizeFacts
 
 FEW_TEXTS = 2000
 """Below it the held-out texts are fewer than a hundred, and rare words are hardly ever seen."""
@@ -44,7 +45,7 @@ def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator
     yield f"Give each new token an embedding: {start[recipe.transfer.method]}."
     if recipe.target:
         points = (
-            Point(vocab_size=size.vocab_size, layers=size.layers).label
+            Point(vocab_size=size.vocab_size, layers=size.layers).label + _weighed_in(recipe, size)
             for size in facts.model.sizes
         )
         yield f"Make for the target, with layers kept evenly: {', '.join(points)}."
@@ -52,8 +53,9 @@ def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator
         yield f"Keep {keep} of {facts.model.layers} layers, evenly from the first to the last."
     yield _recovery(work, device)
     yield "Load and run every model in a program of its own, as its user will."
-    if names := recipe.runtimes:
-        labels = " and ".join(RUNTIMES[name].label for name in names)
+    written = {name for size in facts.model.sizes for name in recipe.runtimes_with(size.weighed)}
+    if written:
+        labels = " and ".join(row.label for row in RUNTIMES.values() if row.name in written)
         yield f"Write files for {labels}; their bytes are estimated here, all others are exact."
     yield "Measure size, tokens, quality" + (
         " and speed against the base." if recipe.evaluation.latency else " against the base."
@@ -64,6 +66,13 @@ def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator
         yield "Fail the job, and keep its result, where the gate is not met."
     if recipe.target:
         yield "Pick the best that meets the target; fail the job, and keep all, where none does."
+
+
+def _weighed_in(recipe: Recipe, size: SizeFacts) -> str:
+    """Say in which runtimes a model is weighed, where that is not the same for all."""
+    if recipe.target is None or recipe.target.runtime != ANY:
+        return ""
+    return f" ({', '.join(RUNTIMES[name].label for name in size.weighed)})"
 
 
 def _recovery(work: Work, device: Device) -> str:

@@ -165,6 +165,7 @@ def _work_of(fields: JobFields, facts: Facts, settings: Settings) -> Work:
         documents=facts.corpus.documents,
         characters=facts.corpus.characters,
         tokens=sum(tokens) / max(1, len(tokens)),
+        weighed=[size.weighed for size in model.sizes],
         most_minutes=settings.max_recovery_minutes,
         general_share=recipe.recovery.share_of_general_text if objectives and has_general else 0.0,
     )
@@ -190,6 +191,7 @@ def _sizes_of(fields: JobFields, facts: Facts) -> list[EstimatedSize]:
             parameters=size.weights.parameters,
             bytes=size.weights.bytes,
             exports=_exports_of(fields, size),
+            weighed=size.weighed,
             tokens_per_text=Interval(value=tokens.value, low=tokens.low, high=tokens.high),
             base_tokens_per_text=tokens.base,
         )
@@ -198,7 +200,7 @@ def _sizes_of(fields: JobFields, facts: Facts) -> list[EstimatedSize]:
 
 
 def _exports_of(fields: JobFields, size: SizeFacts) -> list[EstimatedExport]:
-    rows = [RUNTIMES[name] for name in fields.recipe.runtimes]
+    rows = [RUNTIMES[name] for name in fields.recipe.runtimes_with(size.weighed)]
     return [
         EstimatedExport(
             runtime=row.name,

@@ -3,17 +3,18 @@
 The front end refuses and estimates by it, the worker plans the points of a target.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.base_models.checks import TOKENIZER_CONFIG, kind_of
 from app.base_models.files import is_there, read_any_json, read_json
 from app.base_models.weights import StoredTensor, read_tensors, weight_files
+from app.contract.architectures import ARCHITECTURES
 from app.contract.errors import UserFault
 from app.contract.model_kinds import ModelKind, decide_kind, join
-from app.contract.names import BASELINE, RUNTIMES
+from app.contract.names import ANY, BASELINE, RUNTIMES, runtimes_of_kind
 from app.contract.points import Point, SizedPoint, grid
 from app.contract.recipe import TargetRecipe
 from app.estimates import weights
@@ -33,6 +34,8 @@ class SizeFacts:
     vocab_size: int
     layers: int
     weights: Weights
+    weighed: list[str] = field(default_factory=list)
+    """The runtimes in which a target weighs it."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +74,37 @@ def size_of(
     return SizeFacts(size, layers, weights.measure({**config, "vocab_size": size}, tensors))
 
 
-Grid = list[tuple[Point, SizeFacts]]
-"""The points that a target chooses from, each with its facts."""
+@dataclass(frozen=True)
+class Grid:
+    """The points that a target chooses from, each with its facts, and the runtimes to weigh."""
+
+    sizes: dict[Point, SizeFacts]
+    runtimes: list[str]
+    """Those that have a form of the base."""
 
 
-def grid_of(config: dict[str, Any], kept: Sequence[StoredTensor], tokens: int) -> Grid:
+def grid_of(
+    kind: ModelKind, config: dict[str, Any], kept: Sequence[StoredTensor], tokens: int
+) -> Grid:
     """Return the grid of a base of so many tokens."""
     # Of ALBERT's groups of shared layers none can be dropped.
     can_drop = config.get("num_hidden_groups", 1) == 1
     depth = weights.layer_count(config, kept) if can_drop else 0
-    return [
-        (point, size_of(config, kept, point.vocab_size, point.layers))
+    sizes = {
+        point: size_of(config, kept, point.vocab_size, point.layers)
         for point in grid(depth, tokens)
-    ]
+    }
+    runtimes = runtimes_of_kind(
+        encoder_decoder=ARCHITECTURES[str(config["model_type"])].kind == "encoder-decoder",
+        sentence_encoder=kind.role == "sentence_encoder",
+    )
+    return Grid(sizes, runtimes)
 
 
 def read_grid(folder: Path, tokens: int) -> Grid:
     """Return the grid of the base in a folder; raises `UserFault` where it cannot be read."""
-    _, config, _, tensors = files_of(folder)
-    return grid_of(config, weights.kept_tensors(config, tensors), tokens)
+    kind, config, _, tensors = files_of(folder)
+    return grid_of(kind, config, weights.kept_tensors(config, tensors), tokens)
 
 
 def bytes_in(runtime: str, size: SizeFacts) -> int:
@@ -112,27 +127,28 @@ def bytes_in(runtime: str, size: SizeFacts) -> int:
 
 
 def fitting_points(base_model: str, found: Grid, target: TargetRecipe) -> list[SizedPoint]:
-    """Return the points of a grid whose files are as small as is asked.
+    """Return the points of a grid that fit in what is asked, each with its files that do.
 
     Raises `UserFault` where there is none.
     """
-    sized = list(_sized(found, target.runtime))
-    if RUNTIMES[target.runtime].is_static:
+    weighed = target.weighed(found.runtimes)
+    sized = [
+        SizedPoint(**dict(point), files={name: bytes_in(name, size) for name in weighed})
+        for point, size in found.sizes.items()
+    ]
+    if all(RUNTIMES[name].is_static for name in weighed):
         # Vectors have no layers, and nothing is gained by dropping those of their source.
         sized = [point for point in sized if point.layers is None]
-    fits = [p for p in sized if target.max_bytes is None or p.bytes <= target.max_bytes]
+    fits = [fit for point in sized if (fit := point.within(target.max_bytes)).files]
     if fits:
         return fits
     least = min(sized, key=lambda point: point.bytes)
-    label = RUNTIMES[target.runtime].label
+    label = RUNTIMES[min(least.files, key=lambda name: least.files[name])].label
+    other = "base model" if target.runtime == ANY else "runtime or base model"
     raise UserFault(
         "target_out_of_reach",
-        f"No model made of {base_model} fits in {target.max_bytes:,} bytes in {label}: the "
-        f"smallest, of {least.label}, takes about {least.bytes:,}. Ask for as many, or for another "
-        "runtime or base model.",
+        f"No model made of {base_model} fits in {target.max_bytes:,} bytes"
+        f"{'' if target.runtime == ANY else f' in {label}'}: the smallest, of {least.label}"
+        f"{f' in {label}' if target.runtime == ANY else ''}, takes about {least.bytes:,}. Ask for "
+        f"as many, or for another {other}.",
     )
-
-
-def _sized(found: Grid, runtime: str) -> Iterator[SizedPoint]:
-    for point, size in found:
-        yield SizedPoint(**dict(point), bytes=bytes_in(runtime, size))

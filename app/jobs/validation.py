@@ -10,7 +10,7 @@ from app.base_models.examination import EXAMINER, Examiner
 from app.blobs import Blobs
 from app.contract.architectures import ARCHITECTURES
 from app.contract.errors import UserFault
-from app.contract.names import BASELINE, RUNTIMES
+from app.contract.names import ANY, BASELINE, RUNTIMES
 from app.contract.recipe import (
     MAX_CHARACTERS,
     MAX_ROWS,
@@ -139,11 +139,17 @@ def _check_export(fields: JobFields, facts: ModelFacts) -> None:
 
 
 def _place_of_export(recipe: Recipe, field: str) -> str:
-    return "/recipe/target/runtime" if recipe.target else f"/recipe/{field.replace('.', '/')}"
+    if _names_runtime(recipe):
+        return "/recipe/target/runtime"
+    return f"/recipe/{field.replace('.', '/')}"
+
+
+def _names_runtime(recipe: Recipe) -> bool:
+    return recipe.target is not None and recipe.target.runtime != ANY
 
 
 def _instead(recipe: Recipe, field: str) -> str:
-    if recipe.target:
+    if _names_runtime(recipe):
         return f"Name `{BASELINE}` as `target.runtime`, and leave `{field}` out."
     return f"Leave `{field}` out."
 

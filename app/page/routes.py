@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.contract.names import METRICS, OBJECTIVES, PRESETS, RUNTIMES
+from app.contract.recipe import TargetRecipe
 from app.errors import NotFoundError
 from app.settings import Settings
 
@@ -125,9 +126,15 @@ def _facts(version: str, settings: Settings) -> dict[str, Any]:
             for name, row in METRICS.items()
         },
         "runtimes": {
-            name: {"label": row.label, "path": row.path, "field": row.field}
+            name: {
+                "label": row.label,
+                "path": row.path,
+                "paths": list(row.paths),
+                "field": row.field,
+            }
             for name, row in RUNTIMES.items()
         },
+        "target_runtime": TargetRecipe.model_fields["runtime"].default,
         "presets": {name: row.label for name, row in PRESETS.items()},
         "objectives": {name: row.label for name, row in OBJECTIVES.items()},
     }

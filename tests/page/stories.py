@@ -6,7 +6,7 @@ from app.contract.errors import JobError
 from app.contract.events import RecoveryLoss
 from app.contract.report import Report
 from app.jobs import transitions
-from tests.support.reports import recovered, sweep_report, with_task
+from tests.support.reports import any_report, recovered, sweep_report, with_task
 from tests.support.serving import Service
 
 # What would be seen to happen if a name, a text or an id were ever taken for HTML.
@@ -19,6 +19,7 @@ class Jobs:
     """The ids of the jobs, by their states."""
 
     sweep: str
+    target: str
     plain: str
     failed: str
     queued: str
@@ -41,6 +42,9 @@ def seed(service: Service, model: str) -> Jobs:
     succeed(service, sweep, report)
     one = report.model_copy(update={"sweep": [], "warnings": [f"Beware of {HOSTILE}"]})
     succeed(service, plain, one)
+    target = submitted("by target, in any runtime")
+    by_target = any_report()
+    succeed(service, target, by_target, files_of(by_target))
     failed = submitted("too few texts")
     error = JobError(
         type="user",
@@ -58,12 +62,26 @@ def seed(service: Service, model: str) -> Jobs:
     for point in report.recovery.loss[:14]:
         transitions.tell(service.db, claim, RecoveryLoss(vocab_size=7630, **dict(point)))
     transitions.report_progress(service.db, claim, 0.42, "step 260 of 500", 95.0)
-    return Jobs(sweep, plain, failed, submitted("minutes of meetings", 0.5), running)
+    return Jobs(sweep, target, plain, failed, submitted("minutes of meetings", 0.5), running)
 
 
-def succeed(service: Service, job_id: str, report: Report) -> None:
+def files_of(report: Report) -> dict[str, bytes]:
+    """The files of all models of a report, each with its own path as its content."""
+    named = ("model.safetensors", "tokenizer.json")
+    paths = [
+        path if row.path == "." else f"{row.path}/{path}"
+        for row in report.sweep
+        for path in (*named, *(one.path for one in row.exports))
+    ]
+    return {path: path.encode() for path in paths}
+
+
+def succeed(
+    service: Service, job_id: str, report: Report, files: dict[str, bytes] | None = None
+) -> None:
     """End a job well, with a report and the headline figures."""
-    files = {"report.json": report.model_dump_json().encode(), "model.safetensors": b"weights"}
+    files = {"model.safetensors": b"weights", **(files or {})}
+    files["report.json"] = report.model_dump_json().encode()
     result = {
         "vocab_size_after": report.compressed.vocab_size,
         "bytes_before": report.base.bytes,

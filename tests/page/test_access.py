@@ -38,6 +38,7 @@ def test_axe_finds_nothing_and_nothing_runs(
     views = {
         "/jobs": "minutes of meetings",
         f"/jobs/{jobs.sweep}": "The new model is",
+        f"/jobs/{jobs.target}": "files of the 4 models",
         f"/jobs/{jobs.plain}": "The new model is",
         f"/jobs/{jobs.running}": "step 260 of 500",
         f"/jobs/{jobs.failed}": "too little text for 7,630 tokens",

@@ -111,7 +111,7 @@ def test_a_size_that_is_none(page: Page, text: str) -> None:
 
 
 def test_a_target_stands_in_place_of_sizes(page: Page) -> None:
-    page.get_by_label("most MB of the int8 file").fill("5.5")
+    page.get_by_label("Or a target: most MB").fill("5.5")
     page.get_by_label("Most ms a text").fill("2.5")
     page.get_by_text("Training, layers").click()
     page.get_by_label("Least quality").fill("95")
@@ -121,13 +121,33 @@ def test_a_target_stands_in_place_of_sizes(page: Page) -> None:
     recipe = json.loads(shown[shown.index("{") :])["recipe"]
     assert recipe["target"] == {"max_bytes": 5_500_000, "max_ms": 2.5, "min_quality": 0.95}
     assert not {"vocab_size", "gate"} & set(recipe)
-    page.get_by_label("most MB of the int8 file").fill("small")
-    assert "number above 0" in said_of(page, page.get_by_label("most MB of the int8 file"))
+    page.get_by_label("Or a target: most MB").fill("small")
+    assert "number above 0" in said_of(page, page.get_by_label("Or a target: most MB"))
+
+
+def test_what_a_target_would_make_is_told_as_it_changes(page: Page) -> None:
+    fill(page)
+    size = page.get_by_role("region", name="Size")
+    told = size.get_by_role("status")
+    expect(told).to_have_count(0)
+    page.get_by_label("Or a target: most MB").fill("0.2")
+    expect(told).to_contain_text("Would be made")
+    expect(told).to_contain_text("ONNX int8")
+    expect(told).not_to_contain_text("ONNX int4")
+    page.get_by_label("Runtime of the target").select_option("any")
+    expect(told).to_contain_text("ONNX int4")
+    alone = told.inner_text()
+    page.get_by_label("Or a target: most MB").fill("0.1")
+    expect(told).not_to_have_text(alone)
+    page.get_by_text("The same over HTTP").click()
+    shown = page.get_by_label("The request").inner_text()
+    recipe = json.loads(shown[shown.index("{") :])["recipe"]
+    assert recipe["target"] == {"max_bytes": 100_000, "runtime": "any"}
 
 
 def test_a_target_that_nothing_reaches_is_said_beside_it(page: Page) -> None:
     fill(page)
-    field = page.get_by_label("most MB of the int8 file")
+    field = page.get_by_label("Or a target: most MB")
     field.fill("0.001")
     compress(page)
     expect(field).to_have_attribute("aria-invalid", "true")

@@ -97,8 +97,11 @@ def test_the_page_is_told_the_names_and_nothing_of_the_data(service: Service) ->
     assert facts["runtimes"]["onnx-int8"] == {
         "label": RUNTIMES["onnx-int8"].label,
         "path": "onnx/model_int8.onnx",
+        "paths": ["onnx/model_int8.onnx"],
         "field": "int8",
     }
+    assert facts["target_runtime"] == "onnx-int8"
     assert facts.keys() == {
-        *("version", "auth", "hub", "metrics", "runtimes", "presets", "objectives")
+        *("version", "auth", "hub", "metrics", "runtimes", "target_runtime", "presets"),
+        "objectives",
     }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import select
 
 from app.artifacts import service
 from app.blobs import Blobs
+from app.contract.names import RUNTIMES, runtime_label
 from app.contract.points import SizedPoint
 from app.contract.recipe import Recipe, TargetRecipe
 from app.contract.report import Export, Latency, ModelSize, Scores, TaskQuality
@@ -25,8 +27,10 @@ from tests.support.servers import local_settings
 from tests.support.tiny_models import make_base_model, texts
 from tests.support.workers import store_corpus, submit, wait_for_end, worker_process
 from tests.worker.test_gate import TOKENS, quality
+from tests.worker.test_model_kinds import in_sentence_transformers
 from worker import runner
-from worker.compression import CorpusTooSmallError, VocabSizeBelowFloorError
+from worker.compression import CorpusTooSmallError, ExportFailedError, VocabSizeBelowFloorError
+from worker.compression.runtimes import RUNTIMES as ENTRIES
 from worker.stages import STAGES
 from worker.stages import tokenizer as tokenizer_stage
 from worker.target import Pick, pick, target_error
@@ -152,6 +156,57 @@ def test_where_none_meets_it_the_nearest_is_named_with_what_it_misses(
         assert words in error.message
 
 
+def with_file(found: EvaluatedSize, runtime: str, megabytes: float, kept: float) -> EvaluatedSize:
+    """A model with one more file, as fast as its megabytes."""
+    size, rows = round(megabytes * MB), [quality("sentence_cosine", kept)]
+    file = Export(runtime=runtime, path=f"{runtime}/model", bytes=size, quality=rows)
+    exports, latency = [*found.exports, file], [*found.latency, timed(runtime, 1, megabytes)]
+    return found.model_copy(update={"exports": exports, "latency": latency})
+
+
+WIDE_FRONT = [
+    with_file(with_file(FRONT[0], "onnx-int4", 2, 0.85), "static", 4, 0.88),
+    with_file(FRONT[1], "onnx-int4", 3.5, 0.94),
+    with_file(FRONT[2], "onnx-int4", 6, 0.97),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "layers", "runtime", "meeting"),
+    [
+        ({"max_bytes": 4 * MB}, 2, "onnx-int4", 4),
+        ({"max_bytes": 5 * MB}, 2, "onnx-int8", 5),
+        ({"max_bytes": 2 * MB}, 1, "onnx-int4", 1),
+        ({"max_bytes": 100 * MB}, 1, "torch", 10),
+        ({"min_quality": 0.93}, 2, "onnx-int4", 7),
+        ({"min_quality": 0.87}, 1, "onnx-int8", 9),
+        ({"max_bytes": 4 * MB, "max_ms": 1.5}, 1, "onnx-int8", 1),
+    ],
+)
+def test_with_any_runtime_the_best_file_of_all_models_is_picked(
+    target: dict[str, Any], layers: int | None, runtime: str, meeting: int
+) -> None:
+    found = picked(WIDE_FRONT, runtime="any", **target).target
+    assert found.picked
+    assert (found.picked.layers, found.picked.runtime) == (layers, runtime)
+    assert found.runtime == "any"
+    # Each of three models in PyTorch, int8 and int4, and static vectors once.
+    assert len(found.front) == 10
+    assert [point for point in found.front if not point.misses].count(found.picked) == 1
+    assert sum(not point.misses for point in found.front) == meeting
+    meet = "1 meets" if meeting == 1 else f"{meeting} meet"
+    assert f"Of the 10 files of the 3 models that were made {meet} the target" in found.reason
+    assert f" in {runtime_label(runtime)} " in found.reason
+
+
+def test_where_no_file_meets_a_target_the_nearest_of_all_is_named() -> None:
+    found = picked(WIDE_FRONT, runtime="any", max_bytes=MB).target
+    assert (found.picked, len(found.front)) == (None, 10)
+    assert found.nearest
+    assert (found.nearest.runtime, found.nearest.bytes) == ("onnx-int4", 2 * MB)
+    assert "none meets the target; the nearest, of 1,000 tokens and 1 layer in" in found.reason
+
+
 def test_equals_are_told_apart_by_size_then_time() -> None:
     equals = [model(1, 5, 0.9, 3.0), model(2, 4, 0.9, 3.0), model(3, 4, 0.9, 2.0)]
     assert picked(equals, max_bytes=9 * MB).measured.layers == 3
@@ -197,7 +252,7 @@ def test_what_is_fine_tuned_is_judged_in_pytorch_and_said_so() -> None:
 
 
 CANDIDATES = [
-    SizedPoint(vocab_size=size, layers=layers, bytes=size)
+    SizedPoint(vocab_size=size, layers=layers, files={"onnx-int8": size})
     for layers in (1, None)
     for size in (10, 20, 30, 40)
 ]
@@ -376,3 +431,73 @@ def test_a_worker_walks_the_frontier(deep: tuple[Settings, Database], tmp_path: 
         if file["runtime"] == "onnx-int8"
     }
     assert picked_["kept"] == max(kept.values())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_in_any_runtime_one_training_serves_all_files_that_fit(
+    deep: tuple[Settings, Database], tmp_path: Path
+) -> None:
+    settings, db = deep
+    blobs, most = Blobs(settings.blobs_url), 270_000
+    assert settings.models_dir
+    in_sentence_transformers(settings.models_dir / "acme" / "tiny-bert", "")
+    target = {"max_bytes": most, "runtime": "any"}
+    job = run(settings, db, blobs, target=target, evaluation={"latency": True})
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    assert len(report["sweep"]) == 4
+    rows = {(row["vocab_size"], row["layers"]): row for row in report["sweep"]}
+    front = report["target"]["front"]
+    for seen in front:
+        row = rows[seen["vocab_size"], seen["layers"]]
+        files = {file["runtime"]: file for file in row["exports"]}
+        path = files[seen["runtime"]]["path"] if seen["runtime"] != "torch" else "model.safetensors"
+        size, quality_ = (
+            (row["bytes"], row["quality"])
+            if seen["runtime"] == "torch"
+            else (files[seen["runtime"]]["bytes"], files[seen["runtime"]]["quality"])
+        )
+        assert (folder / row["path"] / path).stat().st_size <= size == seen["bytes"]
+        assert seen["kept"] == quality_[0]["retention"]
+        assert seen["ms"] > 0
+        assert bool(seen["misses"]) == (size > most)
+    runtimes = [seen["runtime"] for seen in front]
+    assert {name: runtimes.count(name) for name in runtimes} == {
+        **dict.fromkeys(("torch", "onnx", "onnx-int8", "onnx-int4"), 4),
+        "static": 1,
+    }
+    # With all layers the float file is there only for what is made of it.
+    [missed] = [(seen["runtime"], seen["layers"]) for seen in front if seen["misses"]]
+    assert missed == ("onnx", None)
+    best = report["target"]["picked"]
+    assert best["kept"] == max(seen["kept"] for seen in front if not seen["misses"])
+    assert rows[best["vocab_size"], best["layers"]]["path"] == "."
+    label = runtime_label(best["runtime"])
+    assert f"in {label} keeps the most quality" in report["target"]["reason"]
+    assert (folder / RUNTIMES[best["runtime"]].path).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_a_runtime_that_fails_is_left_out_where_any_will_do(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ExportFailedError("The file is not the model's.")
+
+    int8 = replace(ENTRIES["onnx-int8"], check=fails)
+    monkeypatch.setitem(ENTRIES, "onnx-int8", int8)
+    asked: dict[str, Any] = {"target": {"max_bytes": 10**7, "runtime": "any"}}
+    job = run(settings, db, blobs, **asked)
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    assert {seen["runtime"] for seen in report["target"]["front"]} == {"torch", "onnx", "onnx-int4"}
+    assert not list(folder.rglob("model_int8.onnx"))
+    said = "ONNX int8 was not weighed for some models: The file is not the model's."
+    assert report["warnings"].count(said) == 1
+    # What is asked for by name is not left out.
+    job = run(settings, db, blobs, **asked, export={"int8": True})
+    assert (job.status, (job.error or {})["code"]) == (Status.FAILED, "export_failed")

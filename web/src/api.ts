@@ -28,7 +28,8 @@ export interface Facts {
   auth: boolean;
   hub: boolean;
   metrics: Record<string, { label: string; short: string; unit: string; higher_is_better: boolean }>;
-  runtimes: Record<string, { label: string; path: string; field: string | null }>;
+  runtimes: Record<string, { label: string; path: string; paths: string[]; field: string | null }>;
+  target_runtime: string;
   presets: Record<string, string>;
   objectives: Record<string, string>;
 }
@@ -43,6 +44,7 @@ export interface Estimate {
     parameters: number;
     bytes: number;
     exports: { runtime: string; precision: string; bytes: number }[];
+    weighed: string[];
     tokens_per_text: Interval;
     base_tokens_per_text: number;
   }[];

@@ -9,12 +9,28 @@ export interface Series {
   points: { x: number; y: number; name?: string }[];
   dashed?: boolean;
   marksOnly?: boolean;
+  lineOnly?: boolean;
   colour?: number;
+}
+
+/** A point that can be picked, by a click or by the arrow keys. */
+export interface Mark {
+  key: string;
+  x: number;
+  y: number;
+  label: string;
+}
+
+interface MarksProps {
+  marks: Mark[];
+  picked: string;
+  onPick: (key: string) => void;
 }
 
 interface ChartProps {
   title: string;
   series: Series[];
+  picking?: MarksProps;
   xLabel: string;
   yLabel: string;
   height?: number;
@@ -23,20 +39,25 @@ interface ChartProps {
   children?: ComponentChildren;
 }
 
-const COLOURS = ["--chart-1", "--chart-2", "--chart-3", "--chart-4", "--chart-5", "--chart-6"];
+const COLOURS = ["--chart-1", "--chart-2", "--chart-3", "--chart-4", "--chart-5", "--chart-6", "--chart-7", "--chart-8"];
 
-export function Chart({ title, series, xLabel, yLabel, height = 240, formatX, formatY, children }: ChartProps) {
+export function Chart({ title, series, picking, xLabel, yLabel, height = 240, formatX, formatY, children }: ChartProps) {
   const id = useId();
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const theme = useThemeCount();
   const data = aligned(series);
-  const shape = series.map((each) => `${each.label}${each.dashed}`).join("|");
+  const shape = series.map((each) => `${each.label}${each.dashed}`).join("|") + xLabel;
+  const drawn = useRef(series);
+  drawn.current = series;
+  const [drawings, setDrawings] = useState(0);
 
   useEffect(() => {
     const element = box.current;
     if (!element) return;
     const options = plotOptions(element, series, { height, xLabel, yLabel, formatX, formatY });
+    const names = (made: uPlot) => drawNames(made, drawn.current, options.inks.ink, options.inks.family);
+    options.hooks = { draw: [names, () => setDrawings((before) => before + 1)] };
     const made = new uPlot(options, data, element);
     plot.current = made;
     const observer = new ResizeObserver(() => {
@@ -62,9 +83,25 @@ export function Chart({ title, series, xLabel, yLabel, height = 240, formatX, fo
           <li key={each.label} class={`key-${(each.colour ?? index) % COLOURS.length} ${each.dashed ? "dashed" : ""}`}>{each.label}</li>
         ))}
       </ul>
-      <div ref={box} class="plot" aria-hidden="true" />
+      <div class="plotted">
+        <div ref={box} class="plot" aria-hidden="true" />
+        {picking && plot.current && drawings > 0 && <Marks plot={plot.current} title={title} {...picking} />}
+      </div>
       {children && <details class="behind"><summary>The figures as a table</summary>{children}</details>}
     </figure>
+  );
+}
+
+/** The points as radio buttons that lie over what is drawn: one stop of the tab key for all. */
+function Marks({ plot, title, marks, picked, onPick }: MarksProps & { plot: uPlot; title: string }) {
+  const name = useId();
+  return (
+    <div role="radiogroup" aria-label={title} class="marks">
+      {marks.map((mark) => (
+        <input key={mark.key} type="radio" name={name} aria-label={mark.label} title={mark.label} checked={mark.key === picked} onChange={() => onPick(mark.key)}
+          style={{ left: `${plot.over.offsetLeft + plot.valToPos(mark.x, "x")}px`, top: `${plot.over.offsetTop + plot.valToPos(mark.y, "y")}px` }} />
+      ))}
+    </div>
   );
 }
 
@@ -101,7 +138,11 @@ interface Drawing {
   formatY?: (value: number) => string;
 }
 
-function plotOptions(element: HTMLElement, series: Series[], drawing: Drawing): uPlot.Options {
+interface Inks {
+  inks: { ink: string; family: string };
+}
+
+function plotOptions(element: HTMLElement, series: Series[], drawing: Drawing): uPlot.Options & Inks {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const axis = (label: string, format?: (value: number) => string): uPlot.Axis => ({
@@ -132,11 +173,11 @@ function plotOptions(element: HTMLElement, series: Series[], drawing: Drawing): 
           width: each.marksOnly ? 0 : 2,
           dash: each.dashed ? [5, 5] : undefined,
           spanGaps: true,
-          points: { show: each.marksOnly || each.points.length < 30, size: each.marksOnly ? 9 : 5, fill: line, stroke: line },
+          points: { show: !each.lineOnly && (each.marksOnly || each.points.length < 30), size: each.marksOnly ? 9 : 5, fill: line, stroke: line },
         };
       }),
     ],
-    hooks: { draw: [(made) => drawNames(made, series, colour("--ink"), style.fontFamily)] },
+    inks: { ink: colour("--ink"), family: style.fontFamily },
   };
 }
 
@@ -159,10 +200,11 @@ function drawNames(plot: uPlot, series: Series[], ink: string, family: string): 
     if (!point.name) continue;
     const x = plot.valToPos(point.x, "x", true);
     const y = plot.valToPos(point.y, "y", true);
-    const toTheLeft = x + ctx.measureText(point.name).width + 12 > bbox.left + bbox.width;
+    const toTheLeft = x + ctx.measureText(point.name).width + 16 > bbox.left + bbox.width;
     const below = y - bbox.top < 24 * devicePixelRatio;
     const width = ctx.measureText(point.name).width;
-    const left = x + (toTheLeft ? -8 * devicePixelRatio - width : 8 * devicePixelRatio);
+    // Beside the ring around a point that is picked.
+    const left = x + (toTheLeft ? -14 * devicePixelRatio - width : 14 * devicePixelRatio);
     const box = { left, right: left + width, y: y + (below ? 18 : -8) * devicePixelRatio };
     if (written.some((other) => box.left < other.right && other.left < box.right && Math.abs(box.y - other.y) < 13 * devicePixelRatio)) continue;
     ctx.fillText(point.name, box.left, box.y);

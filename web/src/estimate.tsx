@@ -111,6 +111,25 @@ export function EstimateView({ state, model, waitingFor }: EstimateViewProps) {
   );
 }
 
+/** The models that a target would make, with the files that fit. */
+export function WouldBe({ estimate }: { estimate: Estimate }) {
+  const facts = useFacts();
+  const files = (size: Estimate["sizes"][number]) =>
+    size.weighed.map((name) => `${runtimeLabel(facts, name)} ${bytes(size.exports.find((each) => each.runtime === name)?.bytes ?? size.bytes)}`);
+  return (
+    <div role="status" class="small">
+      <span class="soft">Would be made, and the best of them picked:</span>
+      <ul class="would-be">
+        {estimate.sizes.map((size) => (
+          <li key={`${size.vocab_size} ${size.layers}`}>
+            <strong>{count(size.vocab_size)} tokens, {size.layers < estimate.base.layers ? `${size.layers} of ${estimate.base.layers}` : "all"} layers</strong> <span class="soft">{files(size).join(", ")}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
 function Time({ estimate: { minutes } }: { estimate: Estimate }) {
   const inSeconds = minutes.high < 1.5;
   const said = inSeconds ? scaled(minutes, 60) : minutes;

@@ -9,6 +9,7 @@ export const NO_FACTS: Facts = {
   hub: false,
   metrics: {},
   runtimes: {},
+  target_runtime: "",
   presets: {},
   objectives: {},
 };

@@ -70,7 +70,7 @@ function NewJob() {
   // Once the errors are shown: the first field that has one.
   const focusFault = () => setTimeout(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(), 50);
 
-  const shared = { choices, onChange: setChoices, errors, model: model.known, baseLayers: estimate.estimate?.base.layers ?? null };
+  const shared = { choices, onChange: setChoices, errors, model: model.known, estimate: estimate.estimate };
   const waitingFor = [...(model.id ? [] : ["a model"]), ...(corpus || sample ? [] : ["texts"])];
   return (
     <form ref={form} class="new-job" onSubmit={submit} noValidate aria-label="New job">

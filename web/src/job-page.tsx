@@ -154,7 +154,7 @@ function Result({ job, losses }: { job: Job; losses: Live["losses"] }) {
   return (
     <>
       {problem && !problem.needsKey && <Problem problem={problem} title="The report cannot be read." />}
-      {report && <ReportView report={report} losses={losses} />}
+      {report && <ReportView report={report} jobId={job.id} losses={losses} />}
       <Files jobId={job.id} />
     </>
   );

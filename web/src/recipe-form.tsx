@@ -1,30 +1,33 @@
 // Sizes, training, layers, exports and the least quality: the choices of a recipe.
 import { useId } from "preact/hooks";
-import type { BaseModel } from "./api";
-import { useFacts } from "./facts";
+import type { BaseModel, Estimate } from "./api";
+import { runtimeLabel, useFacts } from "./facts";
 import { count, tokensOf } from "./format";
-import { type Choices, type FieldErrorMap, hasTarget, NO_TRAINING } from "./recipe";
+import { WouldBe } from "./estimate";
+import { ANY_RUNTIME, type Choices, type FieldErrorMap, hasTarget, NO_TRAINING } from "./recipe";
 import { FieldErrors } from "./ui";
 
 const COMMON_SIZES = [0.75, 0.5, 0.25, 0.1];
 const SHOWN_FIRST = ["fast", "balanced", "max"];
 
-// In place of a size: what the file of the target's default runtime may take.
+// In place of a size: what the file that is shipped may take.
 const TARGETS = [
-  ["targetMegabytes", "Or a target: most MB of the int8 file"],
+  ["targetMegabytes", "Or a target: most MB of the file"],
   ["targetMilliseconds", "Most ms a text"],
 ] as const;
+const LEAST_MEGABYTES = 0.5;
 
 interface RecipeFormProps {
   choices: Choices;
   onChange: (choices: Choices) => void;
   errors: FieldErrorMap;
   model: BaseModel | null;
-  baseLayers: number | null;
+  estimate: Estimate | null;
 }
 
-export function SizeField({ choices, onChange, errors, model }: RecipeFormProps) {
+export function SizeField({ choices, onChange, errors, model, estimate }: RecipeFormProps) {
   const id = useId();
+  const facts = useFacts();
   const toggle = (size: number) => {
     const sizes = choices.sizes.includes(size) ? choices.sizes.filter((each) => each !== size) : [...choices.sizes, size];
     onChange({ ...choices, sizes: sizes.sort((a, b) => b - a) });
@@ -52,23 +55,47 @@ export function SizeField({ choices, onChange, errors, model }: RecipeFormProps)
         {byTarget ? "The target finds the sizes: up to four models are made, and the best is picked." : several ? "Several sizes are made in one job and plotted, quality against size." : "Smaller saves more and keeps less. Choose several to compare them."}
       </p>
       <FieldErrors id={`${id}-errors`} errors={errors.sizes ?? []} />
-      <div class="chips">
+      <div class="chips targets">
         {TARGETS.map(([name, label]) => (
           <div key={name} class="other">
             <label for={`${id}-${name}`} class="soft small">{label}</label>
             <input id={`${id}-${name}`} type="text" inputMode="decimal" size={6} placeholder="none" value={choices[name]} autocomplete="off"
               aria-invalid={errors.target?.length ? "true" : undefined} aria-describedby={`${id}-target-errors`}
               onInput={(event) => onChange({ ...choices, [name]: event.currentTarget.value })} />
+            {name === "targetMegabytes" && <Slider value={choices[name]} most={model?.bytes ?? estimate?.base.bytes ?? null} onChange={(value) => onChange({ ...choices, [name]: value })} />}
           </div>
         ))}
+        <div class="other">
+          <label for={`${id}-runtime`} class="soft small">for</label>
+          <select id={`${id}-runtime`} aria-label="Runtime of the target" value={choices.targetRuntime} onChange={(event) => onChange({ ...choices, targetRuntime: event.currentTarget.value })}>
+            <option value="">{runtimeLabel(facts, facts.target_runtime)}</option>
+            <option value={ANY_RUNTIME}>any runtime: the best of all</option>
+            {Object.entries(facts.runtimes).filter(([name]) => name !== facts.target_runtime).map(([name, row]) => <option key={name} value={name}>{row.label}</option>)}
+          </select>
+        </div>
       </div>
       <FieldErrors id={`${id}-target-errors`} errors={errors.target ?? []} />
+      {byTarget && estimate && !errors.target?.length && <WouldBe estimate={estimate} />}
     </fieldset>
   );
 }
 
-export function MoreFields({ choices, onChange, errors, baseLayers }: RecipeFormProps) {
+/** A slider over a field of megabytes, from half of one to those of the base, each step as large a share. */
+function Slider({ value, most, onChange }: { value: string; most: number | null; onChange: (value: string) => void }) {
+  const top = (most ?? 0) / 1e6;
+  if (top <= LEAST_MEGABYTES) return null;
+  const steps = Math.log(top / LEAST_MEGABYTES);
+  const megabytes = Number(value) > 0 ? Number(value) : top;
+  const place = Math.min(100, Math.max(0, (100 * Math.log(megabytes / LEAST_MEGABYTES)) / steps));
+  return (
+    <input type="range" min={0} max={100} step={1} value={Math.round(place)} aria-label="Most MB of the file, from small to large" aria-valuetext={value.trim() ? `${value} MB` : "no limit"}
+      onInput={(event) => onChange(String(Number((LEAST_MEGABYTES * Math.exp((steps * Number(event.currentTarget.value)) / 100)).toPrecision(2))))} />
+  );
+}
+
+export function MoreFields({ choices, onChange, errors, estimate }: RecipeFormProps) {
   const id = useId();
+  const baseLayers = estimate?.base.layers;
   const facts = useFacts();
   const presets = Object.keys(facts.presets).length > 0 ? Object.keys(facts.presets) : SHOWN_FIRST;
   const exported = Object.entries(facts.runtimes).filter(([, row]) => row.field);

@@ -10,6 +10,8 @@ export interface Choices {
   minQuality: string;
   targetMegabytes: string;
   targetMilliseconds: string;
+  /** Empty for the one that the service takes. */
+  targetRuntime: string;
   more: string;
 }
 
@@ -22,10 +24,12 @@ export const FIRST_CHOICES: Choices = {
   minQuality: "",
   targetMegabytes: "",
   targetMilliseconds: "",
+  targetRuntime: "",
   more: "",
 };
 
 export const NO_TRAINING = "none";
+export const ANY_RUNTIME = "any";
 
 export type FieldName = "model" | "corpus" | "sizes" | "training" | "layers" | "exports" | "quality" | "target" | "more" | "name";
 export type FieldErrorMap = Partial<Record<FieldName, string[]>>;
@@ -87,6 +91,7 @@ function readTarget(choices: Choices, errors: FieldErrorMap): Recipe {
   };
   read("max_bytes", choices.targetMegabytes, 1e6);
   read("max_ms", choices.targetMilliseconds, 1);
+  if (choices.targetRuntime) target.runtime = choices.targetRuntime;
   return target;
 }
 

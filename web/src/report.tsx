@@ -12,10 +12,11 @@ const NOTABLE_LOSS = 0.05;
 
 interface ReportViewProps {
   report: Report;
+  jobId: string;
   losses: Map<string, LossPoint[]>;
 }
 
-export function ReportView({ report, losses: told }: ReportViewProps) {
+export function ReportView({ report, jobId, losses: told }: ReportViewProps) {
   const facts = useFacts();
   const { base, compressed, tokens, recovery } = report;
   const sweep = report.sweep ?? [];
@@ -33,7 +34,7 @@ export function ReportView({ report, losses: told }: ReportViewProps) {
         {report.target && <p class={`note${report.target.picked ? "" : " bad"}`}><strong>{report.target.picked ? "The target is met." : "The target is not met."}</strong> {report.target.reason}</p>}
         {report.gate?.misses.map((miss) => <p key={miss} class="note bad">{miss}</p>)}
       </section>
-      {sweep.length > 1 && <Sweep report={report} />}
+      {sweep.length > 0 && (sweep.length > 1 || report.target) && <Sweep report={report} jobId={jobId} />}
       <div class="pair">
         <section class="card" aria-label="Quality">
           <Figures caption="Quality" head={["", "Base", "Compressed", "Kept"]} rows={report.quality.map((row) => ({

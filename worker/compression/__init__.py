@@ -78,6 +78,7 @@ from worker.compression.runtimes import (
     check_exportable,
     check_installed,
     export_model,
+    exportable,
     exported_files,
     needs_training,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "corpus_words",
     "explain_vocabulary",
     "export_model",
+    "exportable",
     "exported_files",
     "held_out_texts",
     "is_held_out",

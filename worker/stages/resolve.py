@@ -1,5 +1,6 @@
 """Find the base model, pin it, and refuse early what cannot work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from app.contract.recipe import FineTuning
@@ -11,6 +12,7 @@ from worker.compression import (
     check_installed,
     check_multiword,
     check_output,
+    exportable,
     quality_metrics,
     resolve_keep_tokens,
     resolve_vocab_size,
@@ -44,6 +46,7 @@ def resolve(context: JobContext, folder: Path, progress: StageProgress) -> None:
     sizes, candidates = [resolve_vocab_size(size, base.tokenizer) for size in recipe.sizes], []
     if target := recipe.target:
         found = read_grid(context.base_folder, len(base.tokenizer))
+        found = replace(found, runtimes=exportable(base, found.runtimes))
         candidates = fitting_points(located.id, found, target)
         sizes = [point.vocab_size for point in planned(target, candidates)]
     resolved = ResolvedBase(

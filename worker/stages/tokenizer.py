@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from app.contract.points import FRACTIONS, Point, SizedPoint
+from app.contract.points import FRACTIONS, SizedPoint
 from app.contract.recipe import TargetRecipe
 from app.contract.report import VocabularyCoverage
 from app.contract.results import HeldOutSample, PlannedPoints, TokenizerResult
@@ -71,7 +71,7 @@ def for_target(
     candidates: Sequence[SizedPoint],
     train_some: Callable[[Sequence[int], StageProgress], list[PreTrainedTokenizerBase]],
     progress: StageProgress,
-) -> tuple[list[Point], Tokenizers]:
+) -> tuple[list[SizedPoint], Tokenizers]:
     """Return the points of a target, and a tokenizer for each size that they have.
 
     A vocabulary that its tokens do not fit in, or that the corpus does not fill, is left out, and
@@ -83,8 +83,7 @@ def for_target(
         missing = next((p.vocab_size for p in points if p.vocab_size not in made), None)
         if missing is None:
             sizes = {point.vocab_size for point in points}
-            plain = [Point(vocab_size=p.vocab_size, layers=p.layers) for p in points]
-            return plain, {size: one for size, one in made.items() if size in sizes}
+            return points, {size: one for size, one in made.items() if size in sizes}
         try:
             [made[missing]] = train_some([missing], nth_part(progress, tries, len(FRACTIONS)))
         except VocabSizeBelowFloorError as error:

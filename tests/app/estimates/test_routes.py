@@ -281,6 +281,32 @@ def test_the_points_of_a_target_are_listed(service: Service, corpus: str) -> Non
     assert plain["minutes"]["value"] < found["minutes"]["value"] < 4 * plain["minutes"]["value"]
 
 
+def test_in_any_runtime_each_point_is_listed_with_those_in_which_it_fits(
+    service: Service, corpus: str
+) -> None:
+    target = {"max_bytes": 9_000_000, "runtime": "any"}
+    found = ask(service, corpus, recipe={"target": target})
+    int8 = ask(service, corpus, recipe={"target": {"max_bytes": 9_000_000}})
+    assert len(found["sizes"]) <= 4
+    for size in found["sizes"]:
+        files = {file["runtime"]: file["bytes"] for file in size["exports"]}
+        files["torch"] = size["bytes"]
+        assert size["weighed"]
+        assert all(files[runtime] <= 9_000_000 for runtime in size["weighed"])
+    # Four bits hold more words of two layers in as many bytes; vectors are weighed once.
+    words = [
+        max(size["vocab_size"] for size in one["sizes"] if size["layers"] == 2)
+        for one in (found, int8)
+    ]
+    assert words == [15_261, 7_630]
+    weighed = [runtime for size in found["sizes"] for runtime in size["weighed"]]
+    assert weighed.count("static") == 1
+    steps = " ".join(found["steps"])
+    assert "tokens and 1 layer (" in steps
+    assert "Static vectors)" in steps
+    assert int8["minutes"]["value"] < found["minutes"]["value"] < 3 * int8["minutes"]["value"]
+
+
 def test_a_target_out_of_reach_is_refused_as_a_job_is(service: Service, corpus: str) -> None:
     recipe = {"target": {"max_bytes": 1000}}
     body = {"base_model": MODEL, "corpus_id": corpus, "recipe": recipe}

@@ -42,8 +42,8 @@ def test_files_of_a_real_model_take_what_is_estimated_or_a_little_less(
     base = load_model(Path(get_model_path()))
     save_model(tmp_path / "made", drop_layers(base.model, layers), base.tokenizer, base.folder)
     # Half of twice its tokens are all that it has.
-    grid = dict(read_grid(base.folder, 2 * len(base.tokenizer)))
-    size = grid[Point(vocab_size=len(base.tokenizer), layers=layers)]
+    grid = read_grid(base.folder, 2 * len(base.tokenizer))
+    size = grid.sizes[Point(vocab_size=len(base.tokenizer), layers=layers)]
     found = written(tmp_path / "made")
     assert bytes_in("torch", size) == found["torch"]
     for runtime in RUNTIMES:

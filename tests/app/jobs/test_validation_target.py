@@ -1,11 +1,13 @@
 """Targets that nothing reaches or that contradict the rest of a recipe, refused at submission."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from app.contract.names import RUNTIMES
 from app.errors import UnprocessableError
 from app.jobs.schemas import JobFields
 from app.jobs.submission import read_json
@@ -87,6 +89,39 @@ def test_the_file_of_the_runtime_is_written_without_being_asked_for() -> None:
     plain = {"target": {**asked, "runtime": "torch"}}
     assert submitted(plain).recipe.runtimes == []
     assert submitted({**plain, "export": {"onnx": True}}).recipe.runtimes == ["onnx"]
+
+
+def test_what_a_model_is_exported_for_follows_from_what_fits() -> None:
+    recipe = submitted({"target": {"max_bytes": 9, "runtime": "any"}}).recipe
+    assert recipe.runtimes == []
+    assert recipe.runtimes_with(["torch", "onnx-int4"]) == ["onnx", "onnx-int4"]
+    assert set(recipe.most_runtimes) == {name for name, row in RUNTIMES.items() if row.field}
+    assert recipe.most_models == 4
+
+
+def test_any_runtime_is_one_that_the_model_has(tmp_path: Path) -> None:
+    make_model(tmp_path / "org" / "model", model_type="t5")
+    recipe: Recipe = {"target": {"max_bytes": 10**9, "runtime": "any"}}
+    checked(tmp_path, recipe)
+    with pytest.raises(UnprocessableError, match=r"Leave `export` out") as refusal:
+        checked(tmp_path, {**recipe, "export": {"int8": True}})
+    assert refusal.value.members["errors"][0].pointer == "/recipe/export"
+
+
+def test_in_any_runtime_less_is_within_reach_than_in_the_largest(tmp_path: Path) -> None:
+    make_sound(tmp_path / "org" / "model")
+    with pytest.raises(UnprocessableError) as refusal:
+        checked(tmp_path, {"target": {"max_bytes": 100, "runtime": "any"}})
+    assert refusal.value.code == "target_out_of_reach"
+    # The message names the runtime of the smallest, which is in reach by itself.
+    told = re.search(r" in ([^,]+), takes about ([\d,]+)\. ", refusal.value.detail)
+    assert told
+    label, least = told[1].rpartition(" in ")[2], int(told[2].replace(",", ""))
+    [runtime] = [name for name, row in RUNTIMES.items() if row.label == label]
+    for asked in ("any", runtime):
+        checked(tmp_path, {"target": {"max_bytes": least, "runtime": asked}})
+        with pytest.raises(UnprocessableError, match="fits in"):
+            checked(tmp_path, {"target": {"max_bytes": least - 1, "runtime": asked}})
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx", "onnx-int8"])

@@ -193,10 +193,10 @@ def _latency(report: Report, batch_size: int) -> Markup:
 
 def _tradeoff(report: Report) -> Markup:
     candidates = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
-    target = report.target.runtime if report.target else BASELINE
+    judged = report.target and (report.target.picked or report.target.nearest)
+    row = RUNTIMES.get((judged and judged.runtime) or BASELINE)
     # A file with the weights as they are is the model once more.
-    is_drawn = RUNTIMES[target].is_quantized or RUNTIMES[target].is_static
-    ringed = target if is_drawn else BASELINE
+    ringed = row.name if row and (row.is_quantized or row.is_static) else BASELINE
     metric = report.quality[0].metric
     for size in report.sweep:
         layers = f", {size.layers or 'all'} layers" if report.target else ""

@@ -1,11 +1,11 @@
 """List the runtimes that models are exported for and measured in: an entry each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.contract.names import RUNTIMES as NAMES
-from worker.compression.errors import ExportUnsupportedError
+from worker.compression.errors import ExportFailedError, ExportUnsupportedError
 from worker.compression.models.loading import LoadedModel, load_model
 from worker.compression.progress import Progress, part, silent
 from worker.compression.runtimes.onnx import ONNX
@@ -69,23 +69,39 @@ def check_exportable(loaded: LoadedModel, runtimes: Sequence[str]) -> None:
             check(loaded)
 
 
+def exportable(loaded: LoadedModel, runtimes: Sequence[str]) -> list[str]:
+    """Return those of some runtimes that this worker has, and that have a form of a model."""
+
+    def is_exportable(name: str) -> bool:
+        try:
+            check_exportable(loaded, [*NAMES[name].requires, name])
+        except ExportUnsupportedError:
+            return False
+        return True
+
+    return [name for name in runtimes if is_exportable(name)]
+
+
 def needs_training(runtimes: Sequence[str]) -> bool:
     """Tell whether the files of one of the runtimes are trained, or calibrated."""
     return any(RUNTIMES[name].train for name in runtimes)
 
 
-def export_model(
+def export_model(  # noqa: PLR0913
     folder: Path,
     into: Path,
     runtimes: Sequence[str],
     progress: Progress | None = None,
     *,
     teaching: Teaching | None = None,
+    left_out: dict[str, str] | None = None,
+    needed: Collection[str] = (),
 ) -> list[ExportedFile]:
     """Write the files of the model in ``folder`` under ``into``, and check each against the model.
 
     A runtime stands after those it requires, as in the recipe's ``runtimes``. ``teaching`` is for
-    those whose files are trained or calibrated, and needed there.
+    those whose files are trained or calibrated, and needed there. With ``left_out``, a runtime
+    that is not ``needed`` and fails is left out and added there, with the reason.
 
     Raises:
         ExportUnsupportedError: models of this kind, or of this size, are not exported.
@@ -96,19 +112,37 @@ def export_model(
     check_exportable(loaded, runtimes)
     for number, name in enumerate(runtimes):
         share = part(progress, number / len(runtimes), (number + 1) / len(runtimes))
-        runtime, file = RUNTIMES[name], into / NAMES[name].path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        share(0.1, f"writing {runtime.row.label}")
-        if runtime.write:
-            runtime.write(loaded, file)
-        elif runtime.train:
-            if teaching is None:
-                raise ValueError(f"{name} reads texts: give `teaching`")
-            runtime.train(loaded, file, teaching, part(share, 0.1, 0.9))
-        share(0.6 if runtime.write else 0.9, f"checking {runtime.row.label} against the model")
-        if runtime.check:
-            runtime.check(loaded, file)
+        if missing := [one for one in NAMES[name].requires if one in (left_out or {})]:
+            assert left_out is not None
+            left_out[name] = left_out[missing[0]]
+            continue
+        try:
+            _export(loaded, into, RUNTIMES[name], share, teaching)
+        except (ExportUnsupportedError, ExportFailedError) as error:
+            if left_out is None or name in needed:
+                raise
+            left_out[name] = str(error)
+            for path in NAMES[name].paths:
+                (into / path).unlink(missing_ok=True)
     return exported_files(into)
+
+
+def _export(
+    loaded: LoadedModel, into: Path, runtime: Runtime, progress: Progress, teaching: Teaching | None
+) -> None:
+    """Write the files of a model for one runtime, and check them."""
+    file = into / runtime.row.path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    progress(0.1, f"writing {runtime.row.label}")
+    if runtime.write:
+        runtime.write(loaded, file)
+    elif runtime.train:
+        if teaching is None:
+            raise ValueError(f"{runtime.name} reads texts: give `teaching`")
+        runtime.train(loaded, file, teaching, part(progress, 0.1, 0.9))
+    progress(0.6 if runtime.write else 0.9, f"checking {runtime.row.label} against the model")
+    if runtime.check:
+        runtime.check(loaded, file)
 
 
 def exported_files(folder: Path) -> list[ExportedFile]:
@@ -129,6 +163,7 @@ __all__ = [
     "check_exportable",
     "check_installed",
     "export_model",
+    "exportable",
     "exported_files",
     "needs_training",
     "register_runtime",

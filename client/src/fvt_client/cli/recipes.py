@@ -67,7 +67,7 @@ TargetRuntime = Annotated[
     typer.Option(
         "--runtime",
         help="Runtime that a target is for: onnx-int8, onnx-int4, onnx, openvino-int8, openvino, "
-        "static or torch.",
+        "static or torch; with any each model is weighed in all in which its file fits.",
     ),
 ]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
