@@ -10,6 +10,7 @@ import pytest
 from tests.compression.recovery.test_recover import TEXTS, TINY, Case, Clock, Killed
 from tests.compression.recovery.test_recover import same as same_weights
 from tests.support.matrix_tokenizers import sentences
+from worker.compression.models.traits import model_traits
 from worker.compression.recovery import batching
 from worker.compression.recovery import recover as recover_module
 from worker.compression.recovery import trainer as trainer_module
@@ -24,11 +25,10 @@ LAST = replace(TINY, query_share=0.25)
 @pytest.fixture(autouse=True)
 def sentence_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the tiny base be a sentence encoder, which no folder of it says."""
-    real = recover_module.model_traits
     monkeypatch.setattr(
         recover_module,
         "model_traits",
-        lambda base: replace(real(base), is_sentence_encoder=True),
+        lambda base: replace(model_traits(base), is_sentence_encoder=True),
     )
 
 
