@@ -193,8 +193,10 @@ def _latency(report: Report, batch_size: int) -> Markup:
 
 def _tradeoff(report: Report) -> Markup:
     candidates = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
-    judged = report.target and (report.target.picked or report.target.nearest)
-    row = RUNTIMES.get((judged and judged.runtime) or BASELINE)
+    target = report.target
+    judged = target and (target.picked or target.nearest)
+    # Reports of before a target weighed several runtimes have that of the target alone.
+    row = RUNTIMES.get((judged and judged.runtime) or (target and target.runtime) or BASELINE)
     # A file with the weights as they are is the model once more.
     ringed = row.name if row and (row.is_quantized or row.is_static) else BASELINE
     metric = report.quality[0].metric
