@@ -186,7 +186,7 @@ def expect_an_estimate(page: Page) -> None:
 def check_download(page: Page, service: Service, job_id: str, folder: Path) -> None:
     """The file that is saved is the result, to the last byte, and holds a model."""
     with page.expect_download() as started:
-        page.get_by_role("button", name=re.compile("^Download")).click()
+        page.get_by_role("button", name=re.compile(r"^Download \d")).click()
     path = folder / "result.tar.gz"
     started.value.save_as(path)
     expected = service.http.get(f"/v1/jobs/{job_id}").json()["artifact"]["sha256"]

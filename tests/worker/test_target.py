@@ -1,6 +1,7 @@
 """Targets: the pick and its reason, vocabularies that cannot be made, and whole jobs."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -463,14 +464,17 @@ def test_in_any_runtime_one_training_serves_all_files_that_fit(
         assert seen["kept"] == quality_[0]["retention"]
         assert seen["ms"] > 0
         assert bool(seen["misses"]) == (size > most)
-    runtimes = [seen["runtime"] for seen in front]
-    assert {name: runtimes.count(name) for name in runtimes} == {
+    counts = Counter(seen["runtime"] for seen in front)
+    # The graph of such a small model takes more than its numbers in OpenVINO's files.
+    assert all(counts.pop(name) < 4 for name in ("openvino", "openvino-int8"))
+    assert counts == {
         **dict.fromkeys(("torch", "onnx", "onnx-int8", "onnx-int4"), 4),
         "static": 1,
     }
-    # With all layers the float file is there only for what is made of it.
-    [missed] = [(seen["runtime"], seen["layers"]) for seen in front if seen["misses"]]
-    assert missed == ("onnx", None)
+    # Float files above the limit are there only for what is made of them.
+    missed = {(seen["runtime"], seen["layers"]) for seen in front if seen["misses"]}
+    assert ("onnx", None) in missed
+    assert {name for name, _ in missed} <= {"onnx", "openvino"}
     best = report["target"]["picked"]
     assert best["kept"] == max(seen["kept"] for seen in front if not seen["misses"])
     assert rows[best["vocab_size"], best["layers"]]["path"] == "."
@@ -494,7 +498,8 @@ def test_a_runtime_that_fails_is_left_out_where_any_will_do(
     assert job.status == Status.SUCCEEDED, job.error
     folder = unpack(job, blobs, tmp_path)
     report = report_of(folder)
-    assert {seen["runtime"] for seen in report["target"]["front"]} == {"torch", "onnx", "onnx-int4"}
+    weighed = {seen["runtime"] for seen in report["target"]["front"]}
+    assert weighed == {"torch", "onnx", "onnx-int4", "openvino", "openvino-int8"}
     assert not list(folder.rglob("model_int8.onnx"))
     said = "ONNX int8 was not weighed for some models: The file is not the model's."
     assert report["warnings"].count(said) == 1

@@ -110,7 +110,7 @@ def test_two_processes_have_the_same_general_texts(folders: Folders) -> None:
     assert (summary.general_share, summary.general_texts) == (0.4, 2)
     assert summary.tokens == expected.tokens
     assert [point.train for point in summary.loss] == pytest.approx(
-        [point.train for point in expected.loss], rel=1e-4
+        [point.train for point in expected.loss], rel=1e-4, abs=1e-6
     )
     assert not [*folders.scratch.glob("*.jsonl")]
 
@@ -129,7 +129,7 @@ def test_two_processes_end_on_the_same_queries(encoder_folders: Folders, given: 
     assert (summary.queries == 4) == given
     assert summary.tokens == expected.tokens
     assert [point.train for point in summary.loss] == pytest.approx(
-        [point.train for point in expected.loss], rel=1e-4
+        [point.train for point in expected.loss], rel=1e-4, abs=1e-6
     )
     assert not [*folders.scratch.glob("*.jsonl")]
 
@@ -140,7 +140,7 @@ def test_a_step_may_have_fewer_texts_than_there_are_processes(folders: Folders) 
     summary = recover_in_processes(2, folders, lambda: TEXTS, options)
     expected = alone(folders, options).summary
     assert [point.train for point in summary.loss] == pytest.approx(
-        [point.train for point in expected.loss], rel=1e-4
+        [point.train for point in expected.loss], rel=1e-4, abs=1e-6
     )
 
 
