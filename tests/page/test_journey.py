@@ -104,7 +104,9 @@ def test_a_running_job_is_cancelled_and_deleted_by_keys_alone(
     expect(question).to_be_hidden()
     assert service.http.get(f"/v1/jobs/{job['id']}").json()["status"] == "running"
 
+    expect(page.get_by_role("button", name="Cancel the job")).to_be_focused()
     page.keyboard.press("Enter")
+    expect(question.get_by_role("button", name="Let it run")).to_be_focused()
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".state .pill")).to_have_text("cancelled", timeout=MINUTES)
