@@ -17,6 +17,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.page.stories import Jobs, seed
 from tests.support.serving import Service, serving
 from tests.support.tiny_models import make_base_model
 
@@ -63,6 +64,16 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def told(
+    tmp_path_factory: pytest.TempPathFactory, valkey: str, models_dir: Path
+) -> Iterator[tuple[Service, Jobs]]:
+    """A service with a job of every kind of end."""
+    folder = tmp_path_factory.mktemp("told")
+    with serving(folder / "data", valkey, models_dir=models_dir) as service:
+        yield service, seed(service, "tiny-bert")
 
 
 Visitor = Callable[..., Visit]

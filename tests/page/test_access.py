@@ -1,26 +1,14 @@
 """Every view by axe, in both widths and colours, with texts that would do harm as HTML."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import Colours, Visit, Visitor
-from tests.page.stories import HOSTILE, Jobs, seed
-from tests.support.serving import Service, serving
+from tests.page.stories import HOSTILE, Jobs
+from tests.support.serving import Service
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def told(
-    tmp_path_factory: pytest.TempPathFactory, valkey: str, models_dir: Path
-) -> Iterator[tuple[Service, Jobs]]:
-    folder = tmp_path_factory.mktemp("told")
-    with serving(folder / "data", valkey, models_dir=models_dir) as service:
-        yield service, seed(service, "tiny-bert")
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

@@ -1,25 +1,13 @@
 """The front of a job: points of a plot that are picked by a click or by keys, and downloaded."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.page.conftest import Visitor
-from tests.page.stories import Jobs, seed
-from tests.support.serving import Service, serving
+from tests.page.stories import Jobs
+from tests.support.serving import Service
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def told(
-    tmp_path_factory: pytest.TempPathFactory, valkey: str, models_dir: Path
-) -> Iterator[tuple[Service, Jobs]]:
-    folder = tmp_path_factory.mktemp("front")
-    with serving(folder / "data", valkey, models_dir=models_dir) as service:
-        yield service, seed(service, "tiny-bert")
 
 
 @pytest.fixture

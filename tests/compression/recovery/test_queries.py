@@ -9,12 +9,13 @@ import pytest
 
 from tests.compression.recovery.test_recover import TEXTS, TINY, Case, Clock, Killed
 from tests.compression.recovery.test_recover import same as same_weights
+from tests.compression.recovery.test_schedule import plan_of
 from tests.support.matrix_tokenizers import sentences
 from worker.compression.models.traits import model_traits
 from worker.compression.recovery import batching
 from worker.compression.recovery import recover as recover_module
 from worker.compression.recovery import trainer as trainer_module
-from worker.compression.recovery.budget import TrainingPlan, learning_rate_factor
+from worker.compression.recovery.budget import learning_rate_factor
 from worker.compression.recovery.options import RecoveryCallbacks
 from worker.compression.recovery.queries import GIVEN, MADE
 
@@ -166,20 +167,7 @@ def test_where_time_is_short_documents_and_queries_lose_the_same_share(
 
 
 def test_the_rate_falls_to_zero_twice_and_starts_lower_the_second_time() -> None:
-    plan = TrainingPlan(
-        steps=100,
-        seconds=None,
-        seconds_asked=False,
-        batch_size=16,
-        max_length=128,
-        documents=1000,
-        learning_rate=5e-4,
-        embedding_steps=0,
-        dropout=True,
-        seed=0,
-        query_steps=20,
-        query_rate=0.3,
-    )
+    plan = replace(plan_of(100, seconds=None), query_steps=20, query_rate=0.3)
     assert plan.document_steps == plan.queries_from(100) == 80
     assert plan.queries_from(50) == 40
     of_documents = [plan.rate(step, 100, None) for step in range(80)]

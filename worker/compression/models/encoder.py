@@ -41,10 +41,7 @@ class Encoder:
 
     @property
     def computes_in(self) -> str | None:
-        """Return the type of numbers that a runtime chose on this machine; None where it has none.
-
-        That is another than its file's.
-        """
+        """Return the type that a runtime computes in here where it is not its file's, else None."""
         return None
 
     @property
