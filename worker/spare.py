@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +20,7 @@ from worker.compression.lifetimes import end_with_parent
 from worker.compression.subprocesses import ChildProcess, watched
 
 _POLL_SECONDS = 0.02
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class Spare:
@@ -30,9 +31,12 @@ class Spare:
         output, its_output = os.pipe()
         for file in (sys.stdout, sys.stderr):
             file.flush()
+        # Until it has let go of this process's handlers, they would swallow a signal to end it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         self.pid = os.fork()
         if not self.pid:
-            _wait_and_exit(orders, its_output, others=(self._orders, output))
+            _wait_and_exit(orders, its_output, mask, others=(self._orders, output))
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         # Both do it: whoever ends the group at once must find it.
         os.setpgid(self.pid, self.pid)
         os.close(orders)
@@ -68,14 +72,15 @@ class Spare:
             yield child
 
 
-def _wait_and_exit(orders: int, output: int, others: Sequence[int]) -> None:
+def _wait_and_exit(orders: int, output: int, mask: Iterable[int], others: Sequence[int]) -> None:
     """Run what the orders say, once they are whole; exit where there are none."""
     status = 1
     try:
         end_with_parent()
         os.setpgid(0, 0)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        for number in _ENDING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for other in others:
             os.close(other)
         with os.fdopen(orders, encoding="utf-8") as file:
