@@ -11,7 +11,8 @@ scored in PyTorch, int8 and int4, with the documents read by itself, and with th
 read. ``--general`` is a file with a passage a line, a share of the texts of training; ``--static``
 trains the static encoder in place of a model, with no limit of time. The last steps train on the
 queries of a file, one a line, which must not be the collection's, or on some made of the documents.
-``--runtimes`` without a name scores in PyTorch alone. Runs on a GPU where there is one; exported
+``--runtimes`` without a name scores in PyTorch alone; with int4 among them, the last steps train
+with weights in four bits, as in a job. Runs on a GPU where there is one; exported
 files always on the CPU.
 """
 
@@ -22,7 +23,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from app.contract.budgets import QUERY_RATE, QUERY_SHARE
+from app.contract.budgets import FOUR_BIT_SHARE, QUERY_RATE, QUERY_SHARE
 from benchmarks.collections import collection
 from benchmarks.recording import recorded
 from benchmarks.recovery_quality import on_device, packaged_minilm
@@ -156,6 +157,7 @@ class Made:
             pseudo_queries=asked.pseudo_queries,
             query_share=asked.query_share,
             query_rate=asked.query_rate,
+            four_bit_share=FOUR_BIT_SHARE if "onnx-int4" in asked.runtimes else 0.0,
         )
         general = self.general if asked.general else None
         done = recover(

@@ -12,6 +12,8 @@ DEFAULT_GENERAL_SHARE = 0.25
 """Share of the texts of a sentence encoder's recovery that are of no domain."""
 QUERY_SHARE, QUERY_RATE = 0.2, 0.3
 """Share of the steps, the last ones, that train on queries; and their share of the rate."""
+FOUR_BIT_SHARE = 0.2
+"""Share of the steps, the last ones, that train with weights in four bits for a file of these."""
 
 
 @dataclass(frozen=True)

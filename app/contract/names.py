@@ -40,8 +40,8 @@ class RuntimeName:
 
     ``paths`` are under the model's folder, the one to open first. ``field`` is the switch in the
     recipe's ``export``, None for what every result has; ``requires`` are runtimes whose files this
-    one is made from. ``table_bits`` are those of a number of its embeddings, where they are not as
-    many as all else has. ``graph_bytes`` and ``layer_bytes`` are those of a file beside its
+    one is made from. ``bits`` are those of a number where ``is_quantized``, with what a block of
+    numbers shares. ``graph_bytes`` and ``layer_bytes`` are those of a file beside its
     weights, of the whole and of a layer. ``extra`` of fvt-service brings the libraries that it
     needs, None where every worker has them. ``is_static`` marks a vector a token in place of the
     model, which only a sentence encoder has. ``training_seconds`` are those that training or
@@ -55,7 +55,7 @@ class RuntimeName:
     dtype: str
     field: str | None
     is_quantized: bool = False
-    table_bits: float | None = None
+    bits: float = 8
     graph_bytes: int = 15_000
     layer_bytes: int = 22_000
     extra: str | None = None
@@ -234,13 +234,13 @@ RUNTIMES = _by_name(
         "int4",
         field="int4",
         is_quantized=True,
-        table_bits=4.5,
+        bits=4.25,
         layer_bytes=40_000,
         requires=("onnx",),
         usage="onnx",
-        description="Whether to write `onnx/model_int4.onnx` too, its embeddings in four bits and "
-        "all else in eight: as large a vocabulary for about 60 % of the bytes that it takes in "
-        "int8. Implies `onnx`.",
+        description="Whether to write `onnx/model_int4.onnx` too, its weights in four bits: about "
+        "55 % of the bytes in int8, and as fast. The last steps of a recovery then train with "
+        "weights in four bits. Implies `onnx`.",
     ),
     RuntimeName(
         "openvino",

@@ -302,7 +302,8 @@ class Recovery(ReportPart):
     there were none, and ``general_warning`` what speaks against them. ``epochs`` are of the corpus
     alone. The last ``query_steps`` of the ``steps`` were on queries, ``planned_query_steps`` of
     those planned; they were drawn from ``queries`` different ones, ``query_source`` says where
-    these are from, and ``query_warning`` what of it was not done as asked.
+    these are from, and ``query_warning`` what of it was not done as asked. In the last
+    ``four_bit_steps`` weights were rounded to four bits as they were used.
     """
 
     objective: str = "auto"
@@ -332,6 +333,7 @@ class Recovery(ReportPart):
     queries: int = 0
     query_source: str | None = None
     query_warning: str | None = None
+    four_bit_steps: int = 0
     loss: list[LossPoint] = Field(default_factory=list)
 
 

@@ -112,10 +112,20 @@ def steps_done(recovery: Recovery) -> str:
     return f"{recovery.steps:,} of {recovery.planned_steps:,} planned steps: {_reason(recovery)}"
 
 
-def queries_done(recovery: Recovery) -> str | None:
-    """Return a sentence about the steps on queries, planned and done; None where none were."""
+def last_steps_done(recovery: Recovery) -> str:
+    """Return what was special about the last steps of a recovery, in sentences, or nothing."""
+    return " ".join(filter(None, (_queries_done(recovery), _four_bits_done(recovery))))
+
+
+def _four_bits_done(recovery: Recovery) -> str:
+    if not recovery.four_bit_steps:
+        return ""
+    return f"The last {recovery.four_bit_steps:,} steps trained with weights in four bits."
+
+
+def _queries_done(recovery: Recovery) -> str:
     if not recovery.planned_query_steps:
-        return None
+        return ""
     done, planned = recovery.query_steps, recovery.planned_query_steps
     of = f"{done:,} steps" if done >= planned else f"{done:,} of {planned:,} planned steps"
     return (

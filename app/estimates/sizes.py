@@ -119,11 +119,9 @@ def bytes_in(runtime: str, size: SizeFacts) -> int:
     if not row.is_quantized:
         return graph + 4 * numbers
     width = max(1, found.table_parameters // max(1, size.vocab_size))
-    table = round(found.table_parameters * (row.table_bits or 8) / 8)
-    # The scales of narrower tables are in their bits.
-    table += 0 if row.table_bits else SCALE_BYTES * size.vocab_size
-    rest = (numbers - found.table_parameters) * (1 + BESIDE_COLUMN / width)
-    return graph + table + round(rest)
+    table = found.table_parameters * row.bits / 8 + SCALE_BYTES * size.vocab_size
+    rest = (numbers - found.table_parameters) * (row.bits / 8 + BESIDE_COLUMN / width)
+    return graph + round(table + rest)
 
 
 def fitting_points(base_model: str, found: Grid, target: TargetRecipe) -> list[SizedPoint]:

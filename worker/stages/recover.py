@@ -6,7 +6,9 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from app.contract.budgets import FOUR_BIT_SHARE
 from app.contract.events import RecoveryLoss, RecoveryReplanned
+from app.contract.names import RUNTIMES
 from app.contract.points import Point, recovery_share
 from app.contract.report import LossPoint, Recovery
 from app.contract.results import RecoveryResult
@@ -135,6 +137,8 @@ def _options(context: JobContext, point: Point) -> RecoveryOptions:
     asked["general_share"] = recipe.share_of_general_text
     if context.recipe.target:
         asked |= {"keep_layers": point.layers, "share": recovery_share(len(context.points))}
+    if any(RUNTIMES[name].bits < 8 for name in context.runtimes(point)):
+        asked["four_bit_share"] = FOUR_BIT_SHARE
     return RecoveryOptions(**asked, most_minutes=context.settings.max_recovery_minutes)
 
 

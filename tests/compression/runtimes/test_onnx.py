@@ -8,9 +8,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 from onnx import numpy_helper
 
 from tests.support.matrix_models import KINDS, Kind, every_class
@@ -23,12 +20,13 @@ from worker.compression import (
     load_model,
     save_model,
 )
+from worker.compression.four_bits import MATRIX_MULTIPLIERS, TABLE_MULTIPLIERS, quantize_blocks
 from worker.compression.runtimes import RUNTIMES
 from worker.compression.runtimes import onnx as onnx_graph
 from worker.compression.runtimes.comparison import check_same
 from worker.compression.runtimes.onnx import Graph, run_file, write_graph
-from worker.compression.runtimes.onnx_int4 import BLOCK, INT4_BLOCKS, quantize_blocks
-from worker.compression.runtimes.onnx_int8 import INT8_ROWS, quantize_tables
+from worker.compression.runtimes.onnx_int4 import quantize_weights
+from worker.compression.runtimes.onnx_int8 import replace_tables, store_rows
 
 BOTH = ("onnx", "onnx-int8")
 ALL = (*BOTH, "onnx-int4")
@@ -133,7 +131,7 @@ def test_each_row_of_a_table_has_steps_of_its_own() -> None:
     table *= np.geomspace(0.001, 1000, 100, dtype=np.float32)[:, None]
     table[7] = 0
     model = lookup_model(table)
-    quantize_tables(model, INT8_ROWS)
+    replace_tables(model.graph, store_rows)
     assert model.ByteSize() < table.nbytes / 3
     ids = np.arange(100)
     (rows,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"ids": ids})
@@ -141,51 +139,57 @@ def test_each_row_of_a_table_has_steps_of_its_own() -> None:
     assert (np.abs(np.asarray(rows) - table) <= steps * 0.501).all()
 
 
-TABLES = arrays(
-    np.float32,
-    array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=80),
-    elements=st.floats(-1000, 1000, width=32),
-)
-
-
-@given(TABLES)
-def test_four_bits_round_to_the_nearest_step_of_a_block(table: np.ndarray[Any, Any]) -> None:
-    numbers, scales = quantize_blocks(table)
-    rows, width = table.shape
-    assert numbers.shape == table.shape
-    assert scales.shape == (rows, -(-width // BLOCK))
-    assert np.abs(numbers).max() <= 7
-    for row in range(rows):
-        for start in range(0, width, BLOCK):
-            block = table[row, start : start + BLOCK].astype(np.float64)
-            step = float(scales[row, start // BLOCK])
-            off = np.abs(numbers[row, start : start + BLOCK] * step - block)
-            # Whole steps of the largest number: the plain way, which ours is never worse than.
-            plain = float(np.float16(np.abs(block).max() / 7)) or 1.0
-            by_plain = np.clip(np.round(block / plain), -7, 7) * plain - block
-            assert np.square(off).sum() <= np.square(by_plain).sum() * 1.001 + 1e-6
-            uncut = np.abs(block) <= 7 * step
-            assert (off[uncut] <= step * 0.501 + 1e-6).all()
-
-
 @pytest.mark.parametrize("width", [64, 50])
 def test_four_bits_are_looked_up_as_they_were_stored(width: int) -> None:
     table = np.random.default_rng(0).normal(size=(101, width)).astype(np.float32)
     model = lookup_model(table)
-    quantize_tables(model, INT4_BLOCKS)
-    assert model.ByteSize() < table.nbytes / 5
+    quantize_weights(model)
+    assert model.ByteSize() < table.nbytes / 3.5
     ids = np.array([100, 0, 7, 7])
     (rows,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"ids": ids})
-    numbers, scales = quantize_blocks(table)
-    expected = numbers * np.repeat(scales.astype(np.float32), BLOCK, axis=1)[:, :width]
-    np.testing.assert_allclose(np.asarray(rows), expected[ids], rtol=1e-3, atol=1e-6)
-    assert np.square(expected - table).mean() < 0.01
+    expected = quantize_blocks(torch.tensor(table), TABLE_MULTIPLIERS).weights().numpy()
+    np.testing.assert_allclose(np.asarray(rows), expected[ids], rtol=1e-5)
+
+
+def product_model(matrix: np.ndarray[Any, Any], operator: str) -> onnx.ModelProto:
+    """A graph that multiplies by the same matrix twice."""
+    form = onnx.helper.make_tensor_value_info
+    put = form("x", onnx.TensorProto.FLOAT, ["n", matrix.shape[0]])
+    outputs = [form(name, onnx.TensorProto.FLOAT, ["n", matrix.shape[1]]) for name in "ab"]
+    nodes = [onnx.helper.make_node(operator, ["x", "matrix"], [name]) for name in "ab"]
+    weights = [numpy_helper.from_array(matrix, "matrix")]
+    graph = onnx.helper.make_graph(nodes, "g", [put], outputs, weights)
+    opset = [onnx.helper.make_opsetid("", onnx_graph.OPSET)]
+    return onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+
+
+@pytest.mark.parametrize("operator", ["MatMul", "Gemm"])
+@pytest.mark.parametrize("shape", [(96, 70), (75, 64)])
+def test_a_matrix_in_four_bits_multiplies_as_one_in_eight(
+    operator: str, shape: tuple[int, int], tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    matrix = generator.normal(size=shape).astype(np.float32)
+    model = product_model(matrix, operator)
+    quantize_weights(model)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "as-run.onnx")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    given = generator.normal(size=(9, shape[0])).astype(np.float32)
+    by_rows = quantize_blocks(torch.tensor(matrix.T), MATRIX_MULTIPLIERS).weights().numpy()
+    expected = given @ by_rows.T
+    for found in session.run(None, {"x": given}):
+        # Its inputs have steps of their range / 255.
+        assert np.abs(np.asarray(found) - expected).max() < 0.02 * np.abs(expected).max()
+    # What unpacks is done once, as the file is loaded.
+    operators = {node.op_type for node in onnx.load(tmp_path / "as-run.onnx").graph.node}
+    assert not operators & {"BitShift", "Concat", "Reshape", "Slice", "Transpose"}
 
 
 def test_a_small_table_stays_as_it_is() -> None:
     model = lookup_model(np.ones((2, 64), np.float32))
     before = model.SerializeToString()
-    quantize_tables(model, INT8_ROWS)
+    replace_tables(model.graph, store_rows)
     assert model.SerializeToString() == before
 
 

@@ -105,7 +105,8 @@ class TrainingPlan:
     ``seconds`` is a limit of time, None for no limit, which the user set where ``seconds_asked``.
     ``documents`` are trained on, and general texts, ``general_share`` of all. The first
     ``embedding_steps`` train the vocabulary alone; ``dropout`` trains with the dropout of the
-    model's config. The last ``query_steps`` train on queries, with ``query_rate`` of the rate.
+    model's config. The last ``query_steps`` train on queries, with ``query_rate`` of the rate; the
+    last ``four_bit_steps`` with weights that are rounded to four bits.
     """
 
     steps: int
@@ -121,6 +122,7 @@ class TrainingPlan:
     seed: int
     query_steps: int = 0
     query_rate: float = QUERY_RATE
+    four_bit_steps: int = 0
 
     @property
     def document_steps(self) -> int:
@@ -133,6 +135,10 @@ class TrainingPlan:
         Where time runs out, documents and queries lose the same share.
         """
         return planned_steps - round(self.query_steps * planned_steps / self.steps)
+
+    def four_bits_from(self, planned_steps: int) -> int:
+        """Return the step from which weights are rounded, likewise."""
+        return planned_steps - round(self.four_bit_steps * planned_steps / self.steps)
 
     def rate(self, step: int, planned_steps: int, query_start: int | None) -> float:
         """Return the learning rate of a step; ``query_start`` is None before the queries."""

@@ -257,6 +257,7 @@ def plan_training(  # noqa: PLR0913, PLR0917
         seed=context.seed,
         query_steps=count_query_steps(options, budget, queries),
         query_rate=options.query_rate,
+        four_bit_steps=int(options.four_bit_share * budget.steps),
     )
 
 
@@ -361,6 +362,7 @@ def summarize(
         general_texts=general_texts,
         query_steps=query_steps,
         planned_query_steps=plan.query_steps,
+        four_bit_steps=0 if state.four_bit_start is None else state.step - state.four_bit_start,
         queries=len(queries.training),
         query_source=queries.source,
         query_warning=queries.warning,

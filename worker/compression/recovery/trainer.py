@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from app.contract.report import LossPoint
+from worker.compression.four_bits import rounded_weights
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.recovery.batching import Batch, BatchLoader, by_length, micro_batches
 from worker.compression.recovery.budget import TrainingPlan
@@ -41,7 +43,8 @@ class TrainerState:
     """Count the steps done, the seconds they took and the tokens the student read.
 
     ``loss_sum`` is over the ``loss_steps`` steps since the last point of the ``curve``.
-    ``query_start`` is the step that queries began with, None before.
+    ``query_start`` is the step that queries began with, None before, and ``four_bit_start`` that
+    from which weights are rounded.
     """
 
     step: int = 0
@@ -51,6 +54,7 @@ class TrainerState:
     loss_steps: int = 0
     curve: list[LossPoint] = field(default_factory=list)
     query_start: int | None = None
+    four_bit_start: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class QueryPhase:
 class BestWeights:
     """Keep the weights of the least held-out loss; without held-out texts, the last finite ones.
 
-    Queries begin with the best of the documents, and are compared among themselves.
+    Queries begin with the best of the documents, and are compared among themselves. So are weights
+    that are rounded to four bits for their loss.
     """
 
     step: int
@@ -141,6 +146,8 @@ class Trainer:
                     steps.close()
                     self._begin_queries()
                     steps = self._steps()
+                if self._four_bits_begin():
+                    self._begin_four_bits()
                 self._run_step(next(steps))
         finally:
             steps.close()
@@ -168,6 +175,22 @@ class Trainer:
         self.state.query_start = self.state.step
         loss = self.evaluate()
         self.best = BestWeights(self.state.step, loss or math.inf, copy_weights(self.model))
+
+    def _four_bits_begin(self) -> bool:
+        if not self.plan.four_bit_steps or self.state.four_bit_start is not None:
+            return False
+        return self.state.step >= self.plan.four_bits_from(self._planned_steps)
+
+    def _begin_four_bits(self) -> None:
+        """Go on with weights that are rounded as they are used."""
+        self._add_point(is_final=True)
+        self.state.four_bit_start = self.state.step
+        loss = self.evaluate()
+        self.best = BestWeights(self.state.step, loss or math.inf, copy_weights(self.model))
+
+    def _weights_in_use(self) -> AbstractContextManager[None]:
+        """Return the block in which the model has the weights that it computes with."""
+        return nullcontext() if self.state.four_bit_start is None else rounded_weights(self.model)
 
     def _is_over(self) -> bool:
         """Tell whether training ends here, and plan fewer steps where time runs out."""
@@ -230,8 +253,8 @@ class Trainer:
         torch.manual_seed((self.plan.seed * 1_000_003 + step) * 1_009 + self.ranks.rank)
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
-        for batch in batches:
-            for loss in self._losses(batch):
+        with self._weights_in_use():
+            for loss in (loss for batch in batches for loss in self._losses(batch)):
                 self.accelerator.backward(loss)
                 losses.append(loss.detach())
                 self._report_progress()
@@ -263,7 +286,8 @@ class Trainer:
         held_out = self.held_out
         if self.queries and self.state.query_start is not None:
             held_out = self.queries.held_out
-        losses = [loss for batch in held_out for loss in self._losses(batch)]
+        with self._weights_in_use():
+            losses = [loss for batch in held_out for loss in self._losses(batch)]
         total = self._sum(losses)
         return float(total) if any(batch.tokens for batch in held_out) else None
 
@@ -301,7 +325,8 @@ class Trainer:
         fewer = planned < self.plan.steps
         of = f" ({self.plan.steps:,} were planned: time is short)" if fewer else ""
         queries = "" if self.state.query_start is None else ", on queries"
-        message = f"step {done:,} of {planned:,}{of}{queries}{details}"
+        bits = "" if self.state.four_bit_start is None else ", in four bits"
+        message = f"step {done:,} of {planned:,}{of}{queries}{bits}{details}"
         self.callbacks.progress(min(1.0, done / planned), message)
 
     def _last_held_out(self) -> str:

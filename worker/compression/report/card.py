@@ -10,7 +10,7 @@ from huggingface_hub.repocard import metadata_load
 from app.contract.model_kinds import ModelKind, join
 from app.contract.names import METRICS, RUNTIMES
 from app.contract.report import Quality, Report
-from app.contract.verdict import queries_done, steps_done
+from app.contract.verdict import last_steps_done, steps_done
 from worker.compression.models.folders import kind_of_folder, read_json
 from worker.compression.report.page import index_rows, render, task_scores
 
@@ -49,7 +49,7 @@ def write_model_card(folder: Path, report: Report, base: Path | None = None) -> 
         index_measure=index_row and METRICS[index_row.metric].label.partition(": ")[2],
         task_scores=task_scores(report),
         steps_done=steps_done(report.recovery),
-        queries_done=queries_done(report.recovery),
+        last_steps_done=last_steps_done(report.recovery),
         loss=[point for point in report.recovery.loss if not point.queries],
     )
     path = folder / "README.md"

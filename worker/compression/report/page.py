@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from app.contract.names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
 from app.contract.report import Latency, ModelSize, Quality, Report, SweepRow, TaskScores
-from app.contract.verdict import is_faster, is_slower, queries_done, steps_done
+from app.contract.verdict import is_faster, is_slower, last_steps_done, steps_done
 from worker.compression.report.charts import (
     Bar,
     Candidate,
@@ -121,7 +121,7 @@ def render_page(report: Report) -> str:
         batch_sizes=batch_sizes(report),
         charts=_charts(report),
         steps_done=steps_done(report.recovery),
-        queries_done=queries_done(report.recovery),
+        last_steps_done=last_steps_done(report.recovery),
         slices=_SLICES,
         has_index=bool(index_rows(report)),
     )

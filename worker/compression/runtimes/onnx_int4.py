@@ -1,91 +1,150 @@
-"""Store embedding tables in four bits, beside matrices in eight: more words for the same bytes.
+"""Store the weights of an ONNX file in four bits: more words and layers for the same bytes.
 
-A domain's rare words cost rows, and a row costs bits. In blocks of 32 numbers, each with a scale in
-float16, a number takes 4.5 bits.
+Nodes of ONNX unpack each weight to eight bits. All that they read is constant, so a runtime does
+it once, as it loads the file, and then computes as it does with a file in int8.
+docs/decisions/0026-four-bits-for-all-weights.md says what that keeps.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization.onnx_model import ONNXModel
 
+from worker.compression.four_bits import (
+    BLOCK,
+    FEWEST,
+    MATRIX_MULTIPLIERS,
+    TABLE_MULTIPLIERS,
+    Blocks,
+    quantize_blocks,
+)
 from worker.compression.models.loading import LoadedModel
 from worker.compression.runtimes.comparison import beside
 from worker.compression.runtimes.onnx import ONNX, OnnxEncoder, check_exportable
-from worker.compression.runtimes.onnx_int8 import Table, TableFormat, check_quantized, quantize
+from worker.compression.runtimes.onnx_int8 import (
+    Stored,
+    Weights,
+    check_quantized,
+    replace_tables,
+    replace_weights,
+)
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
-BLOCK = 32
-_LARGEST = 7
-# A scale that cuts the largest number of a block rounds the others better. Shares of the scale that
-# cuts none, of which each block has the one with the least squared error.
-_SHARES = np.arange(0.70, 1.01, 0.05, dtype=np.float32)
-# Contributed operators of ONNX Runtime, those of transformers.js among them.
-_DOMAIN, _VERSION = "com.microsoft", 1
-_IR_VERSION = 10
-"""The first that has INT4."""
+_ZERO = 8
+"""What stands for 0 in four bits without a sign."""
 
 
-def quantize_blocks(table: Table) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    """Return a table (rows, width) in whole numbers from -7 to 7, and the scale of each block.
+def quantize_weights(model: onnx.ModelProto) -> None:
+    """Store tables that are looked up and matrices that are multiplied by in four bits.
 
-    Scales are (rows, blocks); the last block of a row may be shorter than `BLOCK`.
+    What is multiplied by a matrix is quantized to eight bits as the file runs.
     """
-    rows, width = table.shape
-    blocks = -(-width // BLOCK)
-    padded = np.zeros((rows, blocks * BLOCK), dtype=np.float32)
-    padded[:, :width] = table
-    values = padded.reshape(rows, blocks, BLOCK)
-    whole = np.abs(values).max(axis=2) / _LARGEST
-    whole[whole == 0] = 1
-    best, least = whole.astype(np.float16), np.full(whole.shape, np.inf, dtype=np.float32)
-    for share in _SHARES:
-        scales = (share * whole).astype(np.float16)
-        scales[scales == 0] = np.finfo(np.float16).smallest_subnormal
-        error = np.square(_round(values, scales) * scales[..., None] - values).sum(axis=2)
-        best, least = np.where(error < least, scales, best), np.minimum(error, least)
-    numbers = _round(values, best).reshape(rows, -1)[:, :width]
-    return numbers.astype(np.int8), best
+    replace_tables(model.graph, _store_table)
+    ONNXModel(model).replace_gemm_with_matmul()
+    replace_weights(model.graph, _matrix_of, _multiplier(), _store_matrix)
 
 
-def _round(values: Table, scales: NDArray[np.float16]) -> Table:
-    steps = values / scales[..., None].astype(np.float32)
-    return np.clip(np.round(steps), -_LARGEST, _LARGEST)
+def _store_table(name: str, table: Weights) -> Stored:
+    """Store a table as one in int8 is read: numbers (rows, width), and the scale of each row."""
+    blocks = quantize_blocks(torch.tensor(table), TABLE_MULTIPLIERS)
+    packed = _pack(name, blocks, "int8")
+    scale = numpy_helper.from_array(blocks.scales.numpy(), f"{name}_scale")
+    return Stored([*packed.tensors, scale], packed.nodes)
 
 
-def _store(name: str, table: Table) -> Iterator[TensorProto]:
-    numbers, scales = quantize_blocks(table)
-    # Two numbers a byte, the first in the lower half.
-    flat = numbers.reshape(-1).astype(np.uint8) & 0xF
-    flat = np.append(flat, np.zeros(flat.size % 2, dtype=np.uint8))
-    packed = (flat[::2] | (flat[1::2] << 4)).tobytes()
-    yield helper.make_tensor(f"{name}_int4", TensorProto.INT4, table.shape, packed, raw=True)
-    yield numpy_helper.from_array(scales, f"{name}_scales")
+def _store_matrix(name: str, matrix: Weights) -> Stored:
+    """Store a matrix (inputs, outputs), with a scale for each output."""
+    blocks = quantize_blocks(torch.tensor(matrix.T), MATRIX_MULTIPLIERS)
+    packed = _pack(name, blocks, "by_output")
+    scale = numpy_helper.from_array(blocks.scales[:, 0].numpy(), f"{name}_scale")
+    turn = helper.make_node("Transpose", [f"{name}_by_output"], [f"{name}_int8"], perm=[1, 0])
+    return Stored([*packed.tensors, scale], [*packed.nodes, turn])
 
 
-def _look_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    table, ids, output = node.input[0], node.input[1], node.output[0]
-    gather = helper.make_node(
-        "GatherBlockQuantized",
-        [f"{table}_int4", ids, f"{table}_scales"],
-        [f"{output}_half"],
-        domain=_DOMAIN,
-        block_size=BLOCK,
-        gather_axis=0,
-        quantize_axis=1,
-    )
-    return [gather, helper.make_node("Cast", [f"{output}_half"], [output], to=TensorProto.FLOAT)]
+def _pack(name: str, stored: Blocks, output: str) -> Stored:
+    """Return numbers and multipliers, and the nodes that make int8 (rows, width) of them.
+
+    A byte has two numbers of a row: the lower half one of the row's first half, the upper one the
+    number as far into the second.
+    """
+    rows, blocks = stored.multipliers.shape
+    numbers = (stored.numbers.flatten(1).numpy() + _ZERO).astype(np.uint8)
+    half = blocks * BLOCK // 2
+    constants = {
+        "packed": numbers[:, :half] | (numbers[:, half:] << 4),
+        "multipliers": stored.multipliers[..., None].numpy(),
+        "bits": np.array(4, dtype=np.uint8),
+        "zero": np.array(_ZERO, dtype=np.float32),
+        "blocks": np.array([rows, blocks, BLOCK]),
+        "rows": np.array([rows, blocks * BLOCK]),
+        "first": np.array([0]),
+        "width": np.array([stored.width]),
+        "axis": np.array([1]),
+    }
+
+    def node(operator: str, inputs: list[str], result: str, **attributes: Any) -> onnx.NodeProto:
+        named = [f"{name}_{one}" for one in inputs]
+        return helper.make_node(operator, named, [f"{name}_{result}"], **attributes)
+
+    nodes = [
+        node("BitShift", ["packed", "bits"], "shifted", direction="LEFT"),
+        node("BitShift", ["shifted", "bits"], "lower", direction="RIGHT"),
+        node("BitShift", ["packed", "bits"], "upper", direction="RIGHT"),
+        node("Concat", ["lower", "upper"], "unsigned", axis=1),
+        node("Cast", ["unsigned"], "floats", to=TensorProto.FLOAT),
+        node("Sub", ["floats", "zero"], "numbers"),
+        node("Reshape", ["numbers", "blocks"], "in_blocks"),
+        node("Cast", ["multipliers"], "factors", to=TensorProto.FLOAT),
+        node("Mul", ["in_blocks", "factors"], "products"),
+        node("Reshape", ["products", "rows"], "padded"),
+        node("Slice", ["padded", "first", "width", "axis"], "whole"),
+        node("Cast", ["whole"], output, to=TensorProto.INT8),
+    ]
+    tensors = [numpy_helper.from_array(value, f"{name}_{key}") for key, value in constants.items()]
+    return Stored(tensors, nodes)
 
 
-INT4_BLOCKS = TableFormat(_store, _look_up, _IR_VERSION, (_DOMAIN, _VERSION))
+def _matrix_of(node: onnx.NodeProto, weights: dict[str, TensorProto]) -> str | None:
+    """Return the name of the constant matrix that a node multiplies by, if it is large enough."""
+    matrix = weights.get(node.input[1]) if node.op_type == "MatMul" else None
+    if matrix is None or len(matrix.dims) != 2 or int(np.prod(matrix.dims)) < FEWEST:
+        return None
+    return matrix.name
+
+
+def _multiplier() -> Callable[[onnx.NodeProto], list[onnx.NodeProto]]:
+    """Return what makes the nodes in place of a product; it quantizes each of the inputs once."""
+    quantized = set[str]()
+
+    def multiply(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        (left, matrix), (output,) = node.input, node.output
+        numbers, scale, zero = (f"{left}_{part}" for part in ("uint8", "scale", "zero"))
+        sum_, floats, scales = (f"{output}_{part}" for part in ("int32", "float", "scale"))
+        nodes = [
+            helper.make_node("MatMulInteger", [numbers, f"{matrix}_int8", zero], [sum_]),
+            helper.make_node("Cast", [sum_], [floats], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [scale, f"{matrix}_scale"], [scales]),
+            helper.make_node("Mul", [floats, scales], [output]),
+        ]
+        if left not in quantized:
+            quantized.add(left)
+            outputs = [numbers, scale, zero]
+            nodes.insert(0, helper.make_node("DynamicQuantizeLinear", [left], outputs))
+        return nodes
+
+    return multiply
 
 
 def _write(_: LoadedModel, file: Path) -> None:
     """Quantize the ONNX file that lies beside."""
-    quantize(beside(file, ONNX.row), file, INT4_BLOCKS)
+    model = onnx.load(beside(file, ONNX.row))
+    quantize_weights(model)
+    onnx.save(model, file)
 
 
 def _check(loaded: LoadedModel, file: Path) -> None:

@@ -1,8 +1,8 @@
 """Quantize an ONNX file to eight bits: a scale a column of matrices, a scale a row of tables."""
 
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from app.contract.names import RuntimeName
+from worker.compression.four_bits import FEWEST
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.reading import longest_input
 from worker.compression.runtimes.comparison import beside, check_sound
@@ -20,37 +21,27 @@ from worker.compression.runtimes.onnx import ONNX, Graph, OnnxEncoder, check_exp
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 _LARGEST = 127
-# A table of fewer numbers is left as it is: it saves less than the operators around it take.
-_FEWEST = 4096
-Table = NDArray[np.float32]
+Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class TableFormat:
-    """Says how an embedding table is stored, and how a row is looked up there.
+class Stored:
+    """Holds what takes the place of a weight: tensors, and nodes that make others of these."""
 
-    ``store`` returns the tensors that take the place of a table of this name, ``look_up`` the nodes
-    in place of its ``Gather``. ``ir_version`` is the least version of ONNX that has these tensors,
-    ``operators`` the domain of the nodes and its version, None for ONNX's own.
-    """
-
-    store: Callable[[str, Table], Iterator[TensorProto]]
-    look_up: Callable[[onnx.NodeProto], list[onnx.NodeProto]]
-    ir_version: int = 0
-    operators: tuple[str, int] | None = None
+    tensors: list[TensorProto]
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
 
 
-def quantize(file: Path, quantized: Path, tables: TableFormat | None = None) -> None:
+def quantize(file: Path, quantized: Path) -> None:
     """Write an ONNX file's weights in eight bits; activations are quantized as it runs.
 
     ONNX Runtime's dynamic quantization takes the matrices. Its own way with an embedding table, one
     scale for the whole table, is not used: the row with the largest number would set the steps of
-    every token. ``tables`` says how they are stored, in int8 by row unless given. Matrices use
-    seven of the eight bits: processors without VNNI add up pairs of products in 16 bits, and with
-    eight the figures measured here would not hold there.
+    every token. Matrices use seven of the eight bits: processors without VNNI add up pairs of
+    products in 16 bits, and with eight the figures measured here would not hold there.
     """
     model = onnx.load(file)
-    quantize_tables(model, tables or INT8_ROWS)
+    replace_tables(model.graph, store_rows)
     add_pre_process_metadata(model)
     with tempfile.NamedTemporaryFile(suffix=".onnx", dir=quantized.parent) as scratch:
         onnx.save(model, scratch.name)
@@ -64,40 +55,64 @@ def quantize(file: Path, quantized: Path, tables: TableFormat | None = None) -> 
         )
 
 
-def quantize_tables(model: onnx.ModelProto, form: TableFormat) -> None:
-    """Replace each lookup in a table of floats by one in what the form stores."""
-    graph = model.graph
-    tables = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT}
+def replace_tables(graph: onnx.GraphProto, store: Callable[[str, Weights], Stored]) -> None:
+    """Replace each lookup in a table of floats by one in int8.
+
+    ``store`` returns, for a table of a name, `NAME_int8` (rows, width) and `NAME_scale` (rows, 1).
+    """
+    replace_weights(graph, _table_of, _look_up, store)
+
+
+def replace_weights(
+    graph: onnx.GraphProto,
+    weight_of: Callable[[onnx.NodeProto, dict[str, TensorProto]], str | None],
+    read: Callable[[onnx.NodeProto], list[onnx.NodeProto]],
+    store: Callable[[str, Weights], Stored],
+) -> None:
+    """Store weights of floats in another form, and replace the nodes that read them.
+
+    ``weight_of`` returns the name of the weight that a node reads and that is to be replaced, or
+    None; ``read`` the nodes in its place, ``store`` what these find.
+    """
+    weights = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT}
     nodes, replaced = list[onnx.NodeProto](), set[str]()
     for node in graph.node:
-        table = tables.get(node.input[0]) if node.op_type == "Gather" else None
-        if table is None or not _is_table(node, table):
+        name = weight_of(node, weights)
+        if name is None:
             nodes.append(node)
-            continue
-        nodes += form.look_up(node)
-        replaced.add(table.name)
-    for name in sorted(replaced):
-        graph.initializer.extend(form.store(name, numpy_helper.to_array(tables[name])))
-    _replace_nodes(graph, nodes)
+        else:
+            nodes += read(node)
+            replaced.add(name)
+    stored = [store(name, numpy_helper.to_array(weights[name])) for name in sorted(replaced)]
+    graph.initializer.extend(tensor for one in stored for tensor in one.tensors)
+    del graph.node[:]
+    graph.node.extend([*(node for one in stored for node in one.nodes), *nodes])
     _drop_unused(graph, replaced)
-    model.ir_version = max(model.ir_version, form.ir_version)
-    if form.operators:
-        model.opset_import.append(helper.make_opsetid(*form.operators))
 
 
-def _is_table(node: onnx.NodeProto, table: TensorProto) -> bool:
+def _table_of(node: onnx.NodeProto, weights: dict[str, TensorProto]) -> str | None:
+    """Return the name of the table whose rows a node looks up, if it is large enough."""
+    table = weights.get(node.input[0]) if node.op_type == "Gather" else None
     axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-    return axis == 0 and len(table.dims) == 2 and int(np.prod(table.dims)) >= _FEWEST
+    if table is None or axis != 0 or len(table.dims) != 2 or int(np.prod(table.dims)) < FEWEST:
+        return None
+    return table.name
 
 
-def _rows(name: str, table: Table) -> Iterator[TensorProto]:
+def store_rows(name: str, table: Weights) -> Stored:
+    """Store a table in int8, with a scale for each row."""
     scales = np.abs(table).max(axis=1, keepdims=True) / _LARGEST
     scales[scales == 0] = 1
-    yield numpy_helper.from_array(np.round(table / scales).astype(np.int8), f"{name}_int8")
-    yield numpy_helper.from_array(scales.astype(np.float32), f"{name}_scale")
+    numbers = np.round(table / scales).astype(np.int8)
+    return Stored(
+        [
+            numpy_helper.from_array(numbers, f"{name}_int8"),
+            numpy_helper.from_array(scales.astype(np.float32), f"{name}_scale"),
+        ]
+    )
 
 
-def _lookup(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+def _look_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     table, ids, output = node.input[0], node.input[1], node.output[0]
     return [
         helper.make_node("Gather", [f"{table}_int8", ids], [f"{output}_int8"]),
@@ -107,18 +122,10 @@ def _lookup(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     ]
 
 
-INT8_ROWS = TableFormat(_rows, _lookup)
-
-
-def _replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
 def _drop_unused(graph: onnx.GraphProto, names: set[str]) -> None:
-    """Drop tables that nothing reads any more; a tied one is the matrix of a head, too."""
+    """Drop weights that nothing reads any more; a tied one is the matrix of a head, too."""
     unused = names - {name for node in graph.node for name in node.input}
-    kept = [table for table in graph.initializer if table.name not in unused]
+    kept = [tensor for tensor in graph.initializer if tensor.name not in unused]
     del graph.initializer[:]
     graph.initializer.extend(kept)
 
