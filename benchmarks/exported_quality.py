@@ -1,7 +1,8 @@
 """Quality of the files that a job exports: nDCG@10 kept, and kept in the index of the base.
 
     python -m benchmarks.exported_quality --data FOLDER|docstrings|FILE [--model FOLDER]
-        [--sizes 0.1 0.18] [--layers 2] [--seeds 0] [--steps N] [--rate R]
+        [--sizes 0.1 0.18] [--layers 2] [--seeds 0] [--steps N] [--minutes M]
+        [--rate R] [--preset balanced]
         [--general FILE] [--general-share 0.25] [--static]
         [--pseudo-queries | --queries FILE] [--query-share S] [--query-rate R]
         [--runtimes onnx-int8 onnx-int4]
@@ -83,6 +84,8 @@ def parse() -> Any:
     parser.add_argument("--layers", type=int, nargs="+", default=[2])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--preset", choices=["fast", "balanced", "max"], default="balanced")
     parser.add_argument("--rate", type=float)
     parser.add_argument("--general", type=Path)
     parser.add_argument("--general-share", type=float, default=0.25)
@@ -151,7 +154,9 @@ class Made:
         student, asked = self.transferred(fraction), self.asked
         options = RecoveryOptions(
             keep_layers=layers or None,
+            preset=asked.preset,
             max_steps=asked.steps,
+            max_minutes=asked.minutes,
             learning_rate=asked.rate,
             general_share=asked.general_share if asked.general else 0.0,
             pseudo_queries=asked.pseudo_queries,

@@ -529,7 +529,7 @@ class TargetRecipe(RecipePart):
         "first of the report. A metric that the job will not measure fails it at its start.",
     )
     runtime: Runtime = Field(
-        "onnx-int8",
+        "onnx-int4",
         description="The runtime that the result is for. Its file is written and measured without "
         "being asked for in `export`. With `any` each model is weighed in all runtimes in which "
         "its file fits, static vectors among them.",

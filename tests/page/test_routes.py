@@ -100,7 +100,7 @@ def test_the_page_is_told_the_names_and_nothing_of_the_data(service: Service) ->
         "paths": ["onnx/model_int8.onnx"],
         "field": "int8",
     }
-    assert facts["target_runtime"] == "onnx-int8"
+    assert facts["target_runtime"] == "onnx-int4"
     assert facts.keys() == {
         *("version", "auth", "hub", "metrics", "runtimes", "target_runtime", "presets"),
         "objectives",

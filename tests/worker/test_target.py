@@ -85,7 +85,7 @@ FRONT = [model(1, 3, 0.90, 1.0), model(2, 5, 0.95, 2.0), model(None, 9, 0.98, 6.
 
 
 def picked(models: Sequence[EvaluatedSize] = FRONT, **target: Any) -> Pick:
-    recipe = Recipe.model_validate({"target": target})
+    recipe = Recipe.model_validate({"target": {"runtime": "onnx-int8", **target}})
     assert recipe.target
     return pick(recipe, recipe.target, models)
 
@@ -239,7 +239,7 @@ def test_what_is_fine_tuned_is_judged_in_pytorch_and_said_so() -> None:
         update={"task": kept, "quality": [quality("macro_f1", 0.97), *FRONT[1].quality]}
     )
     task = {"type": "sequence_classification", "train": "corpus_a", "test": "corpus_b"}
-    target = TargetRecipe(max_bytes=5 * MB, min_quality=0.96)
+    target = TargetRecipe(max_bytes=5 * MB, min_quality=0.96, runtime="onnx-int8")
     recipe = Recipe.model_validate({"evaluation": {"task": task}, "target": target.model_dump()})
     found = pick(recipe, target, [tuned]).target
     assert found.picked
@@ -276,7 +276,7 @@ def test_vocabularies_that_cannot_be_made_are_left_out_and_the_points_planned_an
             raise CorpusTooSmallError("high")
         return [f"of {wanted[0]}"]
 
-    target = TargetRecipe(max_bytes=99)
+    target = TargetRecipe(max_bytes=99, runtime="onnx-int8")
     points, made = tokenizer_stage.for_target(target, CANDIDATES, trained, lambda *_: None)
     assert [point.vocab_size for point in points] == sizes
     assert [point.layers for point in points] == [1, None]
@@ -295,7 +295,9 @@ def test_where_no_vocabulary_can_be_made_the_last_fault_is_told() -> None:
         raise CorpusTooSmallError(f"too small for {wanted[0]}")
 
     with pytest.raises(CorpusTooSmallError, match="too small for 10"):
-        tokenizer_stage.for_target(TargetRecipe(max_bytes=99), CANDIDATES, trained, lambda *_: None)
+        tokenizer_stage.for_target(
+            TargetRecipe(max_bytes=99, runtime="onnx-int8"), CANDIDATES, trained, lambda *_: None
+        )
 
 
 @pytest.fixture
@@ -373,7 +375,7 @@ def test_a_retrieval_task_is_judged_on_the_exported_file(
     job = run(settings, db, blobs, target=target, evaluation=evaluation)
     assert job.status == Status.SUCCEEDED, job.error
     report = report_of(unpack(job, blobs, tmp_path))
-    file = next(one for one in report["exports"] if one["runtime"] == "onnx-int8")
+    file = next(one for one in report["exports"] if one["runtime"] == "onnx-int4")
     told = report["target"]["picked"]
     assert (told["metric"], told["bytes"]) == ("ndcg_at_10", file["bytes"])
     assert told["kept"] == file["quality"][0]["retention"]
@@ -409,12 +411,14 @@ def test_a_worker_walks_the_frontier(deep: tuple[Settings, Database], tmp_path: 
         *((300, 1), (300, 2), (300, 3), (300, None)),
     ]
     for row in report["sweep"]:
-        file = next(one for one in row["exports"] if one["runtime"] == "onnx-int8")
+        file = next(one for one in row["exports"] if one["runtime"] == "onnx-int4")
         assert (folder / row["path"] / file["path"]).stat().st_size == file["bytes"]
-        timed_at = {one["batch_size"] for one in row["latency"] if one["runtime"] == "onnx-int8"}
+        timed_at = {one["batch_size"] for one in row["latency"] if one["runtime"] == "onnx-int4"}
         assert timed_at == {1, 4, 32}
     # Half of a plain job's time each, so that all four take that of two.
     assert report["recovery"]["seconds"] <= 0.5 * MINUTES * 60 + 2
+    # The file that the target is for is trained for.
+    assert report["recovery"]["four_bit_steps"] > 0
     with db.read() as session:
         query = select(JobEvent).where(JobEvent.type == "recovery.loss")
         assert {event.data["layers"] for event in session.scalars(query)} == {1, 2, 3, None}
@@ -422,14 +426,14 @@ def test_a_worker_walks_the_frontier(deep: tuple[Settings, Database], tmp_path: 
     ms = [
         row["after_ms"]
         for row in report["latency"]
-        if (row["runtime"], row["batch_size"]) == ("onnx-int8", 4)
+        if (row["runtime"], row["batch_size"]) == ("onnx-int4", 4)
     ]
     assert [picked_["ms"]] == ms
     kept = {
         row["layers"]: file["quality"][0]["retention"]
         for row in report["sweep"]
         for file in row["exports"]
-        if file["runtime"] == "onnx-int8"
+        if file["runtime"] == "onnx-int4"
     }
     assert picked_["kept"] == max(kept.values())
 

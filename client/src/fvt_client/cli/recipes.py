@@ -66,7 +66,7 @@ TargetRuntime = Annotated[
     str | None,
     typer.Option(
         "--runtime",
-        help="Runtime that a target is for: onnx-int8, onnx-int4, onnx, openvino-int8, openvino, "
+        help="Runtime that a target is for: onnx-int4, onnx-int8, onnx, openvino-int8, openvino, "
         "static or torch; with any each model is weighed in all in which its file fits.",
     ),
 ]
