@@ -333,11 +333,11 @@ def test_a_refusal_of_the_beginning_alone_does_not_end_a_job(tmp_path: Path) -> 
 def test_a_target_from_the_command_line_and_from_python(url: str, corpus: Path) -> None:
     fixed = ("estimate", "--model", MODEL, "--corpus", corpus)
     said = fvt(url, *fixed, "--target-bytes", "9MB", "--min-quality", "0.9")
-    assert said.stdout.count("Result: ") == 3
-    assert "7,630 tokens, 2 layers" in said.stdout
+    assert said.stdout.count("Result: ") == 4
+    assert "15,261 tokens, 2 layers" in said.stdout
     with Client(url) as client:
         found = client.estimate(MODEL, corpus, target={"max_bytes": 9_000_000})
-        assert [size.layers for size in found.sizes] == [1, 2, 3]
+        assert [size.layers for size in found.sizes] == [1, 2, 3, 6]
         job = client.compress(MODEL, corpus, target={"max_bytes": 9_000_000})
         assert job.recipe["target"]["max_bytes"] == 9_000_000
         job.cancel()

@@ -34,6 +34,8 @@ _SMALL, _MOST_SECONDS, _MOST_SECONDS_OF_LARGE = 50_000_000, 100.0, 600.0
 """A model of fewer parameters is measured in so many seconds; loading models comes to that."""
 _WORK = {"quality": 3.0, "exports": 3.0, "latency": 4.0, "memory": 2.0}
 """Shares of the time; what one leaves the next ones have."""
+_TOKENS = 0.02
+"""Of the progress, to count tokens."""
 
 
 def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None:
@@ -74,31 +76,36 @@ def _measure(
     exported = context.exported_folder(point)
     files = {file.runtime: exported / file.path for file in exported_files(exported)}
     as_fed = list(texts_as_fed(base, lambda: texts)())
-    tokens = measure_tokens(base.tokenizer, compressed.tokenizer, as_fed, part(progress, 0.0, 0.1))
+    tokens = measure_tokens(
+        base.tokenizer, compressed.tokenizer, as_fed, part(progress, 0.0, _TOKENS)
+    )
     tokens = add_cut_texts(tokens, base, compressed, texts)
     is_wanted = {"exports": bool(files), "latency": wanted.latency, "memory": wanted.memory}
     work = {name: of for name, of in _WORK.items() if is_wanted.get(name, True)}
-    shares = _shares(work, part(progress, 0.1, 1.0))
 
-    def seconds(name: str) -> float | None:
-        """Return the share of the time that is left for this and what follows."""
+    def begin(name: str) -> tuple[float, StageProgress]:
+        """Return the share of the time that is left for this and what follows, and its progress.
+
+        That is of the time, not of the work: what leaves time is soon done, and the others take it.
+        """
         following = list(work)[list(work).index(name) :]
-        return clock.share(work[name], sum(work[one] for one in following))
+        whole, left = clock.seconds, clock.left
+        assert whole is not None
+        assert left is not None
+        own = left * work[name] / sum(work[one] for one in following)
+        return own, part(progress, 1 - left / whole, 1 - (left - own) / whole)
 
     seed = context.recipe.seed
-    quality = measure_quality(
-        base, compressed, texts, seed=seed, seconds=seconds("quality"), progress=shares["quality"]
-    )
+    limit, own = begin("quality")
+    quality = measure_quality(base, compressed, texts, seed=seed, seconds=limit, progress=own)
     exports, latency, memory = [], [], []
     if files:
+        limit, own = begin("exports")
         exports = measure_exports(
-            *(base, compressed, exported, texts),
-            seed=seed,
-            seconds=seconds("exports"),
-            progress=shares["exports"],
+            *(base, compressed, exported, texts), seed=seed, seconds=limit, progress=own
         )
     if wanted.latency:
-        own, limit = shares["latency"], seconds("latency")
+        limit, own = begin("latency")
         latency = measure_latency(
             *(base, compressed, texts),
             files=files,
@@ -107,7 +114,7 @@ def _measure(
             progress=own,
         )
     if wanted.memory:
-        own, limit = shares["memory"], seconds("memory")
+        limit, own = begin("memory")
         memory = measure_memory(base.folder, compressed.folder, files, as_fed, own, seconds=limit)
     return EvaluatedSize(
         compressed=measure_size(compressed),
@@ -124,12 +131,3 @@ def _measure(
 def _batch_sizes(recipe: Recipe) -> list[int]:
     asked = [recipe.target.batch_size] if recipe.target else []
     return sorted({*LATENCY_BATCH_SIZES, *asked})
-
-
-def _shares(work: dict[str, float], progress: StageProgress) -> dict[str, StageProgress]:
-    """Return the progress of each measurement, as long as its share of the time."""
-    total, done, shares = sum(work.values()), 0.0, dict[str, StageProgress]()
-    for name, of in work.items():
-        shares[name] = part(progress, done / total, (done + of) / total)
-        done += of
-    return shares

@@ -294,9 +294,9 @@ def test_in_any_runtime_each_point_is_listed_with_those_in_which_it_fits(
         files["torch"] = size["bytes"]
         assert size["weighed"]
         assert all(files[runtime] <= 9_000_000 for runtime in size["weighed"])
-    # Four bits hold more words of two layers in as many bytes; vectors are weighed once.
+    # Four bits hold more words of three layers in as many bytes; vectors are weighed once.
     words = [
-        max(size["vocab_size"] for size in one["sizes"] if size["layers"] == 2)
+        max(size["vocab_size"] for size in one["sizes"] if size["layers"] == 3)
         for one in (found, int8)
     ]
     assert words == [15_261, 7_630]
