@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Literal
 
-from app.contract.budgets import Budget, asked_budget, limit_steps
+from app.contract.budgets import Budget, asked_budget, evaluation_seconds, limit_steps
 from app.contract.model_kinds import Role
 from app.contract.names import RUNTIMES
 from app.contract.points import recovery_share
@@ -27,6 +27,8 @@ STARTING_SECONDS = 3.0
 """Until a worker has taken a job up, where none waits before it, and made its first stage ready."""
 LARGE = 10.0
 """Millions of parameters from which on a model takes the table's seconds to load and measure."""
+UNSTABLE_SECONDS = 60.0
+"""Of a large model, for its runtimes."""
 DRAWN_SHARE = 0.6
 """Of a text's tokens, where sentences and windows of it are drawn too."""
 GENERAL_TOKENS = 200
@@ -136,9 +138,10 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
     # A model to try things with has little to load, and few tokens to choose.
     large = min(1.0, base_millions / LARGE)
     measured = 1.0 + base_millions / 4
-    measured += 4.0 + 8.0 * large if recipe.evaluation.latency else 0.0
+    # Speed is timed until it is stable, or the time for it is used up.
+    measured += 4.0 + UNSTABLE_SECONDS * large if recipe.evaluation.latency else 0.0
     measured += 2.0 + 5.0 * large if recipe.evaluation.memory else 0.0
-    return {
+    seconds = {
         "resolve": 0.3 + base_millions / 50,
         "corpus": 0.1 + megabytes / 50,
         "tokenizer": 0.2 + large * (2.0 + 8.0 * megabytes**0.8 * (0.7 + 0.3 * sizes)),
@@ -146,9 +149,12 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
         "recover": sum(_recovery_seconds(work, number, device) for number in range(sizes)),
         "check": sizes * 0.5 + 5.0 * large + millions / 40,
         "export": exported,
-        "evaluate": sizes * measured + _task(work, device),
+        "evaluate": _task(work, device),
         "package": 0.2 + millions / 10,
     }
+    most = evaluation_seconds(sum(seconds.values()) - seconds["package"], work.base[0], sizes)
+    seconds["evaluate"] += min(sizes * measured, most)
+    return seconds
 
 
 def _recovery_seconds(work: Work, number: int, device: Device) -> float:
