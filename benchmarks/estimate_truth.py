@@ -37,9 +37,15 @@ JOBS: list[tuple[str, str, dict[str, Any]]] = [
     (MODEL, "prose", {"vocab_size": 0.25}),
     (MODEL, "prose", {"vocab_size": 0.1, **UNTRAINED}),
     (TINY["bert"], "domain", {"vocab_size": 0.5, **SHORT}),
-    (TINY["llama"], "domain", {"vocab_size": 0.75, **SHORT}),
+    (TINY["llama"], "domain", {"vocab_size": 0.9, **SHORT}),
     (TINY["t5"], "domain", {"vocab_size": 0.75, **UNTRAINED}),
 ]
+
+
+COLUMNS = (
+    *("bytes", "true bytes", "tokens a text", "true tokens"),
+    *("minutes", "true minutes", "inside the intervals"),
+)
 
 
 def main() -> None:
@@ -59,12 +65,18 @@ def main() -> None:
                 name: service.corpus("\n".join(documents).encode())
                 for name, documents in texts.items()
             }
-            print(
-                f"{'model':12} {'bytes':>12} {'true':>12} {'tokens':>20} {'true':>7} "
-                f"{'minutes':>20} {'true':>7} {'within':>7}  recipe"
-            )
+            print(f"| job | {' | '.join(COLUMNS)} |")
+            print(f"| --- {'| --- ' * len(COLUMNS)}|")
             for base_model, corpus, recipe in JOBS:
-                _compare(service.http, base_model, corpora[corpus], recipe)
+                shown = f"{base_model.rpartition('/')[2]}, {corpus}, {json.dumps(recipe)}"
+                body = {
+                    "base_model": base_model,
+                    "corpus_id": corpora[corpus],
+                    "recipe": recipe,
+                }
+                found = _compare(service.http, body)
+                cells = (found.get(column, "") for column in COLUMNS)
+                print(f"| {shown} | {' | '.join(cells)} |", flush=True)
         next(broker, None)
 
 
@@ -85,12 +97,11 @@ def _docstrings() -> list[str]:
     return list(found)
 
 
-def _compare(http: httpx.Client, base_model: str, corpus: str, recipe: dict[str, Any]) -> None:
-    body = {"base_model": base_model, "corpus_id": corpus, "recipe": recipe}
+def _compare(http: httpx.Client, body: dict[str, Any]) -> dict[str, str]:
+    """Return the cells of a job, which is run to its end, by their columns."""
     answer = http.post("/v1/estimate", json=body)
     if answer.status_code != 200:
-        print(f"{base_model.rpartition('/')[2]:12} refused: {answer.text[:200]}")
-        return
+        return {COLUMNS[-1]: f"refused: {answer.json()['code']}"}
     estimate = answer.json()
     job = http.post("/v1/jobs", json=body).json()
     path, began = f"/v1/jobs/{job['id']}", time.monotonic()
@@ -98,25 +109,28 @@ def _compare(http: httpx.Client, base_model: str, corpus: str, recipe: dict[str,
         time.sleep(0.5)
         job = http.get(path).json()
     minutes = (time.monotonic() - began) / 60
-    shown = base_model.rpartition("/")[2][:12]
     if job["status"] != "succeeded":
-        print(f"{shown:12} {job['error']}  warned: {[w['code'] for w in estimate['warnings']]}")
-        return
+        warned = [warning["code"] for warning in estimate["warnings"]]
+        return {COLUMNS[-1]: f"failed: {job['error']['code']}, warned: {', '.join(warned)}"}
     result, size = job["result"], estimate["sizes"][0]
     one = next(
         (s for s in estimate["sizes"] if s["vocab_size"] == result["vocab_size_after"]), size
     )
     tokens, after = one["tokens_per_text"], result["tokens_per_text_after"]
-    within = (
-        tokens["low"] <= after <= tokens["high"],
-        (estimate["minutes"]["low"] <= minutes <= estimate["minutes"]["high"]),
+    outside = [
+        name
+        for name, found, true in (
+            ("tokens", tokens, after),
+            ("minutes", estimate["minutes"], minutes),
+        )
+        if not found["low"] <= true <= found["high"]
+    ]
+    cells = (
+        *(f"{one['bytes']:,}", f"{result['bytes_after']:,}", _interval(tokens), f"{after:.1f}"),
+        *(_interval(estimate["minutes"]), f"{minutes:.2f}"),
+        f"not the {' and the '.join(outside)}" if outside else "yes",
     )
-    print(
-        f"{shown:12} {one['bytes']:12,} {result['bytes_after']:12,} {_interval(tokens):>20} "
-        f"{after:7.1f} {_interval(estimate['minutes']):>20} {minutes:7.2f} "
-        f"{'yes' if all(within) else within!s:>7}  {json.dumps(recipe)}",
-        flush=True,
-    )
+    return dict(zip(COLUMNS, cells, strict=True))
 
 
 def _interval(found: dict[str, float]) -> str:

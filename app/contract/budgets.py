@@ -1,4 +1,4 @@
-"""Bound what a recovery may take: the presets, and what a corpus and a CPU are good for.
+"""Bound what a recovery and an evaluation may take: presets, and what corpus and CPU are good for.
 
 The engine trains by these numbers, and the front end estimates a job by them.
 """
@@ -14,6 +14,12 @@ QUERY_SHARE, QUERY_RATE = 0.2, 0.3
 """Share of the steps, the last ones, that train on queries; and their share of the rate."""
 FOUR_BIT_SHARE = 0.2
 """Share of the steps, the last ones, that train with weights in four bits for a file of these."""
+_MEASURED_SHARE = 0.5
+"""Of the time of all else, so that the measurements are a third of a job."""
+_LEAST_MEASURED_SECONDS = 30.0
+"""For a size, whatever else took."""
+_SMALL, _MOST_MEASURED_SECONDS, _MOST_MEASURED_SECONDS_OF_LARGE = 50_000_000, 100.0, 600.0
+"""A model of fewer parameters is measured in so many seconds; loading models comes to that."""
 
 
 @dataclass(frozen=True)
@@ -121,3 +127,10 @@ def limit_steps(
     if budget.flops is not None:
         steps = min(steps, int(budget.flops / (flops_per_text * budget.batch_size)))
     return replace(budget, steps=max(1, steps))
+
+
+def evaluation_seconds(spent: float, parameters: int, sizes: int) -> float:
+    """Return the seconds for all measurements, after a job of ``spent`` seconds so far."""
+    is_small = parameters < _SMALL
+    most = _MOST_MEASURED_SECONDS if is_small else _MOST_MEASURED_SECONDS_OF_LARGE
+    return min(most, max(sizes * _LEAST_MEASURED_SECONDS, _MEASURED_SHARE * spent))

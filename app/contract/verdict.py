@@ -192,19 +192,33 @@ def _about_texts(report: Report) -> Iterator[str]:
 
 
 def _about_latency(rows: list[Latency]) -> Iterator[str]:
+    """Yield a sentence for each doubt about the speed, however many rows there is it about."""
+    too_few = [row for row in rows if _interval(row) is None and row.rounds is not None]
+    even = [row for row in rows if _interval(row) and not (is_faster(row) or is_slower(row))]
+    unstable = [row for row in rows if row not in even and _interval(row) and row.stable is False]
+    if too_few:
+        yield (
+            "There was time for too few batches to say how sure the speed is, of "
+            f"{_named(too_few)}."
+        )
+    if even:
+        yield f"No difference in speed is shown, in times the base's, of {_named(even)}."
+    if unstable:
+        yield (
+            "The timing did not become stable, in times the base's speed, of "
+            f"{_named(unstable)}. Measure on a machine with nothing else to do."
+        )
+
+
+def _interval(row: Latency) -> str | None:
+    return None if row.low is None or row.high is None else f"{row.low:.2f} to {row.high:.2f}"
+
+
+def _named(rows: list[Latency]) -> str:
+    """Name the runtimes of rows, each once, with its batch sizes and what is known of them."""
+    said = dict[str, list[str]]()
     for row in rows:
-        named = f"{runtime_label(row.runtime)}, {texts_at_a_time(row.batch_size)}"
-        if row.low is None or row.high is None:
-            if row.rounds is not None:
-                yield f"{named}: there was time for too few batches to say how sure the speed is."
-        elif row.low <= 1 <= row.high:
-            yield (
-                f"{named}: no difference in speed is shown. It is between {row.low:.2f} and "
-                f"{row.high:.2f} times the base's."
-            )
-        elif row.stable is False:
-            yield (
-                f"{named}: the timing did not become stable. The speed is between {row.low:.2f} "
-                f"and {row.high:.2f} times the base's; measure on a machine with nothing else to "
-                "do."
-            )
+        known = _interval(row)
+        at = texts_at_a_time(row.batch_size) + (f" ({known})" if known else "")
+        said.setdefault(runtime_label(row.runtime), []).append(at)
+    return "; ".join(f"{runtime}, {', '.join(batches)}" for runtime, batches in said.items())

@@ -16,11 +16,13 @@ from app.corpora.formats.layout import Hints, Layout, detect_layout
 
 READ_BYTES = 8 << 20
 """Of a file, as it is stored or sent."""
-KEPT_BYTES = 2 << 20
+KEPT_BYTES = 8 << 20
 """Of what that decompresses to, from which documents are read."""
 UNFOLDED_BYTES = 64 << 20
-KEPT_DOCUMENTS = 4000
-KEPT_CHARACTERS = 400_000
+KEPT_DOCUMENTS = 40_000
+KEPT_CHARACTERS = 2_000_000
+LONG_DOCUMENT = 20_000
+"""Characters that a document counts for at most: of a longer one more are hardly looked at."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def _of_sent(source: Source, limits: Limits) -> Beginning:
 
 
 def _is_cut(texts: list[str]) -> bool:
-    return len(texts) >= KEPT_DOCUMENTS or sum(map(len, texts)) >= KEPT_CHARACTERS
+    read = sum(min(len(text), LONG_DOCUMENT) for text in texts)
+    return len(texts) >= KEPT_DOCUMENTS or read >= KEPT_CHARACTERS
 
 
 def _unfolded(file: BinaryIO, layout: Layout, size: int) -> tuple[io.BytesIO, float]:
@@ -139,7 +142,7 @@ def _first_texts(file: BinaryIO, layout: Layout, *, lenient: bool) -> Iterator[s
     try:
         for text in read_documents(file, layout):
             yield text
-            count, characters = count + 1, characters + len(text)
+            count, characters = count + 1, characters + min(len(text), LONG_DOCUMENT)
             if count >= KEPT_DOCUMENTS or characters >= KEPT_CHARACTERS:
                 return
     except UserFault:

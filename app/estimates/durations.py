@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Literal
 
-from app.contract.budgets import Budget, asked_budget, limit_steps
+from app.contract.budgets import Budget, asked_budget, evaluation_seconds, limit_steps
 from app.contract.model_kinds import Role
 from app.contract.names import RUNTIMES
 from app.contract.points import recovery_share
@@ -23,6 +23,12 @@ FLOPS_PER_SECOND: Mapping[Device, float] = {"cpu": 8e10, "cuda": 5e12}
 STEP_SECONDS: Mapping[Device, float] = {"cpu": 0.02, "cuda": 0.05}
 """The least that a step takes, whatever it computes."""
 TASK_SECONDS_PER_TOKEN: Mapping[Device, float] = {"cpu": 1e-3, "cuda": 1e-5}
+STARTING_SECONDS = 3.0
+"""Until a worker has taken a job up, where none waits before it, and made its first stage ready."""
+LARGE = 10.0
+"""Millions of parameters from which on a model takes the table's seconds to load and measure."""
+UNSTABLE_SECONDS = 60.0
+"""Of a large model, for its runtimes."""
 DRAWN_SHARE = 0.6
 """Of a text's tokens, where sentences and windows of it are drawn too."""
 GENERAL_TOKENS = 200
@@ -129,24 +135,31 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
     for (parameters, _), weighed in zip(work.sizes, work.weighed or [()] * sizes, strict=True):
         rows = [RUNTIMES[name] for name in recipe.runtimes_with(weighed)]
         exported += len(rows) * (2 + parameters / 8e6) + sum(row.training_seconds for row in rows)
-    latency = 8.0 + base_millions / 4 if recipe.evaluation.latency else 1.0
-    memory = 6.0 if recipe.evaluation.memory else 0.0
-    return {
-        "resolve": 1.0 + base_millions / 50,
-        "corpus": 0.2 + megabytes / 50,
-        "tokenizer": 2.0 + 8.0 * megabytes**0.8 * (0.7 + 0.3 * sizes),
-        "transfer": 0.5 * sizes + millions / 100,
+    # A model to try things with has little to load, and few tokens to choose.
+    large = min(1.0, base_millions / LARGE)
+    measured = 1.0 + base_millions / 4
+    # Speed is timed until it is stable, or the time for it is used up.
+    measured += 4.0 + UNSTABLE_SECONDS * large if recipe.evaluation.latency else 0.0
+    measured += 2.0 + 5.0 * large if recipe.evaluation.memory else 0.0
+    seconds = {
+        "resolve": 0.3 + base_millions / 50,
+        "corpus": 0.1 + megabytes / 50,
+        "tokenizer": 0.2 + large * (2.0 + 8.0 * megabytes**0.8 * (0.7 + 0.3 * sizes)),
+        "transfer": 0.1 * sizes + millions / 25,
         "recover": sum(_recovery_seconds(work, number, device) for number in range(sizes)),
-        "check": 5.0 + sizes + millions / 40,
+        "check": sizes * 0.5 + 5.0 * large + millions / 40,
         "export": exported,
-        "evaluate": sizes * (2.0 + latency + memory + base_millions / 10) + _task(work, device),
-        "package": 0.5 + millions / 15,
+        "evaluate": _task(work, device),
+        "package": 0.2 + millions / 10,
     }
+    most = evaluation_seconds(sum(seconds.values()) - seconds["package"], work.base[0], sizes)
+    seconds["evaluate"] += min(sizes * measured, most)
+    return seconds
 
 
 def _recovery_seconds(work: Work, number: int, device: Device) -> float:
     if not work.objectives:
-        return 0.5
+        return 0.1
     budget, flops = planned_budget(work, number, device)
     step = max(STEP_SECONDS[device], flops * budget.batch_size / FLOPS_PER_SECOND[device])
     seconds = budget.steps * step
@@ -173,7 +186,7 @@ class Past:
 
 @dataclass(frozen=True)
 class Durations:
-    """Seconds of each stage, and of all of them with an interval."""
+    """Seconds of each stage, and of a job from when a worker is free to its end."""
 
     stages: dict[str, float]
     value: float
@@ -191,7 +204,8 @@ def estimate_durations(work: Work, past: Iterable[Past], device: Device) -> Dura
         stages[stage] = round(seconds * factor, 1)
         low += seconds * factor / spread
         high += seconds * factor * spread
-    return Durations(stages, sum(stages.values()), low, high)
+    starting = STARTING_SECONDS
+    return Durations(stages, sum(stages.values()) + starting, low + starting / 2, high + starting)
 
 
 def _correction(

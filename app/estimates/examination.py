@@ -15,6 +15,7 @@ from app.contract.recipe import Recipe
 from app.corpora.formats.compression import Limits
 from app.estimates import weights
 from app.estimates.beginnings import Source, language_of, looks_like, read_beginning
+from app.estimates.counts import Reader, Split, TokenCounts, count_tokens
 from app.estimates.sizes import (
     HubModel,
     SizeFacts,
@@ -23,7 +24,7 @@ from app.estimates.sizes import (
     grid_of,
     size_of,
 )
-from app.estimates.tokens import BaseTokenizer, TokenCounts, count_tokens
+from app.estimates.tokens import BaseTokenizer
 from app.estimates.weights import Weights
 
 LONGEST_INPUT = 512
@@ -111,7 +112,15 @@ def examine(
         language_of(beginning.texts),
         looks_like(beginning.texts, beginning.format),
     )
-    tokens = _tokens(tokenizer, beginning.texts, facts, whole=beginning.whole)
+    asked = [size.vocab_size for size in sizes]
+    if tokenizer:
+        reader = Reader(
+            tokenizer, kind.default_prompt, max_length if facts.cuts else None, max_length
+        )
+        split = Split(recipe.evaluation.holdout_fraction, recipe.seed, beginning.documents)
+        tokens = count_tokens(reader, beginning.texts, split, asked)
+    else:
+        tokens = TokenCounts.by_characters(beginning.texts, asked, CHARACTERS_PER_TOKEN, max_length)
     return Facts(facts, corpus, tokens)
 
 
@@ -139,15 +148,3 @@ def _longest(kind: ModelKind, config: Mapping[str, Any], settings: Mapping[str, 
     asked = kind.max_length or settings.get("model_max_length")
     said = [n for n in (positions, asked) if isinstance(n, int) and 0 < n < 1 << 24]
     return min(said, default=LONGEST_INPUT)
-
-
-def _tokens(
-    tokenizer: BaseTokenizer | None, texts: Sequence[str], model: ModelFacts, *, whole: bool
-) -> TokenCounts:
-    sizes = [size.vocab_size for size in model.sizes]
-    if tokenizer:
-        most = model.max_length if model.cuts else None
-        return count_tokens(
-            tokenizer, texts, sizes, max_length=most, longest=model.max_length, whole=whole
-        )
-    return TokenCounts.by_characters(texts, sizes, CHARACTERS_PER_TOKEN, model.max_length)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.contract.names import runtime_label
 from app.contract.report import Recovery, Report
 from app.contract.verdict import caveats, cut_short, steps_done, verdict
 from tests.support.reports import full_report, index_rows
@@ -123,8 +124,36 @@ def test_what_figures_rest_on_is_said_in_words() -> None:
     assert "31% of the texts are longer than the 256 tokens" in warned(tokens=cut)
     assert "known roughly: between 70.0% and 99.0%, from 246 texts" in warned(kept=(0.7, 0.99))
     noise = warned(speed=(0.95, 1.4))
-    assert "one text: no difference in speed is shown. It is between 0.95 and 1.40" in noise
+    assert "No difference in speed is shown" in noise
+    assert "one text (0.95 to 1.40)" in noise
     assert "time for too few batches" in warned(speed=None)
+
+
+def test_a_doubt_about_many_timings_is_said_once_and_names_the_runtimes() -> None:
+    [row, *_] = full_report().latency
+    known = {"low": 1.2, "high": 1.9, "rounds": 9, "stable": False}
+    rows = [
+        row.model_copy(update={"runtime": runtime, "batch_size": size, **known})
+        for runtime in ("torch", "onnx", "onnx-int8")
+        for size in (1, 32)
+    ]
+    even, settled = rows[0].model_copy(update={"low": 0.9}), {"stable": True}
+    said = [
+        *caveats(report().model_copy(update={"latency": rows})),
+        *caveats(report().model_copy(update={"latency": [even, *rows[1:]]})),
+        *caveats(report().model_copy(update={"latency": [rows[0].model_copy(update=settled)]})),
+    ]
+    everywhere = "one text (1.20 to 1.90), 32 texts at a time (1.20 to 1.90)"
+    named = [f"{runtime_label(name)}, {everywhere}" for name in ("torch", "onnx", "onnx-int8")]
+    start = "The timing did not become stable, in times the base's speed, of "
+    end = ". Measure on a machine with nothing else to do."
+    rest = [everywhere.partition(", ")[2], *named[1:]]
+    assert said == [
+        f"{start}{'; '.join(named)}{end}",
+        "No difference in speed is shown, in times the base's, of PyTorch, one text (0.90 to "
+        "1.90).",
+        f"{start}PyTorch, {'; '.join(rest)}{end}",
+    ]
 
 
 def test_a_label_that_is_a_heading_is_quoted() -> None:

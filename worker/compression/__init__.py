@@ -24,7 +24,8 @@ Objectives, metrics, tasks and runtimes are entries of registries, each with its
 ``code``.
 """
 
-from worker.compression.corpus import Texts, held_out_texts, is_held_out, training_texts
+from app.contract.split import is_held_out
+from worker.compression.corpus import Texts, held_out_texts, training_texts
 from worker.compression.errors import (
     ArtifactCheckFailedError,
     CompressionError,

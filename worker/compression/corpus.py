@@ -4,20 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+from app.contract.split import is_held_out
+
 Texts = Callable[[], Iterable[str]]
 """Starts the stream of documents anew: an engine function calls it once for every pass."""
-
-
-def is_held_out(text: str, fraction: float, seed: int) -> bool:
-    """Tell whether a document belongs to the held-out part.
-
-    The side depends on the content and the seed alone, so identical documents fall on the same
-    side wherever they stand, and adding documents to a corpus moves none of the others.
-    Documents that differ only in surrounding or repeated white space count as identical.
-    """
-    content = " ".join(text.split())
-    digest = hashlib.blake2b(f"{seed}\n{content}".encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(digest.digest(), "big") < fraction * 2**64
 
 
 def training_texts(texts: Texts, fraction: float, seed: int) -> Texts:

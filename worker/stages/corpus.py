@@ -4,13 +4,10 @@ from pathlib import Path
 
 from app.contract.errors import UserFault
 from app.contract.results import CorpusSplit, HeldOutSample
-from worker.compression import is_held_out
+from app.contract.split import MOST_MEASURED, is_held_out
 from worker.context import JobContext, StageProgress
 from worker.labelled.leakage import check_queries
 from worker.labelled.scoring import read_task
-
-SAMPLE = 2000
-"""Held-out documents that the evaluation reads at most."""
 
 
 def split_corpus(context: JobContext, folder: Path, progress: StageProgress) -> None:
@@ -30,7 +27,7 @@ def split_corpus(context: JobContext, folder: Path, progress: StageProgress) -> 
             progress(number / total, f"splitting {total:,} documents")
         if is_held_out(text, recipe.evaluation.holdout_fraction, recipe.seed):
             held_out += 1
-            if len(sample) < SAMPLE:
+            if len(sample) < MOST_MEASURED:
                 sample.append(text)
     if not 0 < held_out < total:
         raise UserFault(

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from app.contract.budgets import evaluation_seconds
 from app.contract.points import Point
 from app.contract.recipe import Recipe
 from app.contract.results import EvaluatedSize, Evaluation, HeldOutSample
@@ -26,12 +27,6 @@ from worker.labelled.scoring import score_points
 
 USUAL_SECONDS = 45
 """Without a task."""
-_SHARE = 0.5
-"""Of the time of all else, so that the measurements are a third of a job."""
-_LEAST_SECONDS = 30.0
-"""For a size, whatever else took."""
-_SMALL, _MOST_SECONDS, _MOST_SECONDS_OF_LARGE = 50_000_000, 100.0, 600.0
-"""A model of fewer parameters is measured in so many seconds; loading models comes to that."""
 _WORK = {"quality": 3.0, "exports": 3.0, "latency": 4.0, "memory": 2.0}
 """Shares of the time; what one leaves the next ones have."""
 _TOKENS = 0.02
@@ -58,12 +53,6 @@ def evaluate(context: JobContext, folder: Path, progress: StageProgress) -> None
         row = _measure(context, point, own, nth_part(rest, number, len(points)))
         measured.append(scored[point].added_to(row) if scored else row)
     Evaluation(base=base, sizes=measured).write(folder / "evaluation.json")
-
-
-def evaluation_seconds(spent: float, parameters: int, sizes: int) -> float:
-    """Return the seconds for all measurements, after a job of ``spent`` seconds so far."""
-    most = _MOST_SECONDS if parameters < _SMALL else _MOST_SECONDS_OF_LARGE
-    return min(most, max(sizes * _LEAST_SECONDS, _SHARE * spent))
 
 
 def _measure(

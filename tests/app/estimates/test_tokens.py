@@ -1,6 +1,8 @@
 """Tokens by our own count, against the tokenizers of every family and vocabularies as trained."""
 
 import json
+import random
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ from tokenizers import Tokenizer
 from app.base_models import catalog
 from app.contract.budgets import DEFAULT_GENERAL_SHARE, Budget
 from app.contract.recipe import Recipe
+from app.contract.split import is_held_out
+from app.estimates.counts import Reader, Split, count_tokens
 from app.estimates.durations import OBJECTIVE_WORK, Work, planned_budget
-from app.estimates.tokens import BaseTokenizer, count_tokens
+from app.estimates.tokens import BaseTokenizer
+from examples.corpus import write_docstrings
 from tests.support.domain import domain_documents
 from tests.support.matrix_tokenizers import FAMILIES, tokenizer_pair
 from worker.compression import load_tokenizer, measure_tokens, train_tokenizers
@@ -21,6 +26,9 @@ from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.options import RecoveryOptions
 
 DOCUMENTS = domain_documents(1500)
+SPLIT = Split(0.05, 0, len(DOCUMENTS))
+HELD_OUT = [text for text in DOCUMENTS if is_held_out(text, SPLIT.fraction, SPLIT.seed)]
+TRAINING = [text for text in DOCUMENTS if text not in HELD_OUT]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -28,12 +36,12 @@ def test_the_bases_tokens_of_every_family(family: str, tmp_path: Path) -> None:
     base, _ = tokenizer_pair(family)
     base.save_pretrained(tmp_path)
     ours = BaseTokenizer(json.loads((tmp_path / "tokenizer.json").read_text()))
-    found = count_tokens(ours, DOCUMENTS, [], max_length=None, longest=512, whole=True)
+    found = count_tokens(Reader(ours, "", None, 512), DOCUMENTS, SPLIT, [])
     backend = base.backend_tokenizer
     backend.no_truncation()
-    encoded = backend.encode_batch(DOCUMENTS, add_special_tokens=False)
-    true = sum(len(text.ids) for text in encoded) / len(DOCUMENTS)
-    assert found.base == pytest.approx(true, rel=0.02 if family == "wordpiece" else 0.15)
+    encoded = backend.encode_batch(HELD_OUT, add_special_tokens=False)
+    true = sum(len(text.ids) for text in encoded) / len(HELD_OUT)
+    assert found.base == pytest.approx(true, rel=0.01 if family == "wordpiece" else 0.05)
 
 
 def test_wordpiece_is_counted_exactly() -> None:
@@ -56,11 +64,76 @@ def test_the_interval_holds_what_training_comes_to(size: int) -> None:
     assert path
     base = load_tokenizer(path)
     ours = BaseTokenizer(json.loads((path / "tokenizer.json").read_text()))
-    found = count_tokens(ours, DOCUMENTS, [size], max_length=256, longest=256, whole=True)
-    [trained] = train_tokenizers(base, lambda: iter(DOCUMENTS), [size])
-    true = measure_tokens(base, trained, domain_documents(1500, seed=1)[::5])
+    found = count_tokens(Reader(ours, "", 256, 256), DOCUMENTS, SPLIT, [size])
+    [trained] = train_tokenizers(base, lambda: iter(TRAINING), [size])
+    true = measure_tokens(base, trained, HELD_OUT)
     [estimate] = found.sizes
     assert estimate.low <= true.per_text_after <= estimate.high
+    assert estimate.base == pytest.approx(true.per_text_before, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_interval_holds_what_training_comes_to_of_every_family(
+    family: str, tmp_path: Path
+) -> None:
+    base, _ = tokenizer_pair(family)
+    base.save_pretrained(tmp_path)
+    ours = BaseTokenizer(json.loads((tmp_path / "tokenizer.json").read_text()))
+    size = round((0.55 if family == "wordpiece" else 0.9) * len(base))
+    found = count_tokens(Reader(ours, "", None, 512), DOCUMENTS, SPLIT, [size])
+    [trained] = train_tokenizers(base, lambda: iter(TRAINING), [size])
+    true = measure_tokens(base, trained, HELD_OUT)
+    [estimate] = found.sizes
+    assert estimate.low <= true.per_text_after <= estimate.high
+
+
+@pytest.mark.slow
+def test_the_interval_of_the_beginning_of_real_texts_holds_what_training_on_all_comes_to(
+    tmp_path: Path,
+) -> None:
+    path = catalog._packaged()
+    assert path
+    base = load_tokenizer(path)
+    ours = BaseTokenizer(json.loads((path / "tokenizer.json").read_text()))
+    write_docstrings(tmp_path / "corpus.txt")
+    texts = (tmp_path / "corpus.txt").read_text().splitlines()
+    random.Random(0).shuffle(texts)
+    texts = texts[:6000]
+    split = Split(0.05, 0, len(texts))
+    held_out = [text for text in texts if is_held_out(text, 0.05, 0)]
+    training = [text for text in texts if not is_held_out(text, 0.05, 0)]
+    [trained] = train_tokenizers(base, lambda: iter(training), [3000])
+    true = measure_tokens(base, trained, held_out)
+    for read, most in ((len(texts), 0.04), (3000, 0.08), (1000, 0.2)):
+        reader = Reader(ours, "", None, 256)
+        [estimate] = count_tokens(reader, texts[:read], split, [3000]).sizes
+        assert estimate.low <= true.per_text_after <= estimate.high
+        assert estimate.value == pytest.approx(true.per_text_after, rel=most)
+
+
+def test_the_prompt_of_a_model_is_counted_with_every_text() -> None:
+    path = catalog._packaged()
+    assert path
+    ours = BaseTokenizer(json.loads((path / "tokenizer.json").read_text()))
+    alone, prompted = (
+        count_tokens(Reader(ours, prompt, 256, 256), DOCUMENTS, SPLIT, [400])
+        for prompt in ("", "passage: ")
+    )
+    assert prompted.base == pytest.approx(alone.base + 2)
+
+
+@pytest.mark.slow
+def test_text_without_spaces_is_read_no_longer_than_it_takes(tmp_path: Path) -> None:
+    base, _ = tokenizer_pair("unigram")
+    base.save_pretrained(tmp_path)
+    ours = BaseTokenizer(json.loads((tmp_path / "tokenizer.json").read_text()))
+    draw = random.Random(0)
+    texts = ["".join(chr(draw.randrange(0x4E00, 0x9FFF)) for _ in range(4000)) for _ in range(200)]
+    began = time.process_time()
+    found = count_tokens(Reader(ours, "", None, 512), texts, Split(0.05, 0, 200), [100, 200])
+    assert found.sizes
+    assert time.process_time() - began < 5
 
 
 def test_the_work_of_objectives_is_the_engines() -> None:

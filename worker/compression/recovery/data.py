@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from worker.compression.corpus import Texts, is_held_out
+from app.contract.split import is_held_out
+from worker.compression.corpus import Texts
 from worker.compression.errors import CorpusEmptyError
 from worker.compression.progress import Progress
 
