@@ -20,12 +20,12 @@ from fvt_client.cli.output import JobDisplay, out, say
 from fvt_client.cli.session import end_on_sigterm, local_session
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-RUNTIME, FILE = "onnx-int8", "onnx/model_int8.onnx"
+RUNTIME, FILE = "onnx-int4", "onnx/model_int4.onnx"
 METRIC = "recall_at_10"
 RECIPE: dict[str, Any] = {
     "vocab_size": 0.25,
     "recovery": {"preset": "fast", "max_minutes": 1.0, "keep_layers": 3},
-    "export": {"int8": True},
+    "export": {"int4": True},
 }
 OUTPUT = Path("demo-output")
 
@@ -81,7 +81,7 @@ def verdict(report: Report) -> str:
 
 def figures(report: Report) -> Table:
     """Return the sizes, times and shares behind the verdict, the base beside the result."""
-    table = Table("", "base, PyTorch", "result, PyTorch", "result, ONNX int8")
+    table = Table("", "base, PyTorch", "result, PyTorch", "result, ONNX int4")
     export = next(file for file in report.exports if file.runtime == RUNTIME)
     sizes = (report.base.bytes, report.compressed.bytes, export.bytes)
     table.add_row("MB", *(f"{size / 1e6:.1f}" for size in sizes))
@@ -107,7 +107,7 @@ NEXT = """
 Next, with a text of yours, a document a line:
 
     .venv/bin/fvt compress --model sentence-transformers/all-MiniLM-L6-v2 \\
-        --corpus corpus.txt --layers 3 --int8 --out compressed
+        --corpus corpus.txt --layers 3 --int4 --out compressed
 
 or `.venv/bin/fvt up`, and the page at http://127.0.0.1:8000/
 """
