@@ -13,7 +13,8 @@ DEFAULT_GENERAL_SHARE = 0.25
 QUERY_SHARE, QUERY_RATE = 0.2, 0.3
 """Share of the steps, the last ones, that train on queries; and their share of the rate."""
 FOUR_BIT_SHARE = 0.2
-"""Share of the steps, the last ones, that train with weights in four bits for a file of these."""
+"""Share of the steps, the last ones, that train with weights in four bits for a file of these; of
+a short recovery it is more."""
 _MEASURED_SHARE = 0.5
 """Of the time of all else, so that the measurements are a third of a job."""
 _LEAST_MEASURED_SECONDS = 30.0

@@ -22,7 +22,7 @@ which is what processors without VNNI add up in 16 bits without a loss."""
 FEWEST = 4096
 """Weights of fewer numbers stay as they are: they save less than what stands around them takes."""
 _LARGEST = 7
-_SHARES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+_SHARES = (0.8, 0.9, 1.0)
 """Of the multiplier that cuts no number of a block. One that cuts the largest rounds the others
 better: each block has the one of least squared error."""
 

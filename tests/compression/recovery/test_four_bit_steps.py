@@ -11,6 +11,7 @@ import torch
 from tests.compression.recovery.test_queries import at_step
 from tests.compression.recovery.test_recover import TINY, Case, Clock, Killed
 from tests.compression.recovery.test_recover import same as same_weights
+from tests.compression.recovery.test_schedule import plan_of
 from tests.support.domain import domain_documents
 from worker.compression import LoadedModel, four_bits
 from worker.compression.four_bits import rounded_weights
@@ -20,6 +21,7 @@ from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptio
 from worker.compression.recovery.recover import recover
 
 LAST = replace(TINY, four_bit_share=0.25)
+"""Of 20 steps, which are so few that half of them have it."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +50,11 @@ def test_the_last_steps_compute_with_rounded_weights_and_the_exact_ones_are_trai
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
     watch = RecoveryCallbacks(lambda _, message: said.append(message))
     summary = Case().run(LAST, watch).summary
-    assert (summary.steps, summary.four_bit_steps) == (20, 5)
+    assert (summary.steps, summary.four_bit_steps) == (20, 10)
     assert {*at} == {(False, False), (True, True)}
     steps = [message for message in said if ", loss" in message]
-    assert steps[14].startswith("step 15 of 20, loss")
-    assert steps[15].startswith("step 16 of 20, in four bits, loss")
+    assert steps[9].startswith("step 10 of 20, loss")
+    assert steps[10].startswith("step 11 of 20, in four bits, loss")
 
 
 def is_rounded(model: Any) -> bool:
@@ -85,7 +87,7 @@ def test_a_real_model_in_four_bits_comes_back_to_its_vectors(minilm: LoadedModel
     assert 1 - kept[0.9] < (1 - kept[0.0]) / 2
 
 
-@pytest.mark.parametrize("dies", [3, 15, 16, 18])
+@pytest.mark.parametrize("dies", [3, 9, 10, 11, 18])
 def test_it_ends_as_if_nothing_had_been_wherever_it_is_killed(dies: int, tmp_path: Path) -> None:
     case, file = Case(), tmp_path / "state.pt"
     whole = case.run(LAST)
@@ -93,16 +95,24 @@ def test_it_ends_as_if_nothing_had_been_wherever_it_is_killed(dies: int, tmp_pat
         case.run(LAST, RecoveryCallbacks(at_step(dies), file=file, every_seconds=0))
     again = case.run(LAST, RecoveryCallbacks(file=file))
     assert same_weights(again, whole)
-    assert again.summary.four_bit_steps == 5
+    assert again.summary.four_bit_steps == 10
 
 
-def test_where_time_is_short_these_steps_lose_the_same_share(
+def test_many_steps_have_their_share_and_few_have_enough() -> None:
+    plan = replace(plan_of(3500, seconds=None), four_bit_steps=700)
+    assert [plan.four_bits_from(planned) for planned in (3500, 2000, 1000, 400)] == [
+        *(2800, 1600, 700, 200),
+    ]
+    assert replace(plan, four_bit_steps=0).four_bits_from(400) == 400
+
+
+def test_where_time_is_short_half_of_the_steps_are_left_for_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trainer_module, "time", Clock())
     summary = Case().run(replace(LAST, max_steps=1000, max_minutes=1.0)).summary
     assert summary.stopped_by == "max_minutes"
-    assert summary.four_bit_steps == pytest.approx(summary.steps / 4, abs=3)
+    assert summary.four_bit_steps == pytest.approx(summary.steps / 2, abs=3)
 
 
 def test_without_them_nothing_is_rounded() -> None:

@@ -96,6 +96,7 @@ def count_query_steps(options: RecoveryOptions, budget: Budget, queries: int) ->
 
 
 _STEPS_TO_KNOW_SPEED = 5
+_FEWEST_FOUR_BIT_STEPS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +138,11 @@ class TrainingPlan:
         return planned_steps - round(self.query_steps * planned_steps / self.steps)
 
     def four_bits_from(self, planned_steps: int) -> int:
-        """Return the step from which weights are rounded, likewise."""
-        return planned_steps - round(self.four_bit_steps * planned_steps / self.steps)
+        """Return the step from which weights are rounded, likewise; few steps have half of them."""
+        if not self.four_bit_steps:
+            return planned_steps
+        share = round(self.four_bit_steps * planned_steps / self.steps)
+        return planned_steps - max(share, min(_FEWEST_FOUR_BIT_STEPS, planned_steps // 2))
 
     def rate(self, step: int, planned_steps: int, query_start: int | None) -> float:
         """Return the learning rate of a step; ``query_start`` is None before the queries."""
