@@ -38,7 +38,7 @@ from worker.compression.models.encoder import Encoder
 from worker.compression.runtimes import RUNTIMES
 
 THREADS, BATCH_SIZES, TEXTS, REPEATS = 2, (1, 32), 256, 3
-EXPORTED = ("onnx", "onnx-int8", "openvino", "openvino-int8")
+EXPORTED = ("onnx", "onnx-int8", "onnx-int4", "openvino", "openvino-int8")
 
 
 @dataclass(frozen=True)
