@@ -16,10 +16,11 @@ from tests.support.in_process import run
 from tests.support.labelled_tasks import labelled, store_task
 from tests.support.tiny_models import texts
 from worker import runner
+from worker.compression.evaluation.clock import Clock
 from worker.context import JobContext, StageProgress
 from worker.estimates import recovery_seconds, task_seconds
 from worker.stages import STAGES, shares
-from worker.stages.evaluate import USUAL_SECONDS, evaluate
+from worker.stages.evaluate import USUAL_SECONDS, begin_measurement, evaluate
 
 PARTS = {
     "sequence_classification": ("train", "test"),
@@ -149,3 +150,23 @@ def test_files_of_other_runtimes_are_as_far_as_the_model(
         began.setdefault(message.split(":")[0], at)
     model, *files = [at for name, at in began.items() if name.startswith("spearman of")][1:]
     assert [model, *files] == pytest.approx([SHARE * n / 6 for n in (3, 4, 5)])
+
+
+def test_measurements_have_the_time_that_is_left_also_where_that_is_none() -> None:
+    work = {"quality": 3.0, "latency": 1.0}
+    told = list[float]()
+
+    def progress(fraction: float, _: str) -> None:
+        told.append(fraction)
+
+    seconds, own = begin_measurement("quality", work, Clock(40.0), progress)
+    assert seconds == pytest.approx(30, abs=0.1)
+    own(1.0, "")
+    # What was quick leaves its time: the next begins where the time is, not where the work is.
+    seconds, own = begin_measurement("latency", work, Clock(40.0), progress)
+    assert seconds == pytest.approx(40, abs=0.1)
+    own(0.0, "")
+    seconds, own = begin_measurement("latency", work, Clock(0.0), progress)
+    assert seconds == 0
+    own(0.5, "")
+    assert told == pytest.approx([0.75, 0, 1], abs=0.01)

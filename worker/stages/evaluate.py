@@ -1,6 +1,7 @@
 """Measure base and compressed models side by side on held-out text."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from app.contract.budgets import evaluation_seconds
@@ -71,19 +72,7 @@ def _measure(
     tokens = add_cut_texts(tokens, base, compressed, texts)
     is_wanted = {"exports": bool(files), "latency": wanted.latency, "memory": wanted.memory}
     work = {name: of for name, of in _WORK.items() if is_wanted.get(name, True)}
-
-    def begin(name: str) -> tuple[float, StageProgress]:
-        """Return the share of the time that is left for this and what follows, and its progress.
-
-        That is of the time, not of the work: what leaves time is soon done, and the others take it.
-        """
-        following = list(work)[list(work).index(name) :]
-        whole, left = clock.seconds, clock.left
-        assert whole is not None
-        assert left is not None
-        own = left * work[name] / sum(work[one] for one in following)
-        return own, part(progress, 1 - left / whole, 1 - (left - own) / whole)
-
+    begin = partial(begin_measurement, work=work, clock=clock, progress=progress)
     seed = context.recipe.seed
     limit, own = begin("quality")
     quality = measure_quality(base, compressed, texts, seed=seed, seconds=limit, progress=own)
@@ -115,6 +104,21 @@ def _measure(
         memory=memory,
         layers=point.layers,
     )
+
+
+def begin_measurement(
+    name: str, work: dict[str, float], clock: Clock, progress: StageProgress
+) -> tuple[float, StageProgress]:
+    """Return a measurement's share of the time that is left for it and the next, and its progress.
+
+    That is of the time, not of the work: what leaves time is soon done, and the others take it.
+    """
+    following = list(work)[list(work).index(name) :]
+    whole, left = clock.seconds or 0.0, clock.left or 0.0
+    own = clock.share(work[name], sum(work[one] for one in following)) or 0.0
+    # The models before may have used up the time of this one.
+    begun, ended = (1 - left / whole, 1 - (left - own) / whole) if whole else (1.0, 1.0)
+    return own, part(progress, begun, ended)
 
 
 def _batch_sizes(recipe: Recipe) -> list[int]:
