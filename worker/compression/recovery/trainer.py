@@ -135,8 +135,7 @@ class Trainer:
     def train(self) -> None:
         """Train to the end."""
         if not self.load_checkpoint():
-            loss = self.evaluate()
-            self.best = BestWeights(0, loss or math.inf, copy_weights(self.model))
+            self._compare_from_here()
         self._started_at = time.monotonic() - self.state.seconds
         self._saved_at = time.monotonic()
         steps = self._steps()
@@ -173,6 +172,10 @@ class Trainer:
         self._add_point(is_final=True)
         put_weights(self.model, self.best.weights)
         self.state.query_start = self.state.step
+        self._compare_from_here()
+
+    def _compare_from_here(self) -> None:
+        """Take the weights as they are for the best, until others have less loss."""
         loss = self.evaluate()
         self.best = BestWeights(self.state.step, loss or math.inf, copy_weights(self.model))
 
@@ -185,8 +188,7 @@ class Trainer:
         """Go on with weights that are rounded as they are used."""
         self._add_point(is_final=True)
         self.state.four_bit_start = self.state.step
-        loss = self.evaluate()
-        self.best = BestWeights(self.state.step, loss or math.inf, copy_weights(self.model))
+        self._compare_from_here()
 
     def _weights_in_use(self) -> AbstractContextManager[None]:
         """Return the block in which the model has the weights that it computes with."""
