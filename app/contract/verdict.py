@@ -192,7 +192,7 @@ def _about_texts(report: Report) -> Iterator[str]:
 
 
 def _about_latency(rows: list[Latency]) -> Iterator[str]:
-    """Yield a sentence for each doubt about the speed, however many rows there is it about."""
+    """Yield a sentence for each doubt about the speed, however many rows it is about."""
     too_few = [row for row in rows if _interval(row) is None and row.rounds is not None]
     even = [row for row in rows if _interval(row) and not (is_faster(row) or is_slower(row))]
     unstable = [row for row in rows if row not in even and _interval(row) and row.stable is False]

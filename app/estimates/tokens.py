@@ -76,7 +76,7 @@ class BaseTokenizer:
 
     @cached_property
     def _runs(self) -> re.Pattern[str]:
-        """Where the worker splits a text that the base leaves whole: as SentencePiece's trainer."""
+        """Match the words of a text that the base leaves whole, as SentencePiece's trainer does."""
         tokens = [token for token in self.vocabulary if not BYTE_TOKEN.fullmatch(token)]
         digits = r"\d+" if any(re.search(r"\d\d", token) for token in tokens) else r"\d"
         if any(re.match(rf"{METASPACE}\d", token) for token in tokens):

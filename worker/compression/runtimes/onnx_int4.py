@@ -36,7 +36,7 @@ from worker.compression.runtimes.onnx_int8 import (
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 _ZERO = 8
-"""What stands for 0 in four bits without a sign."""
+"""The number that stands for 0 in four bits without a sign."""
 
 
 def quantize_weights(model: onnx.ModelProto) -> None:
@@ -46,7 +46,7 @@ def quantize_weights(model: onnx.ModelProto) -> None:
     """
     replace_tables(model.graph, _store_table)
     ONNXModel(model).replace_gemm_with_matmul()
-    replace_weights(model.graph, _matrix_of, _multiplier(), _store_matrix)
+    replace_weights(model.graph, _matrix_of, _product_nodes(), _store_matrix)
 
 
 def _store_table(name: str, table: Weights) -> Stored:
@@ -117,7 +117,7 @@ def _matrix_of(node: onnx.NodeProto, weights: dict[str, TensorProto]) -> str | N
     return matrix.name
 
 
-def _multiplier() -> Callable[[onnx.NodeProto], list[onnx.NodeProto]]:
+def _product_nodes() -> Callable[[onnx.NodeProto], list[onnx.NodeProto]]:
     """Return what makes the nodes in place of a product; it quantizes each of the inputs once."""
     quantized = set[str]()
 

@@ -28,7 +28,7 @@ Preset = Annotated[str | None, typer.Option(help="What recovery may spend: fast,
 Layers = Annotated[int | None, typer.Option(help="Keep so many layers, evenly spread.")]
 Int8 = Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file too.")]
 Int4 = Annotated[
-    bool, typer.Option("--int4", help="Write an ONNX file with embeddings in int4 too.")
+    bool, typer.Option("--int4", help="Write an ONNX file in int4 too: about half of int8's bytes.")
 ]
 Onnx = Annotated[bool, typer.Option("--onnx", help="Write an ONNX file too.")]
 OpenVino = Annotated[bool, typer.Option("--openvino", help="Write OpenVINO files too.")]
