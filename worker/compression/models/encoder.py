@@ -88,6 +88,12 @@ class Encoder:
         logits: Tensor = self.model(**self.pair_inputs(pairs)).logits
         return logits.float().cpu()
 
+    @torch.inference_mode()
+    def head_logits(self, inputs: Inputs) -> Tensor:
+        """Return the logits of the head, one for labels or tags, for inputs of texts."""
+        logits: Tensor = self.model(**inputs).logits
+        return logits.float()
+
     def _with_prompt(self, texts: Sequence[str]) -> list[str]:
         return [self.prompt + text for text in texts]
 

@@ -175,6 +175,9 @@ class GraphEncoder(Encoder):
     def scores(self, pairs: Sequence[Pair]) -> Tensor:
         return self._run(self.pair_inputs(pairs), "logits")
 
+    def head_logits(self, inputs: Inputs) -> Tensor:
+        return self._run(inputs, "logits")
+
     def last_hidden(self, inputs: Inputs) -> Tensor:
         return self._run(inputs, HIDDEN)
 

@@ -14,15 +14,19 @@ from transformers import (
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     get_linear_schedule_with_warmup,
 )
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from app.contract.architectures import ARCHITECTURES
 from worker.compression.errors import TaskUnsupportedError, within_memory
+from worker.compression.evaluation.tasks.scores import Figures
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress
 
 Example = TypeVar("Example")
 Label = TypeVar("Label")
 Batch = dict[str, Tensor]
+# Computes the logits (examples, …, labels) of a head.
+Logits = Callable[[Batch], Tensor]
 # Passes that a row takes to be learnt from: the way back is twice the work of the way forward.
 LEARNING = 3
 
@@ -40,7 +44,7 @@ class FineTuningConfig:
     def learning_share(self, train: int, test: int) -> float:
         """Return the share of the work, on so many rows of train and test, that is training."""
         learning = LEARNING * self.epochs * train
-        return learning / (learning + test)
+        return learning / max(1, learning + test)
 
     def within_memory(self) -> AbstractContextManager[None]:
         """Name this protocol where a batch does not fit in memory."""
@@ -49,6 +53,25 @@ class FineTuningConfig:
             "tokens",
             "a smaller evaluation.task.batch_size, or a smaller evaluation.task.max_length",
         )
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """Holds a model with the head that it learnt, and its tokenizer.
+
+    ``score`` returns the figures of the test part by what computes logits: the model itself, or a
+    file that was exported of it.
+    """
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    score: Callable[[Logits, Progress], Figures]
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return the logits of the model for inputs on any device."""
+        inputs = {name: tensor.to(self.model.device) for name, tensor in batch.items()}
+        logits: Tensor = self.model(**inputs).logits
+        return logits
 
 
 def new_head(auto_class: Any, loaded: LoadedModel, labels: int, **config: Any) -> Any:

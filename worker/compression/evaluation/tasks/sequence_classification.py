@@ -12,7 +12,9 @@ from worker.compression.errors import TaskDataError
 from worker.compression.evaluation.intervals import Array, resamples
 from worker.compression.evaluation.tasks.fine_tuning import (
     Batch,
+    FineTuned,
     FineTuningConfig,
+    Logits,
     fine_tune,
     label_all,
     new_head,
@@ -82,9 +84,32 @@ def classification_scores(  # noqa: PLR0913
         OutOfMemoryError: a batch of the protocol does not fit in memory.
 
     """
-    labels, progress = check_labels(train, test), progress or silent
+    progress, share = progress or silent, protocol.learning_share(len(train), len(test))
+    learning, rest = part(progress, 0, share), part(progress, share, 1)
+    tuned = fine_tuned_classifier(
+        loaded, train, test, seed=seed, protocol=protocol, progress=learning
+    )
+    return tuned.score(tuned.logits, rest)
+
+
+def fine_tuned_classifier(  # noqa: PLR0913
+    loaded: LoadedModel,
+    train: Sequence[Labelled],
+    test: Sequence[Labelled],
+    *,
+    seed: int = 0,
+    protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
+    progress: Progress | None = None,
+) -> FineTuned:
+    """Return the model fine-tuned on ``train``, with a new head, to be scored on ``test``.
+
+    Raises:
+        OutOfMemoryError: a batch of the protocol does not fit in memory.
+
+    """
+    labels = check_labels(train, test)
     numbers = {label: number for number, label in enumerate(labels)}
-    encoder, share = Encoder(loaded), protocol.learning_share(len(train), len(test))
+    encoder = Encoder(loaded)
     encoder.max_length = min(encoder.max_length, protocol.max_length)
 
     def inputs(examples: Sequence[Labelled]) -> Batch:
@@ -94,8 +119,17 @@ def classification_scores(  # noqa: PLR0913
         targets = torch.tensor([numbers[label] for _, label in examples])  # (examples,)
         return {**inputs(examples), "labels": targets}
 
-    def predict(examples: Sequence[Labelled]) -> list[str]:
-        return [labels[place] for place in model(**inputs(examples)).logits.argmax(-1).tolist()]
+    def score(logits: Logits, own: Progress) -> Figures:
+        def predict(examples: Sequence[Labelled]) -> list[str]:
+            return [labels[place] for place in logits(inputs(examples)).argmax(-1).tolist()]
+
+        predicted = label_all(test, predict, protocol, own)
+        expected = [label for _, label in test]
+        return Figures(
+            {name: metric(expected, predicted) for name, metric in METRICS.items()},
+            _draws(expected, predicted),
+            len(expected),
+        )
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -106,14 +140,8 @@ def classification_scores(  # noqa: PLR0913
             problem_type="single_label_classification",
         )
         model.config.pad_token_id = encoder.tokenizer.pad_token_id
-        fine_tune(model, train, collate, protocol, seed, part(progress, 0, share))
-    predicted = label_all(test, predict, protocol, part(progress, share, 1))
-    expected = [label for _, label in test]
-    return Figures(
-        {name: metric(expected, predicted) for name, metric in METRICS.items()},
-        _draws(expected, predicted),
-        len(expected),
-    )
+        fine_tune(model, train, collate, protocol, seed, progress or silent)
+    return FineTuned(model, loaded.tokenizer, score)
 
 
 def _draws(expected: Sequence[str], predicted: Sequence[str]) -> dict[str, Array]:

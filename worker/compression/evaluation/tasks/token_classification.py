@@ -4,7 +4,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,9 @@ from worker.compression.errors import TaskDataError
 from worker.compression.evaluation.intervals import Array, resamples
 from worker.compression.evaluation.tasks.fine_tuning import (
     Batch,
+    FineTuned,
     FineTuningConfig,
+    Logits,
     fine_tune,
     label_all,
     new_head,
@@ -87,27 +88,49 @@ def tagging_scores(  # noqa: PLR0913
         OutOfMemoryError: a batch of the protocol does not fit in memory.
 
     """
-    tags, progress = check_tags(train, test), progress or silent
-    encoder, share = Encoder(loaded), protocol.learning_share(len(train), len(test))
+    progress, share = progress or silent, protocol.learning_share(len(train), len(test))
+    learning, rest = part(progress, 0, share), part(progress, share, 1)
+    tuned = fine_tuned_tagger(loaded, train, test, seed=seed, protocol=protocol, progress=learning)
+    return tuned.score(tuned.logits, rest)
+
+
+def fine_tuned_tagger(  # noqa: PLR0913
+    loaded: LoadedModel,
+    train: Sequence[Tagged],
+    test: Sequence[Tagged],
+    *,
+    seed: int = 0,
+    protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
+    progress: Progress | None = None,
+) -> FineTuned:
+    """Return the model fine-tuned on ``train``, with a new head, to be scored on ``test``.
+
+    Raises:
+        OutOfMemoryError: a batch of the protocol does not fit in memory.
+
+    """
+    tags, encoder = check_tags(train, test), Encoder(loaded)
+
+    def collate(examples: Sequence[Tagged]) -> Batch:
+        return _encoded(encoder, examples, tags, protocol)[0]
+
+    def score(logits: Logits, own: Progress) -> Figures:
+        def predict(examples: Sequence[Tagged]) -> list[list[str]]:
+            return _predicted(logits, encoder, examples, tags, protocol)
+
+        predicted = label_all(test, predict, protocol, own)
+        expected = [list(sentence_tags) for _, sentence_tags in test]
+        return Figures(
+            {name: float(metric(expected, predicted)) for name, metric in METRICS.items()},
+            _draws(expected, predicted),
+            len(expected),
+        )
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = new_head(AutoModelForTokenClassification, loaded, len(tags))
-
-        def collate(examples: Sequence[Tagged]) -> Batch:
-            return _encoded(encoder, examples, tags, protocol)[0]
-
-        fine_tune(model, train, collate, protocol, seed, part(progress, 0, share))
-
-    def predict(examples: Sequence[Tagged]) -> list[list[str]]:
-        return _predicted(model, encoder, examples, tags, protocol)
-
-    predicted = label_all(test, predict, protocol, part(progress, share, 1))
-    expected = [list(sentence_tags) for _, sentence_tags in test]
-    return Figures(
-        {name: float(metric(expected, predicted)) for name, metric in METRICS.items()},
-        _draws(expected, predicted),
-        len(expected),
-    )
+        fine_tune(model, train, collate, protocol, seed, progress or silent)
+    return FineTuned(model, loaded.tokenizer, score)
 
 
 def _draws(expected: list[list[str]], predicted: list[list[str]]) -> dict[str, Array]:
@@ -130,7 +153,7 @@ def _draws(expected: list[list[str]], predicted: list[list[str]]) -> dict[str, A
 
 
 def _predicted(
-    model: Any,
+    logits: Logits,
     encoder: Encoder,
     examples: Sequence[Tagged],
     tags: list[str],
@@ -138,9 +161,7 @@ def _predicted(
 ) -> list[list[str]]:
     batch, firsts = _encoded(encoder, examples, tags, protocol)
     batch.pop("labels")
-    best = model(**{k: t.to(model.device) for k, t in batch.items()}).logits.argmax(
-        dim=-1
-    )  # (sentences, tokens)
+    best = logits(batch).argmax(dim=-1)  # (sentences, tokens)
     predicted = [["O"] * len(words) for words, _ in examples]
     for row, places in enumerate(firsts):
         for word, place in places.items():
