@@ -18,15 +18,14 @@ Rows = list[dict[str, Any]]
 
 
 class Task:
-    """Labelled sentences: `train` and `test`, of each the first `limit` where that is given."""
+    """Labelled sentences: `train` and `test`, of each as many of the first rows as are given."""
 
-    def __init__(self, name: str, data: Path, limit: int | None = None) -> None:
-        self.name, self._folder, self._limit = name, data / name, limit
-        self.train, self.test = self._read("train"), self._read("test")
-
-    def _read(self, part: str) -> Rows:
-        lines = (self._folder / f"{part}.jsonl").read_text("utf-8").splitlines()
-        return [json.loads(line) for line in lines[: self._limit]]
+    def __init__(
+        self, name: str, data: Path, train: int | None = None, test: int | None = None
+    ) -> None:
+        self.name, folder = name, data / name
+        self.train = _read(folder / "train.jsonl", train)
+        self.test = _read(folder / "test.jsonl", test)
 
     def texts(self) -> list[str]:
         """Return the sentences of training, without their labels."""
@@ -54,6 +53,11 @@ class Task:
             [(row["tokens"], row["tags"]) for row in rows] for rows in (self.train, self.test)
         )
         return fine_tuned_tagger(loaded, tagged, others, seed=seed, protocol=protocol)
+
+
+def _read(file: Path, rows: int | None) -> Rows:
+    lines = file.read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines[:rows]]
 
 
 def _text(row: dict[str, Any]) -> str:

@@ -94,7 +94,7 @@ def parse() -> Any:
 def main() -> None:
     asked = parse()
     base = on_device(load_model(asked.model or packaged_minilm()))
-    bench = Bench(asked, base, Task(asked.task, asked.data, asked.limit))
+    bench = Bench(asked, base, Task(asked.task, asked.data, asked.limit, asked.limit))
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     if asked.base_f1 is None:
         bench.score_base()
