@@ -183,7 +183,8 @@ class Graphs:
     def _capture(self, inputs: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         if not self.one.on_gpu:
             raise RuntimeError("CUDA graphs need a GPU")
-        given, stream = inputs.clone(), torch.cuda.Stream()
+        given = inputs.clone()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(2):
@@ -207,7 +208,7 @@ class Compiled:
             # Each length is a shape of its own, and so are the last, smaller batches.
             torch._dynamo.config.recompile_limit = 64
             self._run = torch.compile(self.one.labels, mode="reduce-overhead", dynamic=False)
-        torch.compiler.cudagraph_mark_step_begin()
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         found: Tensor = self._run(inputs).clone()
         return found
 

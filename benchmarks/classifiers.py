@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Module
 from transformers import BertConfig, BertModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -108,9 +109,9 @@ def untrained(
     base: LoadedModel, task: Task, sizes: Sequence[float], layers: Sequence[int], device: str
 ) -> Iterator[Classifier]:
     """Yield the base, then each size with each number of layers; 0 keeps all."""
-    base.model.to(device)
+    Module.to(base.model, device)
     yield Classifier(_name("base", base), task.with_head(base), base.tokenizer)
-    base.model.to("cpu")
+    Module.to(base.model, "cpu")
     keep = required_tokens(base.model, base.tokenizer)
     counts = [resolve_vocab_size(size, base.tokenizer) for size in sizes]
     tokenizers = (
@@ -123,7 +124,7 @@ def untrained(
             with tempfile.TemporaryDirectory() as folder:
                 save_model(Path(folder), fewer, tokenizer, base.folder)
                 made = load_model(Path(folder))
-                made.model.to(device)
+                Module.to(made.model, device)
                 head = task.with_head(made)
             yield Classifier(_name(str(size), made), head, tokenizer)
 

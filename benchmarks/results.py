@@ -8,6 +8,7 @@ A benchmark that is run with `--record` calls `record`, which puts its figures i
 older one of the same command, figure and machine; git has what was there before.
 """
 
+import fcntl
 import os
 import platform
 import re
@@ -68,14 +69,16 @@ def record(figures: Mapping[str, object], command: str = "", results: Path = RES
     run = (command, machine(), today, commit())
     new = [Figure(*run, name, str(value)) for name, value in figures.items()]
     replaced = {(row.command, row.figure, row.machine) for row in new}
-    kept = [
-        row
-        for row in (read(results) if results.exists() else [])
-        if (row.command, row.figure, row.machine) not in replaced
-    ]
-    # In one order, so that a change of one run changes its rows alone; figures stay in theirs.
-    rows = sorted([*kept, *new], key=lambda row: row.run)
-    results.write_text(HEAD + _table([f.name for f in fields(Figure)], map(astuple, rows)), "utf-8")
+    with results.open("a") as file:
+        # Benchmarks that run side by side end at the same time.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        kept = [
+            row for row in read(results) if (row.command, row.figure, row.machine) not in replaced
+        ]
+        # In one order, so that a change of one run changes its rows alone; figures stay in theirs.
+        rows = sorted([*kept, *new], key=lambda row: row.run)
+        table = _table([f.name for f in fields(Figure)], map(astuple, rows))
+        results.write_text(HEAD + table, "utf-8")
 
 
 def read(results: Path = RESULTS) -> list[Figure]:

@@ -21,6 +21,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -97,9 +98,7 @@ def main() -> None:
         models = list(untrained(base, task, asked.sizes, layers, asked.device))
     batches = batches_of(task.test_texts(), asked.batch, by_length=asked.sorted)
     with torch.inference_mode():
-        seconds = timed(
-            [lambda some, one=one: run(one, some) for one in models], batches, asked.rounds
-        )
+        seconds = timed([partial(run, one) for one in models], batches, asked.rounds)
         print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
         for one, own in zip(models, seconds, strict=True):
             row(one, own, seconds[0], batches)

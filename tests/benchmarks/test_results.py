@@ -1,5 +1,6 @@
 """What benchmarks record is kept by run, and the page has exactly that."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +26,20 @@ def test_a_figure_takes_the_place_of_an_older_one_of_the_same_run(tmp_path: Path
         ("upload", "seconds"): "3.1"
     }
     assert all(row.machine and row.date and row.commit for row in read(file))
+
+
+def test_benchmarks_that_end_at_the_same_time_are_all_recorded(tmp_path: Path) -> None:
+    file = tmp_path / "RESULTS.md"
+    program = (
+        "import sys; from pathlib import Path; from benchmarks.results import record\n"
+        "record({'seconds': 1}, sys.argv[1], Path(sys.argv[2]))"
+    )
+    runs = [
+        subprocess.Popen([sys.executable, "-c", program, f"python -m x{n}", str(file)])
+        for n in range(6)
+    ]
+    assert [run.wait() for run in runs] == [0] * 6
+    assert {row.command for row in read(file)} == {f"python -m x{n}" for n in range(6)}
 
 
 @given(names=st.lists(CELLS, unique=True, min_size=1, max_size=4), value=CELLS)
