@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Module
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, BertTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from benchmarks.labelled_tasks import Task
 from worker.compression import (
     LoadedModel,
     load_model,
-    load_tokenizer,
     required_tokens,
     resolve_vocab_size,
     save_model,
@@ -97,8 +96,11 @@ class Classifier:
 
 
 def random_bert(tokenizer: Path, folder: Path) -> LoadedModel:
-    """Return BERT-base's shape with random weights and the vocabulary of a tokenizer's folder."""
-    found = load_tokenizer(tokenizer)
+    """Return BERT-base's shape with random weights, and a tokenizer of a folder's ``vocab.txt``."""
+    tokens = (tokenizer / "vocab.txt").read_text("utf-8").splitlines()
+    is_cased = any(token != token.lower() for token in tokens if not token.startswith("["))
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    found = BertTokenizer(vocab=vocabulary, do_lower_case=not is_cased, model_max_length=512)
     torch.manual_seed(0)
     config = BertConfig(vocab_size=len(found), pad_token_id=found.pad_token_id)
     save_model(folder, BertModel(config), found)

@@ -7,7 +7,7 @@
 DATA is as in ``benchmarks.task_quality``. A pass is what a user waits for: each batch is tokenized,
 padded, copied to the device, run in float32 with the task's head, and its labels are copied back.
 The model is the packaged all-MiniLM-L6-v2 or, with ``--bert-tokenizer``, BERT-base's shape with
-random weights and the vocabulary of that folder. No model is recovered: weights do not change the
+random weights and the ``vocab.txt`` of that folder. No model is recovered: weights do not change the
 time. By default all layers and half of them are kept.
 
 Models take turns on the same batches; seconds are medians of the rounds, and so are ratios, each
