@@ -7,8 +7,8 @@
 DATA is as in ``benchmarks.task_quality``. A pass is what a user waits for: each batch is tokenized,
 padded, copied to the device, run in float32 with the task's head, and its labels are copied back.
 The model is the packaged all-MiniLM-L6-v2 or, with ``--bert-tokenizer``, BERT-base's shape with
-random weights and the ``vocab.txt`` of that folder. No model is recovered: weights do not change the
-time. By default all layers and half of them are kept.
+random weights and the ``vocab.txt`` of that folder. No model is recovered: weights change no time.
+By default all layers and half of them are kept.
 
 Models take turns on the same batches; seconds are medians of the rounds, and so are ratios, each
 of one round, with the lowest and the highest. The shares of tokenization, copying and model are of
