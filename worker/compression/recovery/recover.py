@@ -39,6 +39,7 @@ from worker.compression.recovery.data import (
 )
 from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.objectives.objective import Loss, Objective, ObjectiveContext
+from worker.compression.recovery.objectives.similarity import choose_references
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.queries import Queries, choose_queries
 from worker.compression.recovery.ranks import Ranks
@@ -123,6 +124,11 @@ def recover(  # noqa: PLR0913, PLR0917
     texts_a_pass = round(len(documents.training) / (1 - share))
     budget = resolve_budget(options, on_gpu=on_gpu, documents=texts_a_pass)
     Module.to(student, torch.float32)
+    prompt, references = "", list[str]()
+    if traits.is_sentence_encoder:
+        prompt = reader.prompt
+        chosen = choose_references(documents.training, seed, ranks.device.type)
+        references = [prompt + text for text in chosen]
     context = ObjectiveContext(
         base=base,
         student=student,
@@ -131,10 +137,10 @@ def recover(  # noqa: PLR0913, PLR0917
         pooling=traits.pooling,
         seed=seed,
         device=ranks.device,
+        references=references,
     )
     losses = [objective.build(context) for objective in objectives]
     draws_parts = any(objective.draws_parts for objective in objectives)
-    prompt = reader.prompt if traits.is_sentence_encoder else ""
     sampler = TextSampler(
         documents.training,
         seed,

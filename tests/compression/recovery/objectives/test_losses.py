@@ -67,6 +67,42 @@ def test_distillation(model_type: str, pooling: Any) -> None:
     assert loss == pytest.approx(expected(teacher, student, pairs, pooling), abs=1e-5)
 
 
+def similarities(vector: Any, references: list[Any]) -> Any:
+    """The shares of a softmax of cosines, in double precision."""
+    cosines = np.array([1 - far(vector, reference) for reference in references])
+    shares = np.exp(cosines / 0.05)
+    return shares / shares.sum()
+
+
+@pytest.mark.parametrize("model_type", ["bert", "llama"])
+def test_a_text_is_to_be_as_like_the_references_as_the_base_says(model_type: str) -> None:
+    kind = kind_of(model_type)
+    base, domain = tokenizer_pair(kind.family)
+    teacher = kind.make(kind.classes[0], base)
+    student = transfer_vocabulary(teacher, base, domain).model
+    # As they are made, all texts have nearly the same vector.
+    torch.manual_seed(0)
+    for parameter in (*teacher.parameters(), *student.parameters()):
+        parameter.data += torch.randn_like(parameter)
+    references = TEXTS[:5]
+    with_them, without = (
+        DistillationLoss(teacher, student, base, domain, 40, "mean", None, asked)
+        for asked in (references, ())
+    )
+    pairs = [pair for pair in with_them.examples(TEXTS, 0) if pair]
+    of_references = [hidden(teacher, pair.base_ids).mean(0) for pair in pairs[:5]]
+    divergences = []
+    for pair in pairs:
+        wanted, got = (
+            similarities(hidden(model, ids).mean(0), of_references)
+            for model, ids in ((teacher, pair.base_ids), (student, pair.ids))
+        )
+        divergences.append(float((wanted * np.log(wanted / got)).sum()))
+    assert np.mean(divergences) > 1e-3
+    more = in_parts(with_them, student, pairs) - in_parts(without, student, pairs)
+    assert more == pytest.approx(np.mean(divergences), rel=1e-3, abs=1e-5)
+
+
 def after_each_layer(model: Any, ids: Any) -> list[Any]:
     """What the layers hand on, in the order in which they run."""
     body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
@@ -120,6 +156,8 @@ def test_a_model_agrees_with_itself() -> None:
     objective = DistillationLoss(model, model, base, base, 40, "mean")
     pairs = [pair for pair in objective.examples(TEXTS, 0) if pair]
     assert in_parts(objective, model, pairs) == pytest.approx(0, abs=1e-5)
+    told = DistillationLoss(model, model, base, base, 40, "mean", None, TEXTS)
+    assert in_parts(told, model, pairs) == pytest.approx(0, abs=1e-5)
 
 
 LOSSES: dict[str, Any] = {

@@ -1,9 +1,10 @@
 """Distil the base into the transferred model, each reading a text with its own tokenizer.
 
 The loss asks that what both make of the same text be alike, as a whole and word by word, so it
-needs neither labels nor a head. A student with fewer layers is told at each of them what the base
-has at the same depth. The paper distils predictions and hidden states of one vocabulary (Gee et
-al. 2022, arXiv 2402.09977); why and how this differs is in docs/decisions/0004-recovery.md.
+needs neither labels nor a head. A sentence encoder is told, too, which documents a text is like. A
+student with fewer layers is told at each of them what the base has at the same depth. The paper
+distils predictions and hidden states of one vocabulary (Gee et al. 2022, arXiv 2402.09977); why and
+how this differs is in docs/decisions/0004-recovery.md.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from torch.nn.functional import cosine_similarity, normalize
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -28,9 +29,14 @@ from worker.compression.recovery.objectives.encoding import (
     token_ids,
 )
 from worker.compression.recovery.objectives.objective import AutoRule, Objective, ObjectiveContext
+from worker.compression.recovery.objectives.similarity import (
+    SIMILARITY_WEIGHT,
+    similarity_divergence,
+)
 from worker.compression.recovery.objectives.word_alignment import NO_WORD, align_words
 
 SENTENCE_WEIGHT = 2.0
+_REFERENCES_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ class DistillationLoss:
     """Compute 2 * (1 - cosine) of the texts' vectors plus 1 - cosine of the words' vectors.
 
     The words' part is that of the last layer and, where layers were dropped, the mean of the
-    others. The student is compared with ``teacher``, which is not trained.
+    others. With ``references`` there is a third part, `similarity_divergence` of the texts from
+    these. The student is compared with ``teacher``, which is not trained.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917
@@ -72,6 +79,7 @@ class DistillationLoss:
         max_length: int,
         pooling: Pooling,
         after_pooling: AfterPooling | None = None,
+        references: Sequence[str] = (),
     ) -> None:
         self._teacher = teacher
         self._pooling: Pooling = pooling
@@ -84,6 +92,7 @@ class DistillationLoss:
         self._teacher_layers, self._student_layers = layers_of_like_depth(
             layer_count(body_of(teacher)), layer_count(body_of(student))
         )
+        self._references = self._reference_vectors(references)
 
     def examples(self, texts: Sequence[str], _: int) -> list[DistillationExample | None]:
         """Encode and align texts; one without a word in common has nothing to learn from."""
@@ -124,15 +133,7 @@ class DistillationLoss:
         """Return the part of a step's loss that these examples contribute."""
         num_texts, num_words = num_items
         word_counts = [example.word_count for example in examples]
-        with torch.no_grad():
-            wanted_texts, wanted_words = self._vectors(
-                self._teacher,
-                [example.base_ids for example in examples],
-                [example.base_words for example in examples],
-                word_counts,
-                pad=self._base_pad,
-                layers=self._teacher_layers,
-            )
+        wanted_texts, wanted_words = self._teacher_vectors(examples)
         text_vectors, word_vectors = self._vectors(
             student,
             [example.ids for example in examples],
@@ -145,7 +146,35 @@ class DistillationLoss:
         word_losses = _cosine_distance(word_vectors, wanted_words)  # (words, layers)
         last_layer, other_layers = word_losses[:, -1].sum(), word_losses[:, :-1]
         others = other_layers.mean(1).sum() if other_layers.numel() else 0.0
-        return SENTENCE_WEIGHT * text_losses.sum() / num_texts + (last_layer + others) / num_words
+        loss = SENTENCE_WEIGHT * text_losses.sum() / num_texts + (last_layer + others) / num_words
+        if self._references is None:
+            return loss
+        divergence = similarity_divergence(text_vectors, wanted_texts, self._references)
+        return loss + SIMILARITY_WEIGHT * divergence.sum() / num_texts
+
+    @torch.no_grad()
+    def _teacher_vectors(self, examples: Sequence[DistillationExample]) -> tuple[Tensor, Tensor]:
+        """Return what `_vectors` does of the base, of the layers that the student answers to."""
+        return self._vectors(
+            self._teacher,
+            [example.base_ids for example in examples],
+            [example.base_words for example in examples],
+            [example.word_count for example in examples],
+            pad=self._base_pad,
+            layers=self._teacher_layers,
+        )
+
+    def _reference_vectors(self, references: Sequence[str]) -> Tensor | None:
+        """Return the base's vectors (references, hidden) of length 1; None without references."""
+        if not references:
+            return None
+        examples = [example for example in self.examples(references, 0) if example]
+        examples.sort(key=lambda example: example.length)
+        vectors = [
+            self._teacher_vectors(examples[start : start + _REFERENCES_AT_ONCE])[0]
+            for start in range(0, len(examples), _REFERENCES_AT_ONCE)
+        ]
+        return normalize(torch.cat(vectors).float(), dim=-1) if vectors else None
 
     def _vectors(  # noqa: PLR0913
         self,
@@ -237,6 +266,7 @@ def _build(context: ObjectiveContext) -> DistillationLoss:
         context.max_length,
         context.pooling,
         context.after_pooling,
+        context.references,
     )
 
 

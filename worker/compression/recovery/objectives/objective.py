@@ -58,7 +58,10 @@ class Loss(Protocol):
 
 @dataclass(frozen=True)
 class ObjectiveContext:
-    """Hold what a loss may be built from; ``device`` is where the student is trained."""
+    """Hold what a loss may be built from; ``device`` is where the student is trained.
+
+    ``references`` are documents that texts may be compared with; only sentence encoders have some.
+    """
 
     base: LoadedModel
     student: PreTrainedModel
@@ -67,6 +70,7 @@ class ObjectiveContext:
     pooling: Pooling
     seed: int
     device: torch.device
+    references: Sequence[str] = ()
 
     @property
     def base_tokenizer(self) -> PreTrainedTokenizerBase:
