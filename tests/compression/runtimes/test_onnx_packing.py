@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.compression.runtimes.test_onnx import saved
 from tests.support.matrix_models import every_class
-from worker.compression import export_model, load_model
+from tests.support.matrix_tokenizers import tokenizer_pair
+from worker.compression import export_model, load_model, save_model
 from worker.compression.runtimes.onnx import Graph, write_graph
 from worker.compression.runtimes.onnx_packing import pack
 from worker.compression.runtimes.onnx_shapes import fix_reshapes, observe
@@ -72,6 +73,24 @@ def test_an_encoder_leaves_the_padding_out(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(run(file, alone)[0][0], found[2, : REAL[2]], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("runtime", ["onnx-int8", "onnx-int4"])
+def test_quantized_files_leave_it_out_too(runtime: str, tmp_path: Path) -> None:
+    base, _ = tokenizer_pair("wordpiece")
+    wide = {"num_hidden_layers": 1, "hidden_size": 128, "intermediate_size": 512}
+    save_model(tmp_path / "model", BY_NAME["BertModel"].make("BertModel", base, **wide), base)
+    plain, quantized = export_model(tmp_path / "model", tmp_path, ["onnx", runtime])
+    given = inputs(REAL)
+    real = given["attention_mask"] == 1
+    (expected,) = run(tmp_path / plain.path, given)
+    graph = onnx.load(tmp_path / quantized.path).graph
+    multiplied = [n.output[0] for n in graph.node if n.op_type == "MatMulInteger"]
+    assert len(multiplied) >= 6
+    found, *sums = run(tmp_path / quantized.path, given, *multiplied)
+    assert {len(one) for one in sums} == {sum(REAL)}
+    before, after = expected[real], found[real]
+    assert (before * after).sum() / np.linalg.norm(before) / np.linalg.norm(after) > 0.95
+
+
 @pytest.mark.parametrize("name", sorted(DECODERS))
 def test_a_decoder_is_written_as_it_is(name: str, tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", BY_NAME[name], name)
@@ -92,6 +111,10 @@ def test_padding_on_the_left_and_a_text_without_tokens(tmp_path: Path) -> None:
     (found,), (expected,) = run(file, given), run(whole, given)
     real = given["attention_mask"] == 1
     np.testing.assert_allclose(found[real], expected[real], rtol=1e-3, atol=1e-5)
+    assert np.isfinite(found).all()
+    # A server that warms up does so with zeros.
+    (found,) = run(file, {key: np.zeros_like(value) for key, value in given.items()})
+    assert found.shape == expected.shape
     assert np.isfinite(found).all()
 
 

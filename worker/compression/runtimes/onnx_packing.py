@@ -96,9 +96,14 @@ class _Packing:
         return output
 
     def _index(self) -> None:
-        """Number the tokens: which are kept, where each place of the batch finds its own."""
+        """Number the tokens: which are kept, where each place of the batch finds its own.
+
+        The first is kept in any case: a batch of nothing but padding has none, and still runs.
+        """
         flat, axis = self._constant(_FLAT, [-1]), self._constant("first_axis", 0)
         mask = self._node("Reshape", [_MASK, flat], "flat_mask")
+        first, kept = self._constant("first_place", [0]), self._constant("kept_once", [1])
+        mask = self._node("ScatterElements", [mask, first, kept], "mask_and_first")
         kept = self._node("NonZero", [mask], "kept_by_axis")
         self._node("Reshape", [kept, flat], _TOKENS)
         number = self._node("CumSum", [mask, axis], "kept_before")
