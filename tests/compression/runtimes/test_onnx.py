@@ -87,7 +87,11 @@ def test_the_file_is_the_model(kind: Kind, name: str, tmp_path: Path) -> None:
         expected = model(**inputs)
     outputs = dict(zip(names(loaded)[1], run_onnx(file, **inputs), strict=True))
     for key in outputs.keys() & {*expected.keys()}:
-        np.testing.assert_allclose(outputs[key], expected[key].numpy(), rtol=1e-3, atol=1e-5)
+        found, wanted = outputs[key], expected[key].numpy()
+        if wanted.shape[:2] == mask.shape:
+            # What a file has for padding is of no use.
+            found, wanted = found[mask == 1], wanted[mask == 1]
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
     assert outputs.keys() & {*expected.keys()}
 
 

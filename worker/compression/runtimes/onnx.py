@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from worker.compression.errors import ExportUnsupportedError
+from app.contract.architectures import ARCHITECTURES
+from worker.compression.errors import ExportFailedError, ExportUnsupportedError
 from worker.compression.models.encoder import Encoder, Inputs
 from worker.compression.models.loading import LoadedModel
 from worker.compression.models.reading import Pair, longest_input
 from worker.compression.models.traits import model_traits
-from worker.compression.runtimes.comparison import Run, check_same
+from worker.compression.runtimes.comparison import LONGEST, Run, check_same, difference
+from worker.compression.runtimes.onnx_packing import pack
+from worker.compression.runtimes.onnx_shapes import fix_reshapes, observe
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 # LayerNormalization is one operator since 17; ONNX Runtime reads it since 1.12 (2022).
@@ -34,6 +38,11 @@ HIDDEN = "last_hidden_state"
 _MOST_BYTES = 2**31
 # Texts and tokens of the inputs that a model is traced with.
 _EXAMPLE = (2, 6)
+# Subtracted from the score of what is padding. Its share of e^-50 is none in float32; a share of
+# e^-88 or less would be a denormal number, which processors are ten times slower with.
+_HIDDEN_BY = 50.0
+# Of outputs, between two ways to compute a model in PyTorch.
+_SAME = 1e-4
 _HEADS = ("logits", "start_logits", "end_logits")
 
 
@@ -75,7 +84,7 @@ class Graph(torch.nn.Module):
         body = self.model.base_model
         hook = body.register_forward_hook(lambda _m, _i, output: bodies.append(output))
         try:
-            inputs = dict(zip(self.inputs, tensors, strict=False))
+            inputs = self._as_given(dict(zip(self.inputs, tensors, strict=False)))
             result = self.model(**inputs, **_without_cache(self.model), return_dict=True)
         finally:
             hook.remove()
@@ -83,6 +92,31 @@ class Graph(torch.nn.Module):
         if not self.model.can_generate():
             outputs[HIDDEN] = bodies[-1].last_hidden_state
         return outputs
+
+    def _as_given(self, inputs: Inputs) -> Inputs:
+        """Return the inputs that the model is called with."""
+        return inputs
+
+
+class PlainAttention(Graph):
+    """Computes what a graph does, with the operators of attention and nothing around them.
+
+    The model is given what is added to the scores, in place of a mask that it makes that of. An
+    encoder that takes it so has a third fewer nodes, each of which takes its time with a short
+    text. Others fail or compute something else.
+    """
+
+    def _run(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        before = self.model.config._attn_implementation
+        self.model.set_attn_implementation("eager")
+        try:
+            return super()._run(tensors)
+        finally:
+            self.model.set_attn_implementation(before)
+
+    def _as_given(self, inputs: Inputs) -> Inputs:
+        mask = inputs["attention_mask"][:, None, None].to(self.model.dtype)
+        return {**inputs, "attention_mask": (mask - 1) * _HIDDEN_BY}
 
 
 def write_graph(graph: Graph, file: Path) -> None:
@@ -217,10 +251,53 @@ def _check(loaded: LoadedModel, file: Path) -> None:
     check_same(ONNX.row, run_file(file), Graph(loaded), longest_input(loaded))
 
 
+def _write(loaded: LoadedModel, file: Path) -> None:
+    """Write an encoder without the padding where that can be, and every other model as it is."""
+    if not _write_packed(loaded, file):
+        write_graph(Graph(loaded), file)
+
+
+def _write_packed(loaded: LoadedModel, file: Path) -> bool:
+    """Write an encoder that leaves the padding out; returns whether the file is the model."""
+    if ARCHITECTURES[loaded.model.config.model_type].kind != "encoder":
+        return False
+    write_graph(_plainest(loaded), file)
+    model = onnx.load(file)
+    observed = observe(model)
+    fix_reshapes(model.graph, observed)
+    if not pack(model.graph, observed):
+        return False
+    onnx.save(model, file)
+    try:
+        _check(loaded, file)
+    except ExportFailedError:
+        return False
+    return True
+
+
+def _plainest(loaded: LoadedModel) -> Graph:
+    """Return the graph of plain attention where it computes what the model does."""
+    graph, longest = Graph(loaded), min(LONGEST, longest_input(loaded))
+    if {*(getattr(loaded.model.config, "layer_types", None) or ())} - {"full_attention"}:
+        # A layer that sees its neighbours alone makes a mask of its own, which none may replace.
+        return graph
+    try:
+        plain = PlainAttention(loaded)
+        with torch.inference_mode():
+            same = all(
+                difference(found.numpy(), expected.numpy(), tensors[1].numpy()) < _SAME
+                for tensors in (plain.example(3, 5), plain.example(1, longest))
+                for found, expected in zip(plain(*tensors), graph(*tensors), strict=True)
+            )
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        return graph
+    return plain if same else graph
+
+
 ONNX = Runtime(
     "onnx",
     encoder=OnnxEncoder,
-    write=lambda loaded, file: write_graph(Graph(loaded), file),
+    write=_write,
     check=_check,
     check_model=check_exportable,
     probe=lambda file, folder: memory_probe("onnx", file, folder),

@@ -18,6 +18,7 @@ from worker.compression.models.loading import LoadedModel
 from worker.compression.models.reading import longest_input
 from worker.compression.runtimes.comparison import beside, check_sound
 from worker.compression.runtimes.onnx import ONNX, Graph, OnnxEncoder, check_exportable, run_file
+from worker.compression.runtimes.onnx_shapes import drop_unused
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 _LARGEST = 127
@@ -87,7 +88,8 @@ def replace_weights(
     graph.initializer.extend(tensor for one in stored for tensor in one.tensors)
     del graph.node[:]
     graph.node.extend([*(node for one in stored for node in one.nodes), *nodes])
-    _drop_unused(graph, replaced)
+    # A tied table is the matrix of a head, too, and stays.
+    drop_unused(graph)
 
 
 def _table_of(node: onnx.NodeProto, weights: dict[str, TensorProto]) -> str | None:
@@ -120,14 +122,6 @@ def _look_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         helper.make_node("Gather", [f"{table}_scale", ids], [f"{output}_scale"]),
         helper.make_node("Mul", [f"{output}_float", f"{output}_scale"], [output]),
     ]
-
-
-def _drop_unused(graph: onnx.GraphProto, names: set[str]) -> None:
-    """Drop weights that nothing reads any more; a tied one is the matrix of a head, too."""
-    unused = names - {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name not in unused]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
 
 
 def _write(_: LoadedModel, file: Path) -> None:
