@@ -19,11 +19,11 @@ authors train on. The seconds are those of training, the base's reading of token
   corpus, then training on the means of the base's token vectors (256 dimensions by PCA) until the
   loss of a tenth held out stops falling. The texts are in random order, as that tenth is the last.
 - pyNIFE: what its README says. Its tokenizer is the base's without what the corpus lacks and with
-  the corpus's frequent words, up to the base's size; `expand_tokenizer` itself needs a skeletoken
-  that changes tokenizers in place, which none since 0.3 does. Vectors start as the base's of the
-  tokens; the cosine loss, batches of 128, a rate of 0.01; documents first, then parts of them as
-  queries at a lower rate, as many times as ours. Matryoshka loss is left out: it is for shorter
-  vectors than those that are scored.
+  the corpus's frequent words, up to the base's size, and vectors start as the base's of the tokens.
+  Both are done here: its own functions call what skeletoken since 0.3 and transformers 5 lack or do
+  otherwise. Its count of words and its loss are used as they are: the cosine loss, batches of 128,
+  a rate of 0.01; documents first, then parts of them as queries at a lower rate, as many times as
+  ours. Matryoshka loss is left out: it is for shorter vectors than those that are scored.
 """
 
 import argparse
@@ -31,6 +31,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -72,6 +73,7 @@ METHODS = ["ours", "model2vec", "tokenlearn", "pynife"]
 WORDS, DIMENSIONS = 56_000, 256
 # Of pyNIFE's README, and a rate for queries lower by as much as ours is.
 BATCH, RATE, QUERY_RATE = 128, 1e-2, 2.5e-3
+_VECTORS = "sentence_embedding"
 
 
 class Reader(Encoder):
@@ -106,6 +108,18 @@ class Made:
 
     def vectors(self, texts: Sequence[str]) -> Tensor:
         return torch.as_tensor(np.asarray(self._encode(list(texts)))).float()
+
+
+def unpadded(base: Path, folder: Path) -> str:
+    """Return a copy of a base whose tokenizer file asks for no padding.
+
+    model2vec pads each word to the length that the file asks for, 128 tokens, which only takes
+    time.
+    """
+    copied = shutil.copytree(base, folder / "base")
+    file = copied / "tokenizer.json"
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "padding": None}), "utf-8")
+    return str(copied)
 
 
 @dataclass(frozen=True)
@@ -146,7 +160,7 @@ def model2vec(studied: Studied, folder: Path) -> tuple[SentenceEncoder, Path]:
     """Return what `distill` makes of the base with its defaults."""
     from model2vec.distill import distill  # noqa: PLC0415
 
-    return _saved(distill(str(studied.base.folder)), folder)
+    return _saved(distill(unpadded(studied.base.folder, folder)), folder)
 
 
 def tokenlearn(studied: Studied, folder: Path) -> tuple[SentenceEncoder, Path]:
@@ -160,7 +174,7 @@ def tokenlearn(studied: Studied, folder: Path) -> tuple[SentenceEncoder, Path]:
     random.Random(studied.seed).shuffle(texts)  # noqa: S311
     means = torch.stack([studied.means[text] for text in texts]).numpy()
     model = distill(
-        str(studied.base.folder),
+        unpadded(studied.base.folder, folder),
         vocabulary=create_vocab(texts, vocab_size=WORDS),
         pca_dims=DIMENSIONS,
         quantize_to="float32",
@@ -173,20 +187,19 @@ def tokenlearn(studied: Studied, folder: Path) -> tuple[SentenceEncoder, Path]:
 def _saved(model: Any, folder: Path) -> tuple[SentenceEncoder, Path]:
     from model2vec import StaticModel  # noqa: PLC0415
 
-    model.save_pretrained(folder)
-    file = folder / "model.safetensors"
-    return Made(StaticModel.from_pretrained(folder).encode), file
+    model.save_pretrained(folder / "made")
+    encode = StaticModel.from_pretrained(folder / "made").encode
+    return Made(encode), folder / "made" / "model.safetensors"
 
 
 def pynife(studied: Studied, folder: Path) -> tuple[SentenceEncoder, Path]:
     """Return what pyNIFE makes of the base: documents first, then their parts as queries."""
-    from pynife.initialization import initialize_from_model  # noqa: PLC0415
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
     from sentence_transformers.models import Normalize, StaticEmbedding  # noqa: PLC0415
 
     teacher = SentenceTransformer(str(studied.base.folder))
     tokenizer = _expanded(teacher.tokenizer, studied.lessons.documents.texts)
-    start = initialize_from_model(teacher, tokenizer).float().cpu()
+    start = _start(teacher, tokenizer)
     static = StaticEmbedding(tokenizer, embedding_weights=start)
     model = SentenceTransformer(modules=[static, Normalize()])
     lessons, options = studied.lessons, StaticOptions()
@@ -197,6 +210,25 @@ def pynife(studied: Studied, folder: Path) -> tuple[SentenceEncoder, Path]:
     model.save(str(folder))
     file = next(folder.rglob("model.safetensors"))
     return Made(partial(model.encode, show_progress_bar=False)), file
+
+
+@torch.no_grad()
+def _start(teacher: Any, tokenizer: Any) -> Tensor:
+    """Return the teacher's vector of each token between its special ones (tokens, width)."""
+    own, inside = teacher.tokenizer, tokenizer.backend_tokenizer.model.continuing_subword_prefix
+    known, rows = own.get_vocab(), list[list[int]]()
+    for token in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))):
+        ids = [known[token]] if token in known else None
+        ids = ids or own(token.removeprefix(inside), add_special_tokens=False)["input_ids"]
+        rows.append([own.cls_token_id, *ids, own.sep_token_id])
+    vectors, order = torch.zeros(len(rows), 0), sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    for first in range(0, len(rows), 256):
+        batch = order[first : first + 256]
+        padded = own.pad({"input_ids": [rows[i] for i in batch]}, return_tensors="pt")
+        made = teacher.forward({n: padded[n].to(teacher.device) for n in padded})
+        vectors = vectors if vectors.shape[1] else torch.zeros(len(rows), made[_VECTORS].shape[1])
+        vectors[batch] = made[_VECTORS].float().cpu()
+    return vectors
 
 
 def _expanded(tokenizer: Any, texts: Sequence[str]) -> Any:
@@ -222,6 +254,7 @@ def _distil(model: Any, lesson: Lesson, epochs: int, rate: float, seed: int) -> 
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
+    from transformers import PrinterCallback  # noqa: PLC0415
 
     rows = {"sentence": lesson.texts, "label": lesson.vectors.tolist()}
     steps = epochs * -(-len(lesson.texts) // BATCH)
@@ -243,6 +276,8 @@ def _distil(model: Any, lesson: Lesson, epochs: int, rate: float, seed: int) -> 
     trainer = SentenceTransformerTrainer(
         model, asked, train_dataset=Dataset.from_dict(rows), loss=CosineLoss(model)
     )
+    # It would print among the rows.
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
 
 
@@ -320,9 +355,9 @@ def main() -> None:
     scored = Scored(data, on_device(load_model(base.folder)))
     makers: dict[str, Callable[[Studied, Path], tuple[SentenceEncoder, Path]]] = {
         **{f"ours, {size}": partial(ours, fraction=size) for size in asked.sizes},
+        "pyNIFE": pynife,
         "model2vec": model2vec,
         "tokenlearn": tokenlearn,
-        "pyNIFE": pynife,
     }
     print("| encoder, seed | MB | dimensions | s | nDCG@10 kept | kept in the base's index |")
     print("|---|---|---|---|---|---|")
