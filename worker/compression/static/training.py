@@ -39,8 +39,8 @@ class StaticOptions:
     batch_size: int = 256
 
 
-# Shares of the time: the tokens alone, the texts by the base, all but the training.
-_TOKENS, _READING, _STARTED = 0.12, 0.7, 0.78
+# Shares of the time: the tokens alone, the corpus, the texts by the base, all but the training.
+_TOKENS, _SAMPLED, _READING, _STARTED = 0.12, 0.15, 0.7, 0.78
 # Of the training, that on all texts.
 _WHOLE = 0.75
 
@@ -66,6 +66,7 @@ def train_static(  # noqa: PLR0913
     *,
     options: StaticOptions = StaticOptions(),
     seed: int = 0,
+    lessons: Lessons | None = None,
     progress: Progress | None = None,
 ) -> StaticTraining:
     """Train token vectors in the base's own space on texts that the evaluation does not see.
@@ -74,8 +75,9 @@ def train_static(  # noqa: PLR0913
     of the text does. They start as the base's vectors of the tokens alone, made shorter the more
     frequent a token is; then they are fitted in closed form; then 1 - cosine is minimized over
     documents and their parts, and over parts alone, sentences and windows of words, at a lower
-    rate. The base reads each text once. On a CPU the same arguments give the same vectors, as long
-    as the clock does not end it.
+    rate. The base reads each text once; where it has before, ``lessons`` are what it has read, and
+    ``texts`` are not opened. On a CPU the same arguments give the same vectors, as long as the
+    clock does not end it.
 
     Raises:
         CorpusEmptyError: there is no text.
@@ -84,17 +86,16 @@ def train_static(  # noqa: PLR0913
     progress, clock = progress or silent, Clock(options.seconds)
     teacher = Encoder(base)
     backend = truncating_backend(tokenizer, teacher.max_length)
-    documents = sample_documents(texts, seed, part(progress, 0.0, 0.03))
     own = Clock(clock.share(_TOKENS, 1.0))
-    alone = _token_vectors(teacher, backend, own, part(progress, 0.03, _TOKENS))
-    lessons = read_lessons(
+    alone = _token_vectors(teacher, backend, own, part(progress, 0.0, _TOKENS))
+    lessons = lessons or read_lessons(
         teacher,
-        documents,
+        sample_documents(texts, seed, part(progress, _TOKENS, _SAMPLED)),
         seed=seed,
         most_documents=options.most_documents,
         most_queries=options.most_queries,
         clock=Clock(clock.share(_READING - _TOKENS, 1.0 - _TOKENS)),
-        progress=part(progress, _TOKENS, _READING),
+        progress=part(progress, _SAMPLED, _READING),
     )
     trainer = _Trainer(backend, lessons, base.model.device, seed)
     trainer.start(alone)
