@@ -16,7 +16,7 @@ from .names import RUNTIMES
 MOST_POINTS = 4
 """Models that a target's job makes at most."""
 FEW_LAYERS = (1, 2, 3)
-FRACTIONS = (0.05, 0.1, 0.25, 0.5)
+FRACTIONS = tuple(n / 20 for n in range(1, 11))
 """Layers, beside half and all of the base's, and shares of its vocabulary to choose from."""
 PLAIN_JOBS = 2.0
 """Recoveries of a target's job together take as long as that of so many plain jobs."""
