@@ -48,7 +48,8 @@ from worker.compression import (
     quality_metrics,
     save_model,
 )
-from worker.compression.evaluation.tasks import sequence_classification
+from worker.compression.evaluation.tasks.fine_tuning import fine_tune
+from worker.compression.evaluation.tasks.sequence_classification import fine_tuned_classifier
 from worker.compression.models.encoder import Encoder
 from worker.compression.runtimes import RUNTIMES
 from worker.compression.runtimes.onnx import OnnxEncoder
@@ -127,13 +128,13 @@ def test_the_base_is_scored_once_and_each_size_with_the_same_seeds(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tuned, fine_tune = Counter[int](), sequence_classification.fine_tune
+    tuned = Counter[int]()
 
     def count(model: Any, *more: Any) -> None:
         tuned[len(model.get_input_embeddings().weight)] += 1
         fine_tune(model, *more)
 
-    monkeypatch.setattr(sequence_classification, "fine_tune", count)
+    monkeypatch.setattr(f"{fine_tuned_classifier.__module__}.fine_tune", count)
     task = store_task(db, blobs, "sequence_classification", seeds=3, epochs=2)
     gate = {"min_quality": 0.01, "metric": "macro_f1"}
     wanted = scored(task, vocab_size=[300, 240], gate=gate, export={"int8": True})
