@@ -44,6 +44,7 @@ def job_size(recipe: Recipe, model_bytes: int, corpora_bytes: int) -> JobSize:
     exports = len(recipe.most_runtimes)
     # Of a size: as transferred, recovered, and exported; untrained, the first two are one file.
     kept = model * (1 + trains + exports)
+    # A model that is fine-tuned for a task is exported again for a while, before this is written.
     archive = model * (1 + exports)
     # One size is trained at a time. A state replaces the one before when it is whole.
     state = 2 * OPTIMISER * model_bytes if trains else 0

@@ -14,8 +14,9 @@ are of the recovery.
 
 MB of PyTorch are those of the compressed model, as a job returns it, and their change is against
 the base's. ``--runtimes`` exports each fine-tuned model, the base too, and scores the files, whose
-MB have the head as well. With int4 among them the last steps of recovery train in four bits, as in
-a job; fine-tuning does not. All changes are against the base in PyTorch.
+MB have the head as well. With int4 among them the last steps of recovery train in four bits, and
+so does the last fifth of a size's fine-tuning, as in a job; the base's does not. All changes are
+against the base in PyTorch.
 
 A cell can be a process of its own: ``--base-f1`` is the base's F1 by an earlier run of the same
 task, seeds, epochs and rate (``--sizes`` without a size runs the base alone), and the rows say that
@@ -114,7 +115,7 @@ class Bench:
 
     def score_base(self) -> None:
         """Print the base's rows; the first of them is what all others are set against."""
-        self._rows(f"base, {self._layers} layers", self.base)
+        self._rows(f"base, {self._layers} layers", self.base, self._protocol)
 
     def score_size(self, fraction: float, layers: int) -> None:
         """Print the rows of a size; all layers are kept where ``layers`` is 0 or as many."""
@@ -122,7 +123,8 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             dropped = kept if kept < self._layers else None
             made = self._compressed(fraction, dropped, Path(folder))
-            self._rows(f"{fraction}, {kept} layers", made)
+            protocol = self._protocol.for_files(self.asked.runtimes)
+            self._rows(f"{fraction}, {kept} layers", made, protocol)
 
     def _compressed(self, fraction: float, keep_layers: int | None, folder: Path) -> LoadedModel:
         """Return the recovered model of a size, saved as a job saves it."""
@@ -143,12 +145,12 @@ class Bench:
         save_model(folder, done.model, tokenizer, base.folder)
         return on_device(load_model(folder))
 
-    def _rows(self, name: str, loaded: LoadedModel) -> None:
+    def _rows(self, name: str, loaded: LoadedModel, protocol: FineTuningConfig) -> None:
         """Fine-tune a model once a seed, and print a row of it and of each file."""
         found, metric = defaultdict[str, list[float]](list), METRIC[self.task.name]
         sizes = {TORCH: measure_size(loaded).bytes}
         for seed in self.asked.seeds:
-            tuned = self.task.fine_tuned(loaded, seed, self._protocol)
+            tuned = self.task.fine_tuned(loaded, seed, protocol)
             found[TORCH].append(100 * tuned.score(tuned.logits, silent)[metric])
             if not self.asked.runtimes:
                 continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from app.contract.names import RUNTIMES
 from app.contract.recipe import FineTuning, Recipe, RecoveryRecipe, Task
 from app.corpora.models import Corpus
 from worker.compression.evaluation.tasks.fine_tuning import LEARNING
@@ -40,6 +41,8 @@ _SECONDS = {"cpu": 1e-3, "cuda": 1e-5}
 """To read a token with a small model: on two CPU cores, or a GPU that waits for Python."""
 _CHARACTERS = 4
 """Of a token."""
+_EXPORT_SECONDS = 4.0
+"""To write and check a file of a small model, once fine-tuned; files are run on the CPU."""
 _LONGEST = 512
 """Tokens that a model reads of a text, where the task does not say."""
 
@@ -52,8 +55,13 @@ def task_seconds(recipe: Recipe, corpora: Mapping[str, Corpus], device: str) -> 
     task = recipe.evaluation.task
     if task is None:
         return 0.0
-    models = 1 + 1 / recipe.most_models
-    return models * _tokens_read(task, corpora) * _SECONDS[device]
+    models, files = 1 + 1 / recipe.most_models, 0.0
+    if isinstance(task, FineTuning):
+        test = _tokens(corpora["test"], task.max_length)
+        rows = [RUNTIMES[name] for name in recipe.most_runtimes]
+        each = [_EXPORT_SECONDS + row.training_seconds for row in rows if not row.is_static]
+        files = task.seeds * (sum(each) + len(each) * test * _SECONDS["cpu"])
+    return models * _tokens_read(task, corpora) * _SECONDS[device] + files
 
 
 def _tokens_read(task: Task, corpora: Mapping[str, Corpus]) -> float:

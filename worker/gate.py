@@ -49,7 +49,7 @@ def quality_misses(
         return ["no quality could be measured"]
     kept = next((row.retention for row in rows if row.metric == metric), None)
     scores = task.scores.get(metric) if task else None
-    if kept is None and scores:
+    if kept is None and scores and scores.retention is None:
         return [f"the base scores {scores.before.mean:.4f} in {metric}, of which none is kept"]
     if kept is None:
         return [f"{metric} could not be measured"]

@@ -1,6 +1,6 @@
 """The report of a job out of what its stages left."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from app.contract.errors import JobError
@@ -89,6 +89,7 @@ def build_report(context: JobContext) -> Report:
     if recipe.target and recipe.target.runtime == ANY:
         left_out = context.read(ExportResult, "export", "left_out.json").root
         warnings += export_warnings(left_out)
+    warnings += unscored_warnings([measured.unscored for measured in evaluation.sizes])
     told = {"warnings": warnings, "verdict": verdict(report)}
     return report.model_copy(update=told)
 
@@ -122,10 +123,17 @@ def export_warnings(left_out: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
         yield f"{runtime_label(runtime)} was not weighed for some models: {reason}"
 
 
+def unscored_warnings(unscored: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Say on which files of fine-tuned models the task has no score, and why, each reason once."""
+    for runtime, reason in dict.fromkeys(pair for files in unscored for pair in files.items()):
+        label = runtime_label(runtime)
+        yield f"The task has no score of the {label} file of some models, once fine-tuned: {reason}"
+
+
 def pick_for(context: JobContext, evaluation: Evaluation) -> Pick | None:
     """Pick the model of a job with a target; None for a job without."""
     recipe = context.recipe
-    return pick(recipe, recipe.target, evaluation.sizes) if recipe.target else None
+    return pick(recipe.target, evaluation.sizes) if recipe.target else None
 
 
 def shortfall(context: JobContext) -> JobError | None:

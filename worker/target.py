@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from app.contract.errors import JobError
 from app.contract.names import ANY, BASELINE, runtime_label, runtime_name
 from app.contract.points import SizedPoint, plan
-from app.contract.recipe import FineTuning, Recipe, TargetRecipe
-from app.contract.report import Export, Quality, Target, TargetPoint
+from app.contract.recipe import TargetRecipe
+from app.contract.report import Target, TargetPoint
 from app.contract.results import EvaluatedSize
 from worker.gate import judged_metric, quality_misses
 
@@ -42,14 +42,14 @@ class Pick:
     meeting: list[EvaluatedSize]
 
 
-def pick(recipe: Recipe, target: TargetRecipe, models: Sequence[EvaluatedSize]) -> Pick:
+def pick(target: TargetRecipe, models: Sequence[EvaluatedSize]) -> Pick:
     """Pick the best model that meets a target; where none does, the nearest.
 
     The best keeps most quality; where nothing else is asked than quality, it is the smallest. With
     `any` each model is judged in all runtimes in which it was measured.
     """
     judged = [
-        _judged(recipe, target, model, runtime)
+        _judged(target, model, runtime)
         for model in models
         for runtime in target.weighed([BASELINE, *(file.runtime for file in model.exports)])
     ]
@@ -59,7 +59,7 @@ def pick(recipe: Recipe, target: TargetRecipe, models: Sequence[EvaluatedSize]) 
         **target.model_dump(),
         picked=found.seen if meeting else None,
         nearest=None if meeting else found.seen,
-        reason=_reason(recipe, target, found, _count(target, models, meeting, judged)),
+        reason=_reason(target, found, _count(target, models, meeting, judged)),
         front=[one.seen for one in judged],
     )
     return Pick(found.measured, told, [one.measured for one in meeting])
@@ -85,10 +85,10 @@ def _rank(target: TargetRecipe, one: Judged) -> tuple[float, ...]:
     return (one.excess, *cost, quality) if target.only_quality else (one.excess, quality, *cost)
 
 
-def _judged(recipe: Recipe, target: TargetRecipe, model: EvaluatedSize, runtime: str) -> Judged:
+def _judged(target: TargetRecipe, model: EvaluatedSize, runtime: str) -> Judged:
     file = next((file for file in model.exports if file.runtime == runtime), None)
     size = file.bytes if file else model.compressed.bytes
-    rows = _quality_of(recipe, model, file)
+    rows = file.quality if file else model.quality
     metric = judged_metric(target.metric, model.task, rows)
     kept = next((row.retention for row in rows if row.metric == metric), None)
     ms = next(
@@ -126,16 +126,6 @@ def _judged(recipe: Recipe, target: TargetRecipe, model: EvaluatedSize, runtime:
     return Judged(model, seen, max(excess))
 
 
-def _quality_of(recipe: Recipe, model: EvaluatedSize, file: Export | None) -> list[Quality]:
-    """Return the rows of a file; what a model is fine-tuned for is measured in PyTorch alone."""
-    if file is None:
-        return model.quality
-    task = recipe.evaluation.task
-    if not isinstance(task, FineTuning):
-        return file.quality
-    return [*(row for row in model.quality if row.metric in task.metrics), *file.quality]
-
-
 def _count(
     target: TargetRecipe,
     models: Sequence[EvaluatedSize],
@@ -150,18 +140,16 @@ def _count(
     return f"Of the {made} {meet} the target"
 
 
-def _reason(recipe: Recipe, target: TargetRecipe, found: Judged, count: str) -> str:
+def _reason(target: TargetRecipe, found: Judged, count: str) -> str:
     """Say in a sentence why a model was picked; `count` begins it."""
-    seen, task = found.seen, recipe.evaluation.task
+    seen = found.seen
     name, layers = found.measured.point.label, found.measured.layers
     name += " and all layers" if layers is None else ""
     kept = f", {seen.kept:.1%} of the base's ({seen.metric})" if seen.kept is not None else ""
-    tuned = isinstance(task, FineTuning) and seen.metric in task.metrics
-    where = f", fine-tuned and measured in {runtime_label(BASELINE)}" if tuned else ""
     name += f" in {runtime_label(seen.runtime or BASELINE)}"
     if seen.misses:
         missed = " and ".join(seen.misses)
-        return f"{count}; the nearest, of {name}, has {missed}{where}."
+        return f"{count}; the nearest, of {name}, has {missed}."
     best = f"is the smallest of these, with {seen.bytes:,} bytes" if target.only_quality else ""
     best = best or "keeps the most quality of these"
-    return f"{count}; that of {name} {best}{kept}{where}."
+    return f"{count}; that of {name} {best}{kept}."

@@ -240,7 +240,7 @@ RUNTIMES = _by_name(
         usage="onnx",
         description="Whether to write `onnx/model_int4.onnx` too, its weights in four bits: about "
         "55 % of the bytes in int8, and as fast. The last steps of a recovery then train with "
-        "weights in four bits. Implies `onnx`.",
+        "weights in four bits, and so do those of a fine-tuning for a task. Implies `onnx`.",
     ),
     RuntimeName(
         "openvino",

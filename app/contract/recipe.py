@@ -520,7 +520,7 @@ class TargetRecipe(RecipePart):
         gt=0,
         le=1,
         description="Least share of the base's quality that is left, measured on the file of "
-        "`runtime`; of a task that fine-tunes, on the model in PyTorch.",
+        "`runtime`; of a task that fine-tunes, on a file made of the fine-tuned model.",
         examples=[0.95],
     )
     metric: Metric | None = Field(
@@ -559,7 +559,20 @@ def _target_fault(target: TargetRecipe, others: Mapping[str, Any]) -> str | None
     evaluation = others.get("evaluation")
     if target.max_ms is not None and evaluation and not evaluation.latency:
         return "`max_ms` needs the time to be measured: leave out `evaluation.latency`"
-    return None
+    return _headless_fault(target, evaluation.task) if evaluation else None
+
+
+def _headless_fault(target: TargetRecipe, task: Task | None) -> str | None:
+    """Say that what is judged is fine-tuned for, and the runtime has no head to fine-tune."""
+    row = names.RUNTIMES.get(target.runtime)
+    if not (row and row.is_static and isinstance(task, FineTuning)):
+        return None
+    if target.metric and target.metric not in task.metrics:
+        return None
+    return (
+        f"`{target.runtime}` has no head to fine-tune, so `{task.type}` is not measured on its "
+        "file: name another runtime, or in `metric` what is measured without the task"
+    )
 
 
 __all__ = [

@@ -97,7 +97,10 @@ class CheckedModels(StageResult):
 
 
 class EvaluatedSize(StageResult):
-    """The measurements of the model of one point; `layers` are those that a target chose."""
+    """The measurements of the model of one point; `layers` are those that a target chose.
+
+    `unscored` says, by runtime, why the task has no score of a file.
+    """
 
     compressed: ModelSize
     tokens: TokenUsage
@@ -108,6 +111,7 @@ class EvaluatedSize(StageResult):
     memory: list[Memory]
     task: TaskQuality | None = None
     layers: int | None = None
+    unscored: dict[str, str] = {}
 
     @property
     def vocab_size(self) -> int:

@@ -131,10 +131,14 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
     millions = sum(parameters for parameters, _ in work.sizes) / 1e6
     base_millions = work.base[0] / 1e6
     recipe = work.recipe
-    exported = 0.0
+    exported = exported_again = 0.0
     for (parameters, _), weighed in zip(work.sizes, work.weighed or [()] * sizes, strict=True):
         rows = [RUNTIMES[name] for name in recipe.runtimes_with(weighed)]
-        exported += len(rows) * (2 + parameters / 8e6) + sum(row.training_seconds for row in rows)
+        each = [2 + parameters / 8e6 + row.training_seconds for row in rows]
+        exported += sum(each)
+        exported_again += sum(
+            seconds for seconds, row in zip(each, rows, strict=True) if not row.is_static
+        )
     # A model to try things with has little to load, and few tokens to choose.
     large = min(1.0, base_millions / LARGE)
     measured = 1.0 + base_millions / 4
@@ -149,7 +153,7 @@ def table_seconds(work: Work, device: Device) -> dict[str, float]:
         "recover": sum(_recovery_seconds(work, number, device) for number in range(sizes)),
         "check": sizes * 0.5 + 5.0 * large + millions / 40,
         "export": exported,
-        "evaluate": _task(work, device),
+        "evaluate": _task(work, device) + exported_again * _fine_tunings(recipe),
         "package": 0.2 + millions / 10,
     }
     most = evaluation_seconds(sum(seconds.values()) - seconds["package"], work.base[0], sizes)
@@ -174,6 +178,12 @@ def _task(work: Work, device: Device) -> float:
     tokens, models = work.documents * work.tokens, len(work.sizes) + 1
     times = 3 * task.seeds * task.epochs if isinstance(task, FineTuning) else 1
     return models * tokens * times * TASK_SECONDS_PER_TOKEN[device]
+
+
+def _fine_tunings(recipe: Recipe) -> int:
+    """Return how many times a size is fine-tuned, and then exported again with its head."""
+    task = recipe.evaluation.task
+    return task.seeds if isinstance(task, FineTuning) else 0
 
 
 @dataclass(frozen=True)

@@ -53,3 +53,13 @@ def test_expected_unknown_tokens_and_warnings_are_said(capsys: pytest.CaptureFix
 def test_what_came_of_a_target_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     print_report(Report.model_validate_json(target_report().model_dump_json()))
     assert "Of the 4 models that were made 1 meets the target." in capsys.readouterr().out
+
+
+def test_the_files_have_rows_of_the_first_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    print_report(Report.model_validate_json(full_report().model_dump_json()))
+    shown = capsys.readouterr().out
+    assert "(cosine), ONNX int8" in shown
+    lines = [line for line in shown.splitlines() if "% kept" in line]
+    for line, kept in zip(lines[:3], (93, 93, 92), strict=True):
+        assert f"{kept}.0% kept" in line
+    assert len(lines) == len(full_report().quality) + 2

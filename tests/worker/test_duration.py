@@ -38,9 +38,11 @@ def seconds(
     type_: str, rows: int = 100, characters: int = 60, device: str = "cpu", **fields: Any
 ) -> float:
     corpora = {p: Corpus(documents=rows, characters=rows * characters) for p in PARTS[type_]}
-    sizes = fields.pop("vocab_size", 0.25)
+    sizes, export = fields.pop("vocab_size", 0.25), fields.pop("export", {})
     task = {"type": type_, **{part: f"corpus_{part}" for part in corpora}, **fields}
-    recipe = Recipe.model_validate({"vocab_size": sizes, "evaluation": {"task": task}})
+    recipe = Recipe.model_validate(
+        {"vocab_size": sizes, "evaluation": {"task": task}, "export": export}
+    )
     return task_seconds(recipe, corpora, device)
 
 
@@ -58,6 +60,21 @@ def test_it_grows_with_the_fine_tunings(type_: str) -> None:
     assert seconds(type_, seeds=6, epochs=1) == pytest.approx(6 * once)
     # Of three passes a row that is learnt from and one that is labelled, the three are tenfold.
     assert seconds(type_, seeds=1, epochs=10) == pytest.approx(31 / 4 * once)
+
+
+def test_files_are_made_and_scored_once_a_fine_tuning() -> None:
+    plain = seconds("token_classification", seeds=1)
+    onnx, both, calibrated = (
+        seconds("token_classification", seeds=1, export=export) - plain
+        for export in ({"onnx": True}, {"int8": True}, {"openvino_int8": True})
+    )
+    assert 0 < onnx < both < calibrated
+    assert both == pytest.approx(2 * onnx)
+    thrice = seconds("token_classification", seeds=3, export={"int8": True})
+    assert thrice == pytest.approx(3 * (plain + both))
+    # Static vectors have no head, and a task that does not fine-tune needs no other file.
+    assert seconds("token_classification", seeds=1, export={"static": True}) == plain
+    assert seconds("retrieval", export={"int8": True}) == seconds("retrieval")
 
 
 def test_the_base_is_shared_by_the_sizes() -> None:

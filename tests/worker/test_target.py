@@ -23,7 +23,7 @@ from app.jobs.models import JobEvent
 from app.settings import Settings
 from tests.support.in_process import report_of, run, unpack
 from tests.support.job_store import open_store
-from tests.support.labelled_tasks import store_task
+from tests.support.labelled_tasks import METRICS, store_task
 from tests.support.servers import local_settings
 from tests.support.tiny_models import make_base_model, texts
 from tests.support.workers import store_corpus, submit, wait_for_end, worker_process
@@ -87,7 +87,7 @@ FRONT = [model(1, 3, 0.90, 1.0), model(2, 5, 0.95, 2.0), model(None, 9, 0.98, 6.
 def picked(models: Sequence[EvaluatedSize] = FRONT, **target: Any) -> Pick:
     recipe = Recipe.model_validate({"target": {"runtime": "onnx-int8", **target}})
     assert recipe.target
-    return pick(recipe, recipe.target, models)
+    return pick(recipe.target, models)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,11 @@ def test_a_model_whose_quality_was_not_measured_comes_last_and_meets_no_quality(
     assert missed.target.nearest.misses == ["no quality could be measured"]
 
 
-def test_what_is_fine_tuned_is_judged_in_pytorch_and_said_so() -> None:
+def test_what_is_fine_tuned_is_judged_on_the_file_of_the_runtime() -> None:
+    """The model in PyTorch keeps enough, its int8 file too little, and its int4 file has no score.
+
+    Nor have static vectors, which a target for any runtime weighs too.
+    """
     scores = Scores(values=[0.8], mean=0.8, spread=0.0)
     kept = TaskQuality(
         type="sequence_classification",
@@ -235,21 +239,31 @@ def test_what_is_fine_tuned_is_judged_in_pytorch_and_said_so() -> None:
         after=scores,
         retention=0.97,
     )
-    tuned = FRONT[1].model_copy(
-        update={"task": kept, "quality": [quality("macro_f1", 0.97), *FRONT[1].quality]}
-    )
-    task = {"type": "sequence_classification", "train": "corpus_a", "test": "corpus_b"}
-    target = TargetRecipe(max_bytes=5 * MB, min_quality=0.96, runtime="onnx-int8")
-    recipe = Recipe.model_validate({"evaluation": {"task": task}, "target": target.model_dump()})
-    found = pick(recipe, target, [tuned]).target
+    [file] = FRONT[1].exports
+    files = [
+        file.model_copy(update={"quality": [quality("macro_f1", 0.93), *file.quality]}),
+        file.model_copy(update={"runtime": "onnx-int4", "bytes": 3 * MB}),
+        file.model_copy(update={"runtime": "static", "bytes": 2 * MB}),
+    ]
+    in_torch = [quality("macro_f1", 0.97), *FRONT[1].quality]
+    update = {"task": kept, "quality": in_torch, "exports": files}
+    tuned = FRONT[1].model_copy(update=update)
+    missed = picked([tuned], min_quality=0.96).target
+    assert missed.nearest
+    assert (missed.nearest.metric, missed.nearest.kept) == ("macro_f1", 0.93)
+    assert missed.nearest.misses == ["macro_f1 keeps 0.9300 of the base's, 0.96 was asked"]
+    assert picked([tuned], min_quality=0.96, runtime="torch").target.picked
+    unscored = picked([tuned], min_quality=0.1, runtime="onnx-int4").target
+    assert unscored.nearest
+    assert unscored.nearest.misses == ["macro_f1 could not be measured"]
+    found = picked([tuned], min_quality=0.9, runtime="any").target
     assert found.picked
-    assert (found.picked.metric, found.picked.kept) == ("macro_f1", 0.97)
-    assert "fine-tuned and measured in PyTorch" in found.reason
-    named = target.model_copy(update={"metric": "sentence_cosine"})
-    of_file = pick(recipe, named, [tuned]).target
-    assert of_file.nearest
-    assert of_file.nearest.kept == 0.95
-    assert "fine-tuned" not in of_file.reason
+    assert (found.picked.runtime, found.picked.kept) == ("onnx-int8", 0.93)
+    largest = picked([tuned], max_bytes=100 * MB, runtime="any").target
+    assert largest.picked
+    assert (largest.picked.runtime, largest.picked.kept) == ("torch", 0.97)
+    named = picked([tuned], min_quality=0.9, metric="sentence_cosine", runtime="static").target
+    assert named.picked
 
 
 CANDIDATES = [
@@ -366,10 +380,11 @@ def test_the_worker_refuses_what_no_submission_could(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
-def test_a_retrieval_task_is_judged_on_the_exported_file(
-    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+@pytest.mark.parametrize("type_", ["retrieval", "sequence_classification", "token_classification"])
+def test_a_task_is_judged_on_the_exported_file(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, type_: str
 ) -> None:
-    task = store_task(db, blobs, "retrieval")
+    task, metric = store_task(db, blobs, type_), METRICS[type_]
     target = {"max_bytes": 10**7, "min_quality": 0.01}
     evaluation = {"latency": False, "task": task}
     job = run(settings, db, blobs, target=target, evaluation=evaluation)
@@ -377,9 +392,13 @@ def test_a_retrieval_task_is_judged_on_the_exported_file(
     report = report_of(unpack(job, blobs, tmp_path))
     file = next(one for one in report["exports"] if one["runtime"] == "onnx-int4")
     told = report["target"]["picked"]
-    assert (told["metric"], told["bytes"]) == ("ndcg_at_10", file["bytes"])
+    assert (told["metric"], told["bytes"]) == (metric, file["bytes"])
     assert told["kept"] == file["quality"][0]["retention"]
-    assert file["quality"][0]["metric"] == "ndcg_at_10"
+    assert file["quality"][0]["metric"] == metric
+    for row in report["sweep"]:
+        [seen] = [one for one in report["target"]["front"] if one["layers"] == row["layers"]]
+        [of_file] = [one for one in row["exports"] if one["runtime"] == "onnx-int4"]
+        assert seen["kept"] == of_file["quality"][0]["retention"]
 
 
 @pytest.fixture

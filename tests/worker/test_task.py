@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import pytest
@@ -31,10 +32,27 @@ from tests.support.matrix_models import KINDS
 from tests.support.matrix_tokenizers import tokenizer_pair
 from tests.support.st_folders import sentence_encoder
 from tests.support.tiny_models import texts
-from tests.support.workers import store_corpus, submit, wait_for_end, wait_until, worker_process
+from tests.support.workers import (
+    kill,
+    store_corpus,
+    submit,
+    wait_for_end,
+    wait_until,
+    worker_process,
+)
 from worker import runner
-from worker.compression import LoadedModel, load_model, quality_metrics, save_model
+from worker.compression import (
+    ExportFailedError,
+    LoadedModel,
+    load_model,
+    quality_metrics,
+    save_model,
+)
+from worker.compression.evaluation.tasks.fine_tuning import fine_tune
+from worker.compression.evaluation.tasks.sequence_classification import fine_tuned_classifier
 from worker.compression.models.encoder import Encoder
+from worker.compression.runtimes import RUNTIMES
+from worker.compression.runtimes.onnx import OnnxEncoder
 from worker.stages import STAGES
 
 
@@ -104,8 +122,19 @@ def test_a_task_is_the_first_of_what_is_measured(
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_the_base_is_scored_once_and_each_size_with_the_same_seeds(
-    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path
+    settings: Settings,
+    db: Database,
+    blobs: Blobs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    tuned = Counter[int]()
+
+    def count(model: Any, *more: Any) -> None:
+        tuned[len(model.get_input_embeddings().weight)] += 1
+        fine_tune(model, *more)
+
+    monkeypatch.setattr(f"{fine_tuned_classifier.__module__}.fine_tune", count)
     task = store_task(db, blobs, "sequence_classification", seeds=3, epochs=2)
     gate = {"min_quality": 0.01, "metric": "macro_f1"}
     wanted = scored(task, vocab_size=[300, 240], gate=gate, export={"int8": True})
@@ -122,7 +151,13 @@ def test_the_base_is_scored_once_and_each_size_with_the_same_seeds(
         assert (
             row["quality"][0]["after"] == scores["mean"] == pytest.approx(sum(scores["values"]) / 3)
         )
-        assert {one["quality"][0]["metric"] for one in row["exports"]} == {"sentence_cosine"}
+        for file in row["exports"]:
+            assert file["quality"][0]["metric"] == "macro_f1"
+            assert file["quality"][0]["before"] == report["task"]["before"]["mean"]
+            assert file["quality"][2]["metric"] == "sentence_cosine"
+    # A model and its files are of one fine-tuning a seed.
+    assert tuned[300] == tuned[240] == 3
+    assert tuned.total() == 9
     assert report["compressed"]["vocab_size"] == 240
     assert report["gate"]["metric"] == "macro_f1"
     page = (folder / "report.html").read_text("utf-8")
@@ -144,6 +179,80 @@ def test_what_needs_no_training_is_measured_on_the_exports_too(
     assert plain["before"] == report["task"]["before"]["mean"]
     assert plain["after"] == pytest.approx(report["task"]["after"]["mean"], abs=0.02)
     assert int8["after"] == pytest.approx(plain["after"], abs=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("type_", ["sequence_classification", "token_classification"])
+def test_files_of_what_was_fine_tuned_are_scored_in_every_runtime(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, type_: str
+) -> None:
+    task, export = store_task(db, blobs, type_, seeds=2), {"int8": True, "openvino_int8": True}
+    job = run(settings, db, blobs, **scored(task, export=export))
+    assert job.status == Status.SUCCEEDED, job.error
+    folder = unpack(job, blobs, tmp_path)
+    report = report_of(folder)
+    files = {one["runtime"]: one["quality"] for one in report["exports"]}
+    assert list(files) == ["onnx", "onnx-int8", "openvino", "openvino-int8"]
+    names = task_metrics(type_)
+    for rows in files.values():
+        assert [row["metric"] for row in rows[: len(names)]] == names
+        assert rows[0]["before"] == report["task"]["before"]["mean"]
+        assert rows[0]["items"] == 16
+    # In float32 a file labels as the model does, and all of them have learnt the task.
+    after = report["task"]["after"]["mean"]
+    assert files["onnx"][0]["after"] == pytest.approx(after, abs=0.02)
+    assert min(rows[0]["after"] for rows in files.values()) > 0.5
+    assert not [said for said in report["warnings"] if "once fine-tuned" in said]
+    for page in ("report.html", "README.md"):
+        said = (folder / page).read_text("utf-8")
+        for rows in files.values():
+            assert f"{rows[0]['after']:.4f}" in said
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_a_target_is_missed_by_a_file_that_forgets_what_the_model_has_learnt(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful(OnnxEncoder):
+        def head_logits(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+            return -super().head_logits(inputs)
+
+    monkeypatch.setitem(RUNTIMES, "onnx-int8", replace(RUNTIMES["onnx-int8"], encoder=Forgetful))
+    task = store_task(db, blobs, "sequence_classification")
+    target = {"max_bytes": 10**7, "min_quality": 0.5, "runtime": "onnx-int8"}
+    evaluation = {"latency": False, "task": task}
+    job = run(settings, db, blobs, target=target, evaluation=evaluation)
+    code, message = failure(job)
+    assert (code, "macro_f1 keeps 0." in message) == ("target_not_met", True), message
+    report = report_of(unpack(job, blobs, tmp_path))
+    assert report["task"]["retention"] > 0.5 > report["target"]["nearest"]["kept"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_a_file_that_cannot_be_made_of_the_fine_tuned_model_has_no_score_and_is_told(
+    settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    int8 = RUNTIMES["onnx-int8"]
+    write = int8.write
+    assert write
+
+    def refuse_heads(loaded: LoadedModel, file: Path) -> None:
+        if isinstance(loaded.model, BertForSequenceClassification):
+            raise ExportFailedError("It is not sound.")
+        write(loaded, file)
+
+    monkeypatch.setitem(RUNTIMES, "onnx-int8", replace(int8, write=refuse_heads))
+    task = store_task(db, blobs, "sequence_classification", seeds=2, epochs=2)
+    job = run(settings, db, blobs, **scored(task, export={"int8": True}))
+    assert job.status == Status.SUCCEEDED, job.error
+    report = report_of(unpack(job, blobs, tmp_path))
+    firsts = {one["runtime"]: one["quality"][0]["metric"] for one in report["exports"]}
+    assert firsts == {"onnx": "macro_f1", "onnx-int8": "sentence_cosine"}
+    [told] = [said for said in report["warnings"] if "ONNX int8" in said]
+    assert told.endswith("once fine-tuned: It is not sound.")
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -310,6 +419,38 @@ def test_the_list_of_models_without_a_head_is_that_of_transformers() -> None:
     without = {row.model_type for row in ARCHITECTURES.values() if not row.has_token_classifier}
     assert set(ARCHITECTURES) - set(tagging) == without
     assert set(ARCHITECTURES) <= set(labelling)
+
+
+def folders_of_heads(settings: Settings) -> list[Path]:
+    return [*settings.workspaces.rglob("fine-tuned-*"), *Path(gettempdir()).glob("fine-tuned-*")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["cancel", "kill"])
+def test_a_job_that_ends_amid_the_files_of_its_task_leaves_none(
+    settings: Settings, db: Database, blobs: Blobs, end: str
+) -> None:
+    task = store_task(db, blobs, "token_classification", seeds=4, epochs=1)
+    corpus = store_corpus(db, blobs, texts(200))
+    recipe = Recipe.model_validate(scored(task, export={"int8": True}) | UNTRAINED)
+    job = submit(db, corpus.id, "acme/tiny-bert", recipe)
+    Dispatcher(settings).send(job.id)
+    with worker_process(settings) as process:
+        wait_until(lambda: bool(folders_of_heads(settings)))
+        if end == "kill":
+            kill(process)
+            assert folders_of_heads(settings)
+        with db.write() as session:
+            transitions.request_cancel(session, session.get_one(Job, job.id))
+        if end == "cancel":
+            wait_for_end(settings, db, job.id, seconds=30)
+    if end == "kill":
+        # What is left lies in the job's own folder, with which the next worker removes it.
+        with worker_process(settings):
+            wait_for_end(settings, db, job.id, seconds=60)
+            wait_until(lambda: not folders_of_heads(settings), seconds=30)
+    assert read(db, job.id).status == Status.CANCELLED
+    assert not folders_of_heads(settings)
 
 
 @pytest.mark.slow

@@ -62,10 +62,14 @@ export function ReportView({ report, jobId, losses: told }: ReportViewProps) {
         )}
         {(report.exports ?? []).length > 0 && (
           <section class="card" aria-label="Exported files">
-            <Figures caption="Exported files" head={["", "Size", "Quality kept"]} rows={report.exports!.map((row) => ({
-              key: row.path,
-              cells: [<>{runtimeLabel(facts, row.runtime)} <code class="soft small">{row.path}</code></>, bytes(row.bytes), row.quality[0] ? percent(row.quality[0].retention) : ""],
-            }))} />
+            <Figures caption="Exported files" head={["", "Size", "Quality kept"]} rows={report.exports!.map((row) => {
+              // Not every file has a score of the task: another metric in its place would be read as one.
+              const first = row.quality.find((each) => each.metric === report.quality[0]?.metric);
+              return {
+                key: row.path,
+                cells: [<>{runtimeLabel(facts, row.runtime)} <code class="soft small">{row.path}</code></>, bytes(row.bytes), first ? percent(first.retention) : ""],
+              };
+            })} />
           </section>
         )}
       </div>

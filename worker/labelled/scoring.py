@@ -1,8 +1,15 @@
-"""A task with its data in hand, and the score of a model on it."""
+"""A task with its data in hand, and the score of a model and of its files on it."""
 
+import tempfile
+from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+from app.contract.names import RUNTIMES as NAMES
 from app.contract.points import Point
 from app.contract.recipe import (
     FineTuning,
@@ -14,8 +21,9 @@ from app.contract.recipe import (
 )
 from app.contract.report import TaskQuality
 from app.contract.results import EvaluatedSize
-from worker.compression import LoadedModel, compare, exported_files, quality_rows
-from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
+from worker.compression import LoadedModel, Texts, compare, exported_files, quality_rows
+from worker.compression.evaluation.tasks.exported import score_files
+from worker.compression.evaluation.tasks.fine_tuning import FineTuned, FineTuningConfig
 from worker.compression.evaluation.tasks.scores import (
     Figures,
     Score,
@@ -23,10 +31,17 @@ from worker.compression.evaluation.tasks.scores import (
     score_all,
     summarize,
 )
-from worker.compression.evaluation.tasks.sequence_classification import classification_scores
-from worker.compression.evaluation.tasks.token_classification import tagging_scores
+from worker.compression.evaluation.tasks.sequence_classification import (
+    classification_scores,
+    fine_tuned_classifier,
+)
+from worker.compression.evaluation.tasks.token_classification import (
+    fine_tuned_tagger,
+    tagging_scores,
+)
 from worker.compression.evaluation.tasks.vectors import Index, pair_scores, retrieval_scores
 from worker.compression.models.encoder import Encoder
+from worker.compression.progress import part
 from worker.compression.runtimes import RUNTIMES
 from worker.context import JobContext, StageProgress, nth_part, to_device
 from worker.labelled.data import (
@@ -43,7 +58,19 @@ VectorScore = Callable[[Encoder, StageProgress], Figures]
 
 
 @dataclass(frozen=True)
-class LabelledTask:
+class SizeScores:
+    """The scores of a model, and of what was exported of it by runtime.
+
+    `unscored` says of the other runtimes why they have none.
+    """
+
+    model: ScoresByMetric
+    files: dict[str, ScoresByMetric] = field(default_factory=dict)
+    unscored: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LabelledTask(ABC):
     """A task that all models are scored on, with the same seeds and settings."""
 
     type: str
@@ -55,6 +82,12 @@ class LabelledTask:
         """Score a model once a seed; `name` says in the progress which it is."""
         return score_all(self.score, loaded, self.seeds, self._named(name, progress))
 
+    @abstractmethod
+    def size_scores(
+        self, loaded: LoadedModel, exported: Path, name: str, progress: StageProgress
+    ) -> SizeScores:
+        """Score a compressed model, and the files of it in the folder `exported`."""
+
     def compared(self, before: ScoresByMetric, after: ScoresByMetric) -> TaskQuality:
         """The scores of base and compressed model side by side."""
         return compare(self.type, before, after)
@@ -65,13 +98,73 @@ class LabelledTask:
 
 @dataclass(frozen=True)
 class VectorTask(LabelledTask):
-    """A task that is done without training, so by files of other runtimes too."""
+    """A task that is done without training, so by files of other runtimes as they are."""
 
     of_vectors: VectorScore
 
-    def file_scores(self, encoder: Encoder, name: str, progress: StageProgress) -> ScoresByMetric:
-        """Score a file."""
-        return summarize([self.of_vectors(encoder, self._named(name, progress))])
+    def size_scores(
+        self, loaded: LoadedModel, exported: Path, name: str, progress: StageProgress
+    ) -> SizeScores:
+        files = exported_files(exported)
+        runs = 1 + len(files)
+        found = SizeScores(self.scores(loaded, name, nth_part(progress, 0, runs)))
+        for number, file in enumerate(files, 1):
+            own = self._named(file.path, nth_part(progress, number, runs))
+            encoder = RUNTIMES[file.runtime].encoder(loaded, exported / file.path)
+            found.files[file.runtime] = summarize([self.of_vectors(encoder, own)])
+        return found
+
+
+@dataclass(frozen=True)
+class FineTunedTask(LabelledTask):
+    """A task that a model is fine-tuned for; what then has learnt it is exported, head included.
+
+    `tune` takes a model, `seed`, `protocol` and `progress`. `rows` are those of train and test.
+    """
+
+    tune: Callable[..., FineTuned]
+    protocol: FineTuningConfig
+    rows: tuple[int, int]
+    texts: Texts
+    """To calibrate files on."""
+
+    def size_scores(
+        self, loaded: LoadedModel, exported: Path, name: str, progress: StageProgress
+    ) -> SizeScores:
+        files = [file.runtime for file in exported_files(exported)]
+        # A vector a token has no head.
+        runtimes = [runtime for runtime in files if not NAMES[runtime].is_static]
+        if not runtimes:
+            return SizeScores(self.scores(loaded, name, progress))
+        runs, left_out = defaultdict[str, list[Figures]](list), dict[str, str]()
+        after = list[Figures]()
+        for number, seed in enumerate(self.seeds):
+            own = self._named(name, nth_part(progress, number, len(self.seeds)))
+            tuned, rest = self._tuned(loaded, seed, runtimes, own)
+            after.append(tuned.score(tuned.logits, nth_part(rest, 0, 1 + len(runtimes))))
+            # In the job's own folder, which goes with it even where its process is killed.
+            with tempfile.TemporaryDirectory(prefix="fine-tuned-") as folder:
+                scored = score_files(
+                    *(tuned, runtimes, Path(folder), part(rest, 1 / (1 + len(runtimes)), 1.0)),
+                    texts=self.texts,
+                    seed=seed,
+                    left_out=left_out,
+                )
+            for runtime, of_file in scored.items():
+                runs[runtime].append(of_file.figures)
+        # A mean of some of the seeds is not to be set against one of all.
+        found = {name: summarize(of) for name, of in runs.items() if name not in left_out}
+        return SizeScores(summarize(after), found, left_out)
+
+    def _tuned(
+        self, loaded: LoadedModel, seed: int, runtimes: Sequence[str], progress: StageProgress
+    ) -> tuple[FineTuned, StageProgress]:
+        """Fine-tune a model once for itself and its files; returns it and what is left to score."""
+        train, test = self.rows
+        protocol = self.protocol.for_files(runtimes)
+        share = protocol.learning_share(train, (1 + len(runtimes)) * test)
+        learning, rest = part(progress, 0.0, share), part(progress, share, 1.0)
+        return self.tune(loaded, seed=seed, protocol=protocol, progress=learning), rest
 
 
 def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | None:
@@ -84,8 +177,7 @@ def read_task(context: JobContext, progress: StageProgress) -> LabelledTask | No
         return None
     rows = labelled_rows(context, task, progress)
     if isinstance(task, FineTuning):
-        seeds = range(seed, seed + task.seeds)
-        return LabelledTask(task.type, task.metric, _fine_tuned(task, rows), seeds)
+        return _fine_tuned(task, rows, range(seed, seed + task.seeds), context.training_texts())
     of_vectors = _of_vectors(task, rows)
 
     def score(loaded: LoadedModel, _: int, own: StageProgress) -> Figures:
@@ -106,21 +198,38 @@ def labelled_rows(context: JobContext, task: Task, progress: StageProgress) -> R
     return rows
 
 
-def _fine_tuned(task: SequenceClassification | TokenClassification, rows: Rows) -> Score:
+def _fine_tuned(
+    task: SequenceClassification | TokenClassification,
+    rows: Rows,
+    seeds: Sequence[int],
+    texts: Texts,
+) -> FineTunedTask:
     protocol = FineTuningConfig(
         epochs=task.epochs,
         batch_size=task.batch_size,
         learning_rate=task.learning_rate,
         max_length=task.max_length,
     )
+    score: Callable[..., Figures]
+    tune: Callable[..., FineTuned]
     if isinstance(task, SequenceClassification):
-        texts = read_texts(task, rows)
-        return lambda loaded, seed, progress: classification_scores(
-            loaded, *texts, seed=seed, protocol=protocol, progress=progress
-        )
-    sentences = read_sentences(task, rows)
-    return lambda loaded, seed, progress: tagging_scores(
-        loaded, *sentences, seed=seed, protocol=protocol, progress=progress
+        parts: Sequence[Sequence[Any]] = read_texts(task, rows)
+        score, tune = classification_scores, fine_tuned_classifier
+    else:
+        parts = read_sentences(task, rows)
+        score, tune = tagging_scores, fine_tuned_tagger
+    train, test = parts
+    return FineTunedTask(
+        task.type,
+        task.metric,
+        lambda loaded, seed, progress: score(
+            *(loaded, train, test), seed=seed, protocol=protocol, progress=progress
+        ),
+        seeds,
+        partial(tune, train=train, test=test),
+        protocol,
+        (len(train), len(test)),
+        texts,
     )
 
 
@@ -136,10 +245,14 @@ def _of_vectors(task: Retrieval | SentencePairs, rows: Rows) -> VectorScore:
 
 @dataclass(frozen=True)
 class ScoredSize:
-    """The task on the model of a size, and on what was exported of it, by runtime."""
+    """The task on the model of a size, and on what was exported of it, by runtime.
+
+    `unscored` says why a file has no score.
+    """
 
     task: TaskQuality
     exports: dict[str, TaskQuality]
+    unscored: dict[str, str]
 
     def added_to(self, measured: EvaluatedSize) -> EvaluatedSize:
         """Return what was measured of the size with its task, whose metric comes first."""
@@ -153,7 +266,12 @@ class ScoredSize:
         ]
         quality = [*quality_rows(self.task), *measured.quality]
         return measured.model_copy(
-            update={"task": self.task, "quality": quality, "exports": exports}
+            update={
+                "task": self.task,
+                "quality": quality,
+                "exports": exports,
+                "unscored": self.unscored,
+            }
         )
 
 
@@ -179,15 +297,9 @@ def _score_point(
     point: Point,
     progress: StageProgress,
 ) -> ScoredSize:
-    compressed, folder = context.final(point), context.exported_folder(point)
+    compressed = context.final(point)
     to_device(compressed.model, context.settings)
-    files = exported_files(folder) if isinstance(task, VectorTask) else []
-    runs = 1 + len(files)
-    after = task.scores(compressed, point.label, nth_part(progress, 0, runs))
-    exports = dict[str, TaskQuality]()
-    for number, file in enumerate(files, 1):
-        assert isinstance(task, VectorTask)
-        encoder = RUNTIMES[file.runtime].encoder(compressed, folder / file.path)
-        scores = task.file_scores(encoder, file.path, nth_part(progress, number, runs))
-        exports[file.runtime] = task.compared(before, scores)
-    return ScoredSize(task.compared(before, after), exports)
+    folder = context.exported_folder(point)
+    scores = task.size_scores(compressed, folder, point.label, progress)
+    exports = {runtime: task.compared(before, after) for runtime, after in scores.files.items()}
+    return ScoredSize(task.compared(before, scores.model), exports, scores.unscored)

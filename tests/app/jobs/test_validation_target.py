@@ -28,6 +28,13 @@ def checked(folder: Path, recipe: Recipe) -> None:
     check_base_model(submitted(recipe), Settings(models_dir=folder, hub=False))
 
 
+TUNED = {"type": "sequence_classification", "train": "corpus_a", "test": "corpus_b"}
+STATIC: Recipe = {
+    "evaluation": {"task": TUNED},
+    "target": {"max_bytes": 9, "runtime": "static"},
+}
+
+
 @pytest.mark.parametrize(
     ("recipe", "pointer", "says"),
     [
@@ -41,6 +48,12 @@ def checked(folder: Path, recipe: Recipe) -> None:
         ({"target": {"max_bytes": 9}, "vocab_size": 8000}, "", "`vocab_size`"),
         ({"target": {"max_ms": 9}, "recovery": {"keep_layers": 2}}, "", "keep_layers`"),
         ({"target": {"max_ms": 9}, "evaluation": {"latency": False}}, "", "evaluation.latency`"),
+        (STATIC, "", "`static` has no head to fine-tune, so `sequence_classification`"),
+        (
+            {**STATIC, "target": {"max_bytes": 9, "runtime": "static", "metric": "accuracy"}},
+            "",
+            "in `metric` what is measured without",
+        ),
         ({"target": {"max_bytes": 0}}, "/max_bytes", "greater than 0"),
         ({"target": {"max_bytes": 1.5}}, "/max_bytes", "integer"),
         ({"target": {"max_ms": -1}}, "/max_ms", "greater than 0"),
@@ -89,6 +102,12 @@ def test_the_file_of_the_runtime_is_written_without_being_asked_for() -> None:
     plain = {"target": {**asked, "runtime": "torch"}}
     assert submitted(plain).recipe.runtimes == []
     assert submitted({**plain, "export": {"onnx": True}}).recipe.runtimes == ["onnx"]
+
+
+def test_static_vectors_are_judged_by_what_needs_no_head_beside_a_task_that_fine_tunes() -> None:
+    named = {"max_bytes": 9, "runtime": "static", "metric": "sentence_cosine"}
+    assert submitted({**STATIC, "target": named}).recipe.runtimes == ["static"]
+    assert submitted({**STATIC, "target": {"max_bytes": 9, "runtime": "any"}}).recipe.target
 
 
 def test_what_a_model_is_exported_for_follows_from_what_fits() -> None:

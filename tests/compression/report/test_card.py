@@ -79,6 +79,32 @@ def test_the_code_of_a_card_runs(tmp_path: Path, name: str) -> None:
     assert not re.search(r"{[{%]|[%}]}", card)
 
 
+def test_a_file_without_a_score_of_the_task_has_an_empty_cell(tmp_path: Path) -> None:
+    base, folder = BASES["encoder"](tmp_path / "base"), tmp_path / "result"
+    compressed(base, folder)
+    task = Quality(metric="macro_f1", before=0.8, after=0.72, retention=0.9)
+    report = full_report()
+    whole, lacking = report.exports
+    whole = whole.model_copy(update={"quality": [task, *whole.quality]})
+    report = report.model_copy(update={"exports": [lacking, whole]})
+    table = [
+        line for line in write_model_card(folder, report).read_text().splitlines() if "|" in line
+    ]
+    head = next(line for line in table if line.startswith("| file"))
+    columns = [cell.strip() for cell in head.split("|")]
+    at = columns.index("macro_f1, kept"), columns.index("sentence_cosine, kept")
+    rows = {
+        cells[1].strip("`"): tuple(cells[place] for place in at)
+        for line in table
+        if line.startswith("| `onnx/")
+        for cells in [[cell.strip() for cell in line.split("|")]]
+    }
+    assert rows == {
+        "onnx/model_int8.onnx": ("", "0.9200"),
+        "onnx/model.onnx": ("0.9000", "0.9300"),
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["sentence encoder", "cross-encoder", "encoder"])
 def test_the_code_for_openvino_runs(tmp_path: Path, name: str) -> None:

@@ -44,6 +44,8 @@ def write_model_card(folder: Path, report: Report, base: Path | None = None) -> 
         library=kind.library,
         kind=kind,
         usages=_usages(report),
+        # Not every file has a score of the task.
+        export_metrics=list(dict.fromkeys(q.metric for e in report.exports for q in e.quality)),
         mean_pooling=_mean_pooling(folder, kind),
         index_row=index_row,
         index_measure=index_row and METRICS[index_row.metric].label.partition(": ")[2],

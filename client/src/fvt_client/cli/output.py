@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +15,7 @@ from ..contract.corpora import CorpusView
 from ..contract.estimate import Estimate
 from ..contract.jobs import EventView, JobView
 from ..contract.names import metric_label, runtime_label
-from ..contract.report import Report
+from ..contract.report import Quality, Report
 from ..errors import ProblemError
 
 out = Console()
@@ -174,12 +175,24 @@ def before_after(report: Report) -> Table:
         runtime = f"{runtime_label(row.runtime)}, {row.device}"
         times = (f"{row.before_ms:.1f}", f"{row.after_ms:.1f}", f"{row.speedup:.2f}x")
         table.add_row(f"ms a batch of {row.batch_size}, {runtime}", *times)
-    for quality in report.quality:
-        kept = f"{quality.retention:.1%} kept"
-        table.add_row(
-            metric_label(quality.metric), f"{quality.before:.3f}", f"{quality.after:.3f}", kept
-        )
+    for cells in _quality_rows(report):
+        table.add_row(*cells)
     return table
+
+
+def _quality_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """Yield a row a metric; of the first one a row a file follows, of all it would be many."""
+    for number, quality in enumerate(report.quality):
+        yield _quality(quality)
+        for export in report.exports if number == 0 else ():
+            for own in export.quality:
+                if own.metric == quality.metric:
+                    yield _quality(own, f", {runtime_label(export.runtime)}")
+
+
+def _quality(row: Quality, where: str = "") -> tuple[str, ...]:
+    kept = f"{row.retention:.1%} kept"
+    return f"{metric_label(row.metric)}{where}", f"{row.before:.3f}", f"{row.after:.3f}", kept
 
 
 def _counts(before: int, after: int) -> tuple[str, str, str]:

@@ -1,9 +1,9 @@
 """Fine-tune every model by one protocol: the same steps, the same order of examples."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -17,8 +17,11 @@ from transformers import (
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from app.contract.architectures import ARCHITECTURES
+from app.contract.budgets import FOUR_BIT_SHARE
+from app.contract.names import RUNTIMES
 from worker.compression.errors import TaskUnsupportedError, within_memory
 from worker.compression.evaluation.tasks.scores import Figures
+from worker.compression.four_bits import rounded_weights
 from worker.compression.models.loading import LoadedModel
 from worker.compression.progress import Progress
 
@@ -29,17 +32,28 @@ Batch = dict[str, Tensor]
 Logits = Callable[[Batch], Tensor]
 # Passes that a row takes to be learnt from: the way back is twice the work of the way forward.
 LEARNING = 3
+_EIGHT = 8
 
 
 @dataclass(frozen=True)
 class FineTuningConfig:
-    """Holds the protocol, the same for base and compressed model."""
+    """Holds the protocol, the same for base and compressed model.
+
+    ``four_bit_share`` is the share of the steps, the last ones, that compute with weights rounded
+    to four bits, for a file of these.
+    """
 
     epochs: int = 3
     batch_size: int = 32
     learning_rate: float = 5e-5
     warm_up: float = 0.1
     max_length: int = 128
+    four_bit_share: float = 0.0
+
+    def for_files(self, runtimes: Iterable[str]) -> "FineTuningConfig":
+        """Return the protocol of a model of which these files are made: same steps, same seeds."""
+        rounds = any(RUNTIMES[name].bits < _EIGHT for name in runtimes)
+        return replace(self, four_bit_share=FOUR_BIT_SHARE if rounds else 0.0)
 
     def learning_share(self, train: int, test: int) -> float:
         """Return the share of the work, on so many rows of train and test, that is training."""
@@ -102,6 +116,8 @@ def fine_tune(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Train a model with its own loss; the seed orders examples and draws what is dropped.
 
+    The last steps of a protocol for four bits see rounded weights, and change the exact ones.
+
     Raises:
         OutOfMemoryError: a step does not fit in memory.
 
@@ -111,12 +127,14 @@ def fine_tune(  # noqa: PLR0913, PLR0917
     schedule = get_linear_schedule_with_warmup(  # type: ignore[no-untyped-call]
         optimizer, int(protocol.warm_up * steps), steps
     )
+    exact_steps = steps - round(protocol.four_bit_share * steps)
     model.train()
     with protocol.within_memory():
         for done, drawn in enumerate(_drawn(examples, protocol, seed)):
             progress(done / steps, f"fine-tuning, step {done} of {steps}")
             batch = {name: t.to(model.device) for name, t in collate(drawn).items()}
-            model(**batch).loss.backward()
+            with rounded_weights(model) if done >= exact_steps else nullcontext():
+                model(**batch).loss.backward()
             clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
