@@ -99,6 +99,7 @@ def test_models_of_each_size_have_a_head_and_their_layers(classifiers: list[Clas
         assert one.labels(one.batch(texts(3))).shape == (3,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["ade", "conll2003"])
 def test_speed_has_a_row_a_model(
     base: Path,
@@ -138,6 +139,7 @@ def test_shares_are_of_the_whole(classifiers: list[Classifier]) -> None:
     assert min(found) >= 0
 
 
+@pytest.mark.slow
 def test_each_way_labels_each_text_as_the_first(classifiers: list[Classifier]) -> None:
     model, asked = classifiers[0].model, texts(32, seed=3)
     with torch.inference_mode():

@@ -211,6 +211,7 @@ def test_a_result_goes_to_s3_and_again_nothing_is_sent(store: ObjectStore, resul
     assert store.requests("PUT") == sent
 
 
+@pytest.mark.slow
 def test_another_result_replaces_only_where_that_is_asked(
     store: ObjectStore, result: Path, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ from tests.support.job_store import read
 from tests.support.labelled_tasks import DATA, METRICS, labelled, store_task
 from tests.support.matrix_models import KINDS
 from tests.support.matrix_tokenizers import tokenizer_pair
+from tests.support.some_slow import some_slow
 from tests.support.st_folders import sentence_encoder
 from tests.support.tiny_models import texts
 from tests.support.workers import (
@@ -82,7 +83,7 @@ def failure(job: Job) -> tuple[str, str]:
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("type_", METRICS)
+@pytest.mark.parametrize("type_", some_slow(METRICS, fast={"sequence_classification"}))
 def test_a_task_is_the_first_of_what_is_measured(
     settings: Settings, db: Database, blobs: Blobs, tmp_path: Path, type_: str
 ) -> None:

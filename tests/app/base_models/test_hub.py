@@ -181,6 +181,7 @@ def test_a_hub_that_does_not_answer_is_worth_a_retry(hub: Hub) -> None:
     assert locate_on(hub, "org/model") == "hub_unreachable"
 
 
+@pytest.mark.slow
 def test_a_submission_asks_the_hub(hub: Hub) -> None:
     make_model(hub.root / "model")
     folder = make_model(hub.root / "pickled")

@@ -7,6 +7,7 @@ import torch
 
 from tests.support.matrix_models import KINDS
 from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
+from tests.support.some_slow import some_slow
 from worker.compression import LoadedModel, measure_latency, measure_quality, transfer_vocabulary
 from worker.compression.evaluation import latency as timing
 from worker.compression.evaluation.metrics.language_modeling import (
@@ -101,7 +102,7 @@ def test_models_without_their_head_are_compared_by_vectors(model_type: str) -> N
 
 
 @pytest.mark.parametrize("head", range(5))
-@pytest.mark.parametrize("model_type", ["gpt2", "t5", "bart"])
+@pytest.mark.parametrize("model_type", some_slow(["gpt2", "t5", "bart"], fast={"gpt2"}))
 def test_every_head_can_be_timed(
     model_type: str, head: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

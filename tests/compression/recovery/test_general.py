@@ -30,7 +30,14 @@ def test_it_is_a_share_of_the_training_and_told_apart() -> None:
     assert same(done, case.run(MIXED, general=lambda: GENERAL))
 
 
-@pytest.mark.parametrize("general", [None, list, lambda: GENERAL])
+@pytest.mark.parametrize(
+    "general",
+    [
+        pytest.param(None, marks=pytest.mark.slow),
+        pytest.param(list, marks=pytest.mark.slow),
+        lambda: GENERAL,
+    ],
+)
 def test_a_share_of_none_changes_nothing(general: Any) -> None:
     case, options = Case(), replace(TINY, max_steps=4)
     share = 0.5 if general is not None and not [*general()] else 0.0

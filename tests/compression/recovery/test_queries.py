@@ -73,7 +73,9 @@ def test_the_last_steps_are_on_the_queries_and_on_nothing_else(
     assert steps[15].startswith("step 16 of 20, on queries, loss")
 
 
-@pytest.mark.parametrize("dies", [3, 14, 15, 16, 18])
+@pytest.mark.parametrize(
+    "dies", [15, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 14, 16, 18))]
+)
 def test_it_ends_as_if_nothing_had_been_wherever_it_is_killed(dies: int, tmp_path: Path) -> None:
     case, file = Case(), tmp_path / "state.pt"
     whole = case.run(LAST, queries=lambda: QUERIES)

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.compression.runtimes.test_onnx import saved
 from tests.support.matrix_models import every_class
 from tests.support.matrix_tokenizers import tokenizer_pair
+from tests.support.some_slow import some_slow
 from worker.compression import export_model, load_model, save_model
 from worker.compression.runtimes.onnx import Graph, write_graph
 from worker.compression.runtimes.onnx_packing import pack
@@ -51,7 +52,7 @@ def products(file: Path) -> tuple[list[str], list[str]]:
     return [n for n in found if n.endswith("_kept")], [n for n in found if not n.endswith("_kept")]
 
 
-@pytest.mark.parametrize("name", sorted(ENCODERS))
+@pytest.mark.parametrize("name", some_slow(sorted(ENCODERS), fast={"BertModel", "ModernBertModel"}))
 def test_an_encoder_leaves_the_padding_out(name: str, tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", BY_NAME[name], name)
     export_model(folder, tmp_path, ["onnx"])
@@ -91,7 +92,7 @@ def test_quantized_files_leave_it_out_too(runtime: str, tmp_path: Path) -> None:
     assert (before * after).sum() / np.linalg.norm(before) / np.linalg.norm(after) > 0.95
 
 
-@pytest.mark.parametrize("name", sorted(DECODERS))
+@pytest.mark.parametrize("name", some_slow(sorted(DECODERS), fast={"GPT2Model"}))
 def test_a_decoder_is_written_as_it_is(name: str, tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", BY_NAME[name], name)
     export_model(folder, tmp_path, ["onnx"])

@@ -103,6 +103,7 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedModel, Lo
     return base, result
 
 
+@pytest.mark.slow
 def test_a_sentence_encoder_is_measured_in_both(
     sentences: tuple[LoadedModel, LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from tests.compression.tokenizers.bases import (
     domain_texts,
     unigram_with_bytes,
 )
+from tests.support.some_slow import some_slow
 from worker.compression import (
     CorpusTooSmallError,
     MultiwordUnsupportedError,
@@ -214,7 +215,7 @@ def test_a_base_partitions_itself_into_copies(name: str) -> None:
     assert ids == [(i, "copied", (i,)) for i in range(len(base))]
 
 
-@FAMILIES
+@pytest.mark.parametrize("name", some_slow(BASES, fast={"gpt2", "deberta"}))
 def test_usage_needs_no_more_tokens_than_frequency(name: str) -> None:
     base, usage = pair(name)
     training, held_out = prose()[:600:2], prose()[1:600:2]

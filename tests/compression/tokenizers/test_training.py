@@ -83,6 +83,7 @@ def test_usage_needs_fewer_tokens_than_frequency_on_held_out_text(minilm: Loaded
     assert ours < measure_tokens(base, frequency, held_out).per_text_after
 
 
+@pytest.mark.slow
 def test_words_of_the_base_fill_what_chance_words_would(minilm: LoadedModel) -> None:
     words = [w for w in minilm.tokenizer.get_vocab() if w.isascii() and w.isalpha() and len(w) > 4]
     seen, unseen = sorted(words)[::40], set(words) - set(sorted(words)[::40])
