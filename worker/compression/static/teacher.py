@@ -91,7 +91,7 @@ def read_lessons(  # noqa: PLR0913
         own = Clock(clock.share(0.08, 1.0))
         held_out = read_lesson(teacher, texts, own, part(progress, 0.0, 0.1))
     count = min(most_documents, len(documents.training))
-    own = Clock(clock.share(0.6, 1.0))
+    own = Clock(clock.share(0.8, 1.0))
     read = read_lesson(teacher, whole.texts(0, count), own, part(progress, 0.1, 0.3))
     useful = max(count, sum(map(len, documents.training)) // _CHARACTERS_A_PART)
     most = min(most_queries, useful)
