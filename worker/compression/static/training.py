@@ -35,7 +35,7 @@ class StaticOptions:
     seconds: float | None = 60.0
     most_documents: int = 20_000
     most_queries: int = 60_000
-    epochs: tuple[int, int] = (8, 12)
+    epochs: tuple[int, int] = (8, 4)
     learning_rates: tuple[float, float] = (0.2, 0.02)
     batch_size: int = 128
 
