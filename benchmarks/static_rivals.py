@@ -22,8 +22,9 @@ authors train on. The seconds are those of training, the base's reading of token
   the corpus's frequent words, up to the base's size, and vectors start as the base's of the tokens.
   Both are done here: its own functions call what skeletoken since 0.3 and transformers 5 lack or do
   otherwise. Its count of words and its loss are used as they are: the cosine loss, batches of 128,
-  a rate of 0.01; documents first, then parts of them as queries at a lower rate, as many times as
-  ours. Matryoshka loss is left out: it is for shorter vectors than those that are scored.
+  a rate of 0.01; documents first, then parts of them as queries, as many times as ours and at a
+  rate lower by as much, a tenth. Matryoshka loss is left out: it is for shorter vectors than those
+  that are scored.
 """
 
 import argparse
@@ -71,8 +72,9 @@ from worker.compression.static.teacher import Lesson, Lessons, read_lessons
 METHODS = ["ours", "model2vec", "tokenlearn", "pynife"]
 # Of tokenlearn's command.
 WORDS, DIMENSIONS = 56_000, 256
-# Of pyNIFE's README, and a rate for queries lower by as much as ours is.
-BATCH, RATE, QUERY_RATE = 128, 1e-2, 2.5e-3
+# Of pyNIFE's README, which says of the rate for queries that it is lower: it is so by as much as
+# ours.
+BATCH, RATE, QUERY_RATE = 128, 1e-2, 1e-3
 _VECTORS = "sentence_embedding"
 
 
@@ -202,9 +204,9 @@ def pynife(studied: Studied, folder: Path) -> tuple[SentenceEncoder, Path]:
     start = _start(teacher, tokenizer)
     static = StaticEmbedding(tokenizer, embedding_weights=start)
     model = SentenceTransformer(modules=[static, Normalize()])
-    lessons, options = studied.lessons, StaticOptions()
+    lessons = studied.lessons
     # As many times as ours sees the texts.
-    epochs = options.epochs[0], sum(options.epochs)
+    epochs = StaticOptions().epochs
     _distil(model, lessons.documents, epochs[0], RATE, studied.seed)
     _distil(model, lessons.queries, epochs[1], QUERY_RATE, studied.seed)
     model.save(str(folder))

@@ -21,7 +21,10 @@ from worker.compression.models.encoder import Encoder
 from worker.compression.static.bags import read_bags
 from worker.compression.tokenizers.tokenizer_json import unbounded
 
-OPTIONS = StaticOptions(seconds=None, most_documents=300, most_queries=600, fitted=200)
+# The tiny base's vectors are nearly alike: less is to be learnt than in the steps of a real one.
+OPTIONS = StaticOptions(
+    seconds=None, most_documents=300, most_queries=600, learning_rates=(0.02, 0.005)
+)
 ASIDE = domain_documents(40, seed=9)
 
 
@@ -50,21 +53,23 @@ def trained(base: LoadedModel, result: LoadedModel) -> StaticTraining:
     return train(base, result)
 
 
-def test_nothing_raises_the_loss_of_texts_held_out(trained: StaticTraining) -> None:
-    assert list(trained.losses) == ["start", "fitted", "all", "queries"]
-    start, fitted, whole, queries = trained.losses.values()
-    assert start > fitted >= whole >= queries
+def test_each_phase_lowers_the_loss_of_texts_held_out(trained: StaticTraining) -> None:
+    assert list(trained.losses) == ["start", "documents", "queries"]
+    start, documents, queries = trained.losses.values()
+    assert queries <= documents < 0.9 * start
 
 
-def test_training_lowers_it_where_the_fit_is_poor(base: LoadedModel, result: LoadedModel) -> None:
-    losses = train(base, result, options=replace(OPTIONS, fitted=2)).losses
-    assert losses["queries"] < 0.9 * losses["fitted"]
+def test_what_would_raise_it_is_undone(base: LoadedModel, result: LoadedModel) -> None:
+    wild = train(base, result, options=replace(OPTIONS, learning_rates=(0.02, 500.0)))
+    assert wild.losses["queries"] == wild.losses["documents"]
+    calm = train(base, result, options=replace(OPTIONS, epochs=(8, 0)))
+    assert torch.equal(wild.table, calm.table)
 
 
 def test_what_was_not_trained_on_is_nearer_too(
     base: LoadedModel, result: LoadedModel, trained: StaticTraining
 ) -> None:
-    untrained = train(base, result, options=replace(OPTIONS, fitted=2, epochs=(0, 0)))
+    untrained = train(base, result, options=replace(OPTIONS, epochs=(0, 0)))
     losses = [loss_aside(base, result, one.table) for one in (untrained, trained)]
     assert losses[1] < losses[0]
 

@@ -4,10 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import embedding_bag
@@ -48,13 +45,6 @@ class Bags:
         rows = torch.arange(len(self), device=self.ids.device)
         batches = (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
         return torch.cat([self.means(table, batch) for batch in batches])
-
-    def matrix(self, tokens: int) -> csr_matrix:
-        """Return the share of each token in each text (texts, tokens)."""
-        starts = self.starts.cpu().numpy()
-        lengths = np.diff(starts)
-        values: NDArray[np.float32] = np.repeat(1 / np.maximum(lengths, 1), lengths).astype("f4")
-        return csr_matrix((values, self.ids.cpu().numpy(), starts), (len(self), tokens))
 
     def counts(self, tokens: int) -> Tensor:
         """Return how often each token occurs (tokens)."""

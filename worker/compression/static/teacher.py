@@ -27,9 +27,6 @@ class Lesson:
     texts: list[str]
     vectors: Tensor
 
-    def __add__(self, other: "Lesson") -> "Lesson":
-        return Lesson(self.texts + other.texts, torch.cat([self.vectors, other.vectors]))
-
 
 @dataclass(frozen=True)
 class Lessons:
@@ -83,7 +80,7 @@ def read_lessons(  # noqa: PLR0913
 ) -> Lessons:
     """Have the teacher read documents, then sentences and windows of them, and some held out.
 
-    Documents have a quarter of the time: for the same time, parts teach more.
+    Documents have most of the time: they come first, and teach most.
     """
     longest = teacher.max_length
     whole = TextSampler(documents.training, seed, longest, parts=False)
@@ -94,7 +91,7 @@ def read_lessons(  # noqa: PLR0913
         own = Clock(clock.share(0.08, 1.0))
         held_out = read_lesson(teacher, texts, own, part(progress, 0.0, 0.1))
     count = min(most_documents, len(documents.training))
-    own = Clock(clock.share(0.25, 1.0))
+    own = Clock(clock.share(0.8, 1.0))
     read = read_lesson(teacher, whole.texts(0, count), own, part(progress, 0.1, 0.3))
     useful = max(count, sum(map(len, documents.training)) // _CHARACTERS_A_PART)
     most = min(most_queries, useful)

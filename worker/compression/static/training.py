@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from tokenizers import Tokenizer
@@ -18,31 +19,33 @@ from worker.compression.models.reading import truncating_backend
 from worker.compression.progress import Progress, part, silent
 from worker.compression.recovery.data import sample_documents
 from worker.compression.static.bags import Bags, read_bags, unknown_id
-from worker.compression.static.closed_form import fit_to_texts, weighted
 from worker.compression.static.teacher import Lesson, Lessons, read_lesson, read_lessons
+from worker.compression.static.weighting import weighted
 
 
 @dataclass(frozen=True)
 class StaticOptions:
     """Bound a training; ``seconds`` None is no limit.
 
-    ``most_documents`` and ``most_queries`` are the texts that the base reads at most; ``fitted`` of
-    the queries are used in closed form. Then come ``epochs`` over all texts, and over the queries.
+    ``most_documents`` and ``most_queries`` are the texts that the base reads at most. Then come
+    ``epochs`` over the documents, and over the queries. ``learning_rates`` are shares of the mean
+    size of a number in a unit vector.
     """
 
     seconds: float | None = 60.0
     most_documents: int = 20_000
     most_queries: int = 60_000
-    fitted: int = 4_000
     epochs: tuple[int, int] = (8, 4)
-    learning_rates: tuple[float, float] = (2e-2, 5e-3)
-    batch_size: int = 256
+    learning_rates: tuple[float, float] = (0.2, 0.02)
+    batch_size: int = 128
 
 
-# Shares of the time: the tokens alone, the corpus, the texts by the base, all but the training.
-_TOKENS, _SAMPLED, _READING, _STARTED = 0.12, 0.15, 0.7, 0.78
-# Of the training, that on all texts.
-_WHOLE = 0.75
+# Shares of the time: the tokens alone, the corpus, the texts by the base.
+_TOKENS, _SAMPLED, _READING = 0.12, 0.15, 0.7
+# Of the training, that on documents.
+_DOCUMENTS = 0.5
+# Of the steps, those in which the rate rises; and of the rate, what is left at the end.
+_RISING, _LEAST = 0.1, 0.1
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class StaticTraining:
     """Hold trained token vectors (tokens, width), on the CPU, and how the training went.
 
     ``losses`` are 1 - cosine with the base's vectors of the texts held out, by what was done: as it
-    began, fitted, after all texts, after queries; none of a tiny corpus. What would have raised the
-    loss was undone. ``texts`` counts what the base read.
+    began, after documents, after queries; none of a tiny corpus. What would have raised the loss
+    was undone. ``texts`` counts what the base read.
     """
 
     table: Tensor
@@ -73,11 +76,10 @@ def train_static(  # noqa: PLR0913
 
     The mean of the vectors of a text's tokens, without special ones, points where the base's vector
     of the text does. They start as the base's vectors of the tokens alone, made shorter the more
-    frequent a token is; then they are fitted in closed form; then 1 - cosine is minimized over
-    documents and their parts, and over parts alone, sentences and windows of words, at a lower
-    rate. The base reads each text once; where it has before, ``lessons`` are what it has read, and
-    ``texts`` are not opened. On a CPU the same arguments give the same vectors, as long as the
-    clock does not end it.
+    frequent a token is; then 1 - cosine is minimized over documents, and over parts of them,
+    sentences and windows of words, at a much lower rate. The base reads each text once; where it
+    has before, ``lessons`` are what it has read, and ``texts`` are not opened. On a CPU the same
+    arguments give the same vectors, as long as the clock does not end it.
 
     Raises:
         CorpusEmptyError: there is no text.
@@ -99,13 +101,11 @@ def train_static(  # noqa: PLR0913
     )
     trainer = _Trainer(backend, lessons, base.model.device, seed)
     trainer.start(alone)
-    progress(_READING, "fitting token vectors in closed form")
-    trainer.fit(options.fitted)
-    done = _STARTED
-    phases = zip(("all", "queries"), options.epochs, options.learning_rates, strict=True)
+    done = _READING
+    phases = zip(("documents", "queries"), options.epochs, options.learning_rates, strict=True)
     for number, (name, epochs, rate) in enumerate(phases):
-        own = Clock(clock.share(_WHOLE if number == 0 else 1.0, 1.0))
-        end = 1.0 if number else done + (1 - done) * _WHOLE
+        own = Clock(clock.share(1.0 if number else _DOCUMENTS, 1.0))
+        end = 1.0 if number else done + (1 - done) * _DOCUMENTS
         trainer.train(name, epochs, rate, options.batch_size, own, part(progress, done, end))
         done = end
     read = len(lessons.documents.texts) + len(lessons.queries.texts)
@@ -141,7 +141,7 @@ class _Trainer:
         self._device = device
         self._seed = seed
         self._lessons = {
-            "all": self._read(backend, lessons.documents + lessons.queries),
+            "documents": self._read(backend, lessons.documents),
             "queries": self._read(backend, lessons.queries),
         }
         self._held_out = self._read(backend, lessons.held_out) if lessons.held_out else None
@@ -151,23 +151,18 @@ class _Trainer:
         return bags, lesson.vectors.to(self._device)
 
     def start(self, alone: Tensor) -> None:
-        counts = self._lessons["all"][0].counts(len(alone))
+        rows = [bags.counts(len(alone)) for bags, _ in self._lessons.values()]
+        counts = torch.stack(rows).sum(dim=0)
         self._take("start", weighted(alone.to(self._device), counts))
-
-    def fit(self, most: int) -> None:
-        bags, vectors = self._lessons["queries"]
-        starts = bags.starts[: most + 1]
-        first = Bags(bags.ids[: int(starts[-1])], starts)
-        self._take("fitted", fit_to_texts(self.table, first, vectors[:most]))
 
     def train(  # noqa: PLR0913, PLR0917
         self, name: str, epochs: int, rate: float, size: int, clock: Clock, progress: Progress
     ) -> None:
         bags, vectors = self._lessons[name]
         table = self.table.clone().requires_grad_()
-        optimizer = torch.optim.Adam([table], lr=rate * self._length())
+        optimizer = torch.optim.Adam([table], lr=rate / math.sqrt(table.shape[1]))
         steps = max(1, epochs * -(-len(bags) // size))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_share_of_rate, steps))
         for step, rows in enumerate(self._order(len(bags), epochs, size)):
             if clock.is_over:
                 break
@@ -186,10 +181,6 @@ class _Trainer:
             order: Tensor = torch.randperm(count, generator=generator).to(self._device)
             yield from (order[start : start + size] for start in range(0, count, size))
 
-    def _length(self) -> float:
-        """Return the mean size of a number in the table: steps are shares of it."""
-        return float(self.table.square().mean().sqrt())
-
     def _take(self, name: str, table: Tensor) -> None:
         """Go on with other token vectors, unless texts held out say that they are worse."""
         if self._unknown is not None:
@@ -203,3 +194,12 @@ class _Trainer:
         if loss <= before:
             self.table = table
         self.losses[name] = min(loss, before)
+
+
+def _share_of_rate(steps: int, step: int) -> float:
+    """Return the share of the rate that a step has: it rises to all, and falls as a cosine."""
+    rising = _RISING * steps
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    fallen = (step - rising) / (steps - rising)
+    return _LEAST + (1 - _LEAST) * (1 + math.cos(math.pi * fallen)) / 2
