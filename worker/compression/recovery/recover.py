@@ -124,32 +124,34 @@ def recover(  # noqa: PLR0913, PLR0917
     texts_a_pass = round(len(documents.training) / (1 - share))
     budget = resolve_budget(options, on_gpu=on_gpu, documents=texts_a_pass)
     Module.to(student, torch.float32)
-    prompt, references = "", list[str]()
-    if traits.is_sentence_encoder:
-        prompt = reader.prompt
-        chosen = choose_references(documents.training, seed, ranks.device.type)
-        references = [prompt + text for text in chosen]
+    max_length = min(budget.max_length, longest_input(base))
+    sampler = TextSampler(
+        documents.training,
+        seed,
+        max_length,
+        any(objective.draws_parts for objective in objectives),
+        reader.prompt if traits.is_sentence_encoder else "",
+        general_texts,
+        share,
+    )
+    references = list[str]()
+    if traits.is_sentence_encoder and on_gpu:
+        # On a CPU the time ends a training long before its planned texts are read.
+        useful = count_useful_texts(objectives, sampler)
+        planned = min(useful, budget.steps * budget.batch_size)
+        chosen = choose_references(documents.training, seed, planned)
+        references = [sampler.prompt + text for text in chosen]
     context = ObjectiveContext(
         base=base,
         student=student,
         domain_tokenizer=domain_tokenizer,
-        max_length=min(budget.max_length, longest_input(base)),
+        max_length=max_length,
         pooling=traits.pooling,
         seed=seed,
         device=ranks.device,
         references=references,
     )
     losses = [objective.build(context) for objective in objectives]
-    draws_parts = any(objective.draws_parts for objective in objectives)
-    sampler = TextSampler(
-        documents.training,
-        seed,
-        context.max_length,
-        draws_parts,
-        prompt,
-        general_texts,
-        share,
-    )
     choosing = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)
     asked_queries = choose_queries(
         options, traits, objectives, reader, documents, queries, seed, choosing

@@ -16,15 +16,16 @@ from torch.nn.functional import normalize
 SIMILARITY_WEIGHT = 1.0
 _TEMPERATURE = 0.05
 """Of the distribution over the references: low, so that it is about the nearest ones."""
-_MOST_REFERENCES = {"cuda": 4_096, "cpu": 256}
-"""The base reads them once, in which a CPU takes seconds."""
+_MOST_REFERENCES = 4_096
+_FEWEST_TEXTS = 400_000
+"""Of a training: a short one has its vectors to bring near first, and loses by more to learn."""
 
 
-def choose_references(documents: Sequence[str], seed: int, device_type: str) -> list[str]:
-    """Return documents to compare texts with; none of a corpus of one."""
-    if len(documents) < 2:
+def choose_references(documents: Sequence[str], seed: int, planned_texts: float) -> list[str]:
+    """Return documents to compare texts with; none where few texts are planned to be read."""
+    if len(documents) < 2 or planned_texts < _FEWEST_TEXTS:
         return []
-    count = min(len(documents), _MOST_REFERENCES.get(device_type, _MOST_REFERENCES["cpu"]))
+    count = min(len(documents), _MOST_REFERENCES)
     return random.Random(f"{seed} references").sample(documents, count)  # noqa: S311
 
 
