@@ -463,7 +463,7 @@ def test_in_any_runtime_one_training_serves_all_files_that_fit(
     deep: tuple[Settings, Database], tmp_path: Path
 ) -> None:
     settings, db = deep
-    blobs, most = Blobs(settings.blobs_url), 270_000
+    blobs, most = Blobs(settings.blobs_url), 240_000
     assert settings.models_dir
     in_sentence_transformers(settings.models_dir / "acme" / "tiny-bert", "")
     target = {"max_bytes": most, "runtime": "any"}

@@ -445,6 +445,8 @@ def test_a_job_that_ends_amid_the_files_of_its_task_leaves_none(
             transitions.request_cancel(session, session.get_one(Job, job.id))
         if end == "cancel":
             wait_for_end(settings, db, job.id, seconds=30)
+            # The job has ended before its workspace is removed.
+            wait_until(lambda: not folders_of_heads(settings), seconds=30)
     if end == "kill":
         # What is left lies in the job's own folder, with which the next worker removes it.
         with worker_process(settings):
