@@ -214,7 +214,7 @@ class Compiled:
 
 
 class Found:
-    """What was found of one way: seconds a pass and the labels, or why it failed."""
+    """Holds what one way gave: seconds a pass and the labels, or why it failed."""
 
     def __init__(self, way: Way) -> None:
         self._way = way

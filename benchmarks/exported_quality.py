@@ -27,7 +27,7 @@ from typing import Any
 from app.contract.budgets import FOUR_BIT_SHARE, QUERY_RATE, QUERY_SHARE
 from benchmarks.collections import collection
 from benchmarks.recording import recorded
-from benchmarks.recovery_quality import on_device, packaged_minilm
+from benchmarks.recovery_quality import on_device, packaged_minilm, transferred
 from benchmarks.retrieval import Retrieval
 from worker.compression import (
     LoadedModel,
@@ -36,12 +36,8 @@ from worker.compression import (
     export_model,
     load_model,
     recover,
-    required_tokens,
-    resolve_vocab_size,
     save_model,
     train_static,
-    train_tokenizer,
-    transfer_vocabulary,
 )
 from worker.compression.evaluation.tasks.vectors import Index, retrieval_scores
 from worker.compression.models.encoder import Encoder, SentenceEncoder
@@ -134,15 +130,11 @@ class Made:
     def queries(self) -> list[str]:
         return self.asked.queries.read_text("utf-8").splitlines()  # type: ignore[no-any-return]
 
-    def transferred(self, fraction: float) -> LoadedModel:
-        base, size = self.base, resolve_vocab_size(fraction, self.base.tokenizer)
-        keep = required_tokens(base.model, base.tokenizer)
-        tokenizer = train_tokenizer(base.tokenizer, self.texts, size, keep_tokens=keep)
-        model = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
-        return LoadedModel(model, tokenizer, self.folder)
-
     def static(self, scored: Scored, name: str, fraction: float, seed: int) -> None:
-        student, file = self.transferred(fraction), self.folder / "static" / "model.safetensors"
+        student, file = (
+            transferred(self.base, self.texts, fraction, self.folder),
+            self.folder / "static" / "model.safetensors",
+        )
         save_model(self.folder, student.model, student.tokenizer, self.base.folder)
         options = StaticOptions(seconds=None)
         made = train_static(self.teacher, student.tokenizer, self.texts, options=options, seed=seed)
@@ -151,7 +143,8 @@ class Made:
         scored.row(name, "static", StaticEncoder(student, file), file)
 
     def model(self, scored: Scored, name: str, fraction: float, layers: int, seed: int) -> None:
-        student, asked = self.transferred(fraction), self.asked
+        student = transferred(self.base, self.texts, fraction, self.folder)
+        asked = self.asked
         options = RecoveryOptions(
             keep_layers=layers or None,
             preset=asked.preset,

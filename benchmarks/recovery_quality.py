@@ -27,10 +27,12 @@ from benchmarks.recording import recorded
 from benchmarks.retrieval import Retrieval
 from worker.compression import (
     LoadedModel,
+    Texts,
     load_model,
     required_tokens,
     resolve_vocab_size,
     save_model,
+    train_tokenizer,
     train_tokenizers,
     transfer_vocabulary,
 )
@@ -103,6 +105,15 @@ def parse() -> Any:
 def on_device(loaded: LoadedModel) -> LoadedModel:
     loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
     return loaded
+
+
+def transferred(base: LoadedModel, texts: Texts, fraction: float, folder: Path) -> LoadedModel:
+    """Return the base with a share of its vocabulary, trained on texts, in a folder to be made."""
+    keep = required_tokens(base.model, base.tokenizer)
+    size = resolve_vocab_size(fraction, base.tokenizer)
+    tokenizer = train_tokenizer(base.tokenizer, texts, size, keep_tokens=keep)
+    model = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
+    return LoadedModel(model, tokenizer, folder)
 
 
 def main() -> None:

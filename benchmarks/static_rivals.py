@@ -48,18 +48,14 @@ from torch import Tensor
 
 from benchmarks.collections import collection
 from benchmarks.recording import recorded
-from benchmarks.recovery_quality import on_device, packaged_minilm
+from benchmarks.recovery_quality import on_device, packaged_minilm, transferred
 from benchmarks.retrieval import Retrieval
 from worker.compression import (
     LoadedModel,
     StaticOptions,
     load_model,
-    required_tokens,
-    resolve_vocab_size,
     save_model,
     train_static,
-    train_tokenizer,
-    transfer_vocabulary,
 )
 from worker.compression.evaluation.clock import Clock
 from worker.compression.evaluation.tasks.vectors import Index, retrieval_scores
@@ -126,7 +122,7 @@ def unpadded(base: Path, folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Studied:
-    """What the base has read of a corpus, for one seed."""
+    """Holds what the base has read of a corpus, for one seed."""
 
     base: LoadedModel
     data: Retrieval
@@ -138,15 +134,11 @@ class Studied:
 def ours(studied: Studied, folder: Path, fraction: float) -> tuple[SentenceEncoder, Path]:
     """Return the static encoder of a job."""
     base, texts = studied.base, lambda: list(studied.data.documents.values())
-    keep = required_tokens(base.model, base.tokenizer)
-    size = resolve_vocab_size(fraction, base.tokenizer)
-    tokenizer = train_tokenizer(base.tokenizer, texts, size, keep_tokens=keep)
-    model = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
-    student = LoadedModel(model, tokenizer, folder)
-    save_model(folder, model, tokenizer, base.folder)
+    student = transferred(base, texts, fraction, folder)
+    save_model(folder, student.model, student.tokenizer, base.folder)
     made = train_static(
         on_device(load_model(base.folder)),
-        tokenizer,
+        student.tokenizer,
         texts,
         options=StaticOptions(seconds=None),
         seed=studied.seed,

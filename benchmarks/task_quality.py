@@ -36,18 +36,14 @@ from app.contract.budgets import FOUR_BIT_SHARE
 from benchmarks.exported_quality import EXPORTED
 from benchmarks.labelled_tasks import METRIC, TASKS, Task
 from benchmarks.recording import recorded
-from benchmarks.recovery_quality import on_device, packaged_minilm
+from benchmarks.recovery_quality import on_device, packaged_minilm, transferred
 from worker.compression import (
     LoadedModel,
     RecoveryOptions,
     load_model,
     measure_size,
     recover,
-    required_tokens,
-    resolve_vocab_size,
     save_model,
-    train_tokenizer,
-    transfer_vocabulary,
 )
 from worker.compression.evaluation.tasks.exported import score_files
 from worker.compression.evaluation.tasks.fine_tuning import FineTuningConfig
@@ -129,11 +125,7 @@ class Bench:
     def _compressed(self, fraction: float, keep_layers: int | None, folder: Path) -> LoadedModel:
         """Return the recovered model of a size, saved as a job saves it."""
         base, asked = self.base, self.asked
-        size, keep = resolve_vocab_size(fraction, base.tokenizer), required_tokens
-        tokenizer = train_tokenizer(
-            base.tokenizer, self.task.texts, size, keep_tokens=keep(base.model, base.tokenizer)
-        )
-        student = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
+        student = transferred(base, self.task.texts, fraction, folder)
         options = RecoveryOptions(
             preset=asked.preset,
             max_steps=asked.steps,
@@ -141,8 +133,8 @@ class Bench:
             keep_layers=keep_layers,
             four_bit_share=FOUR_BIT_SHARE if "onnx-int4" in asked.runtimes else 0.0,
         )
-        done = recover(base, student, tokenizer, self.task.texts, options)
-        save_model(folder, done.model, tokenizer, base.folder)
+        done = recover(base, student.model, student.tokenizer, self.task.texts, options)
+        save_model(folder, done.model, student.tokenizer, base.folder)
         return on_device(load_model(folder))
 
     def _rows(self, name: str, loaded: LoadedModel, protocol: FineTuningConfig) -> None:

@@ -23,7 +23,11 @@ from app.contract.report import TaskQuality
 from app.contract.results import EvaluatedSize
 from worker.compression import LoadedModel, Texts, compare, exported_files, quality_rows
 from worker.compression.evaluation.tasks.exported import score_files
-from worker.compression.evaluation.tasks.fine_tuning import FineTuned, FineTuningConfig
+from worker.compression.evaluation.tasks.fine_tuning import (
+    FineTuned,
+    FineTuningConfig,
+    fine_tuned_scores,
+)
 from worker.compression.evaluation.tasks.scores import (
     Figures,
     Score,
@@ -31,14 +35,8 @@ from worker.compression.evaluation.tasks.scores import (
     score_all,
     summarize,
 )
-from worker.compression.evaluation.tasks.sequence_classification import (
-    classification_scores,
-    fine_tuned_classifier,
-)
-from worker.compression.evaluation.tasks.token_classification import (
-    fine_tuned_tagger,
-    tagging_scores,
-)
+from worker.compression.evaluation.tasks.sequence_classification import fine_tuned_classifier
+from worker.compression.evaluation.tasks.token_classification import fine_tuned_tagger
 from worker.compression.evaluation.tasks.vectors import Index, pair_scores, retrieval_scores
 from worker.compression.models.encoder import Encoder
 from worker.compression.progress import part
@@ -145,7 +143,10 @@ class FineTunedTask(LabelledTask):
             # In the job's own folder, which goes with it even where its process is killed.
             with tempfile.TemporaryDirectory(prefix="fine-tuned-") as folder:
                 scored = score_files(
-                    *(tuned, runtimes, Path(folder), part(rest, 1 / (1 + len(runtimes)), 1.0)),
+                    tuned,
+                    runtimes,
+                    Path(folder),
+                    part(rest, 1 / (1 + len(runtimes)), 1.0),
                     texts=self.texts,
                     seed=seed,
                     left_out=left_out,
@@ -210,21 +211,23 @@ def _fine_tuned(
         learning_rate=task.learning_rate,
         max_length=task.max_length,
     )
-    score: Callable[..., Figures]
     tune: Callable[..., FineTuned]
     if isinstance(task, SequenceClassification):
         parts: Sequence[Sequence[Any]] = read_texts(task, rows)
-        score, tune = classification_scores, fine_tuned_classifier
+        tune = fine_tuned_classifier
     else:
-        parts = read_sentences(task, rows)
-        score, tune = tagging_scores, fine_tuned_tagger
+        parts, tune = read_sentences(task, rows), fine_tuned_tagger
     train, test = parts
+
+    def score(loaded: LoadedModel, seed: int, progress: StageProgress) -> Figures:
+        return fine_tuned_scores(
+            tune, loaded, train, test, seed=seed, protocol=protocol, progress=progress
+        )
+
     return FineTunedTask(
         task.type,
         task.metric,
-        lambda loaded, seed, progress: score(
-            *(loaded, train, test), seed=seed, protocol=protocol, progress=progress
-        ),
+        score,
         seeds,
         partial(tune, train=train, test=test),
         protocol,

@@ -1,4 +1,4 @@
-"""What the base reads for a static encoder, and how often."""
+"""Have the base read what a static encoder learns from, each text once."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 import torch
 
-from worker.compression.static.weighting import weighted
+from worker.compression.static.training import weighted
 
 
 def test_frequent_tokens_count_less() -> None:

@@ -20,7 +20,6 @@ from worker.compression.progress import Progress, part, silent
 from worker.compression.recovery.data import sample_documents
 from worker.compression.static.bags import Bags, read_bags, unknown_id
 from worker.compression.static.teacher import Lesson, Lessons, read_lesson, read_lessons
-from worker.compression.static.weighting import weighted
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class StaticOptions:
 _TOKENS, _SAMPLED, _READING = 0.12, 0.15, 0.7
 # Of the training, that on documents.
 _DOCUMENTS = 0.5
+# A token that makes up this share of a corpus counts half as much as a rare one (SIF, Arora 2017).
+_FREQUENT = 1e-3
 # Of the steps, those in which the rate rises; and of the rate, what is left at the end.
 _RISING, _LEAST = 0.1, 0.1
 
@@ -203,3 +204,12 @@ def _share_of_rate(steps: int, step: int) -> float:
         return (step + 1) / (rising + 1)
     fallen = (step - rising) / (steps - rising)
     return _LEAST + (1 - _LEAST) * (1 + math.cos(math.pi * fallen)) / 2
+
+
+def weighted(vectors: Tensor, counts: Tensor) -> Tensor:
+    """Return unit vectors (tokens, width) of tokens made shorter by how frequent each is.
+
+    ``counts`` (tokens) are their occurrences in the corpus.
+    """
+    share = counts.to(vectors.dtype) / counts.sum().clamp(min=1)
+    return vectors * (_FREQUENT / (_FREQUENT + share)).unsqueeze(1)

@@ -51,7 +51,10 @@ def score_files(  # noqa: PLR0913
     # A file that is made of another one stands after it.
     ordered = dict.fromkeys(one for name in runtimes for one in (*NAMES[name].requires, name))
     export_model(
-        *(folder, folder, list(ordered), part(progress, 0.0, _EXPORTING)),
+        folder,
+        folder,
+        list(ordered),
+        part(progress, 0.0, _EXPORTING),
         teaching=teaching,
         left_out=left_out,
     )

@@ -23,7 +23,7 @@ from worker.compression.errors import TaskUnsupportedError, within_memory
 from worker.compression.evaluation.tasks.scores import Figures
 from worker.compression.four_bits import rounded_weights
 from worker.compression.models.loading import LoadedModel
-from worker.compression.progress import Progress
+from worker.compression.progress import Progress, part, silent
 
 Example = TypeVar("Example")
 Label = TypeVar("Label")
@@ -86,6 +86,28 @@ class FineTuned:
         inputs = {name: tensor.to(self.model.device) for name, tensor in batch.items()}
         logits: Tensor = self.model(**inputs).logits
         return logits
+
+
+def fine_tuned_scores(  # noqa: PLR0913
+    tune: Callable[..., FineTuned],
+    loaded: LoadedModel,
+    train: Sequence[Example],
+    test: Sequence[Example],
+    *,
+    seed: int = 0,
+    protocol: FineTuningConfig = FineTuningConfig(),
+    progress: Progress | None = None,
+) -> Figures:
+    """Return the metrics on ``test`` of the model that ``tune`` fine-tunes on ``train``.
+
+    Raises:
+        OutOfMemoryError: a batch of the protocol does not fit in memory.
+
+    """
+    progress, share = progress or silent, protocol.learning_share(len(train), len(test))
+    learning, rest = part(progress, 0, share), part(progress, share, 1)
+    tuned = tune(loaded, train, test, seed=seed, protocol=protocol, progress=learning)
+    return tuned.score(tuned.logits, rest)
 
 
 def new_head(auto_class: Any, loaded: LoadedModel, labels: int, **config: Any) -> Any:

@@ -1,6 +1,7 @@
 """Score sequence classification: fine-tune, then macro-F1 and accuracy on the test part."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from worker.compression.evaluation.tasks.fine_tuning import (
     FineTuningConfig,
     Logits,
     fine_tune,
+    fine_tuned_scores,
     label_all,
     new_head,
     reads_end,
@@ -23,7 +25,7 @@ from worker.compression.evaluation.tasks.fine_tuning import (
 from worker.compression.evaluation.tasks.scores import Figures
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
-from worker.compression.progress import Progress, part, silent
+from worker.compression.progress import Progress, silent
 
 # A text and its label.
 Labelled = tuple[str, str]
@@ -67,29 +69,6 @@ def check_labels(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[st
             f"{_MOST_LABELS:,}: name the field that holds a label, not a text."
         )
     return sorted(parts["train"])
-
-
-def classification_scores(  # noqa: PLR0913
-    loaded: LoadedModel,
-    train: Sequence[Labelled],
-    test: Sequence[Labelled],
-    *,
-    seed: int = 0,
-    protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
-    progress: Progress | None = None,
-) -> Figures:
-    """Return the metrics on ``test`` of the model fine-tuned on ``train``, with a new head.
-
-    Raises:
-        OutOfMemoryError: a batch of the protocol does not fit in memory.
-
-    """
-    progress, share = progress or silent, protocol.learning_share(len(train), len(test))
-    learning, rest = part(progress, 0, share), part(progress, share, 1)
-    tuned = fine_tuned_classifier(
-        loaded, train, test, seed=seed, protocol=protocol, progress=learning
-    )
-    return tuned.score(tuned.logits, rest)
 
 
 def fine_tuned_classifier(  # noqa: PLR0913
@@ -142,6 +121,10 @@ def fine_tuned_classifier(  # noqa: PLR0913
         model.config.pad_token_id = encoder.tokenizer.pad_token_id
         fine_tune(model, train, collate, protocol, seed, progress or silent)
     return FineTuned(model, loaded.tokenizer, score)
+
+
+classification_scores = partial(fine_tuned_scores, fine_tuned_classifier)
+"""Return the metrics of a model that is fine-tuned so: `fine_tuned_scores`."""
 
 
 def _draws(expected: Sequence[str], predicted: Sequence[str]) -> dict[str, Array]:

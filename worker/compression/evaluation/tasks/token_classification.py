@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 
 import numpy as np
@@ -19,13 +20,14 @@ from worker.compression.evaluation.tasks.fine_tuning import (
     FineTuningConfig,
     Logits,
     fine_tune,
+    fine_tuned_scores,
     label_all,
     new_head,
 )
 from worker.compression.evaluation.tasks.scores import Figures
 from worker.compression.models.encoder import Encoder
 from worker.compression.models.loading import LoadedModel
-from worker.compression.progress import Progress, part, silent
+from worker.compression.progress import Progress, silent
 
 # The words of a sentence and their tags, such as B-PER, I-PER and O.
 Tagged = tuple[Sequence[str], Sequence[str]]
@@ -71,29 +73,6 @@ def check_tags(train: Sequence[Tagged], test: Sequence[Tagged]) -> list[str]:
     return sorted(trained)
 
 
-def tagging_scores(  # noqa: PLR0913
-    loaded: LoadedModel,
-    train: Sequence[Tagged],
-    test: Sequence[Tagged],
-    *,
-    seed: int = 0,
-    protocol: FineTuningConfig = FineTuningConfig(),  # noqa: B008
-    progress: Progress | None = None,
-) -> Figures:
-    """Return the metrics on ``test`` of the model fine-tuned on ``train``, with a new head.
-
-    A word has the tag of its first token; one that has none, since it was cut off, is O.
-
-    Raises:
-        OutOfMemoryError: a batch of the protocol does not fit in memory.
-
-    """
-    progress, share = progress or silent, protocol.learning_share(len(train), len(test))
-    learning, rest = part(progress, 0, share), part(progress, share, 1)
-    tuned = fine_tuned_tagger(loaded, train, test, seed=seed, protocol=protocol, progress=learning)
-    return tuned.score(tuned.logits, rest)
-
-
 def fine_tuned_tagger(  # noqa: PLR0913
     loaded: LoadedModel,
     train: Sequence[Tagged],
@@ -104,6 +83,8 @@ def fine_tuned_tagger(  # noqa: PLR0913
     progress: Progress | None = None,
 ) -> FineTuned:
     """Return the model fine-tuned on ``train``, with a new head, to be scored on ``test``.
+
+    A word has the tag of its first token; one that has none, since it was cut off, is O.
 
     Raises:
         OutOfMemoryError: a batch of the protocol does not fit in memory.
@@ -131,6 +112,10 @@ def fine_tuned_tagger(  # noqa: PLR0913
         model = new_head(AutoModelForTokenClassification, loaded, len(tags))
         fine_tune(model, train, collate, protocol, seed, progress or silent)
     return FineTuned(model, loaded.tokenizer, score)
+
+
+tagging_scores = partial(fine_tuned_scores, fine_tuned_tagger)
+"""Return the metrics of a model that is fine-tuned so: `fine_tuned_scores`."""
 
 
 def _draws(expected: list[list[str]], predicted: list[list[str]]) -> dict[str, Array]:
