@@ -131,10 +131,8 @@ class Made:
         return self.asked.queries.read_text("utf-8").splitlines()  # type: ignore[no-any-return]
 
     def static(self, scored: Scored, name: str, fraction: float, seed: int) -> None:
-        student, file = (
-            transferred(self.base, self.texts, fraction, self.folder),
-            self.folder / "static" / "model.safetensors",
-        )
+        student = transferred(self.base, self.texts, fraction, self.folder)
+        file = self.folder / "static" / "model.safetensors"
         save_model(self.folder, student.model, student.tokenizer, self.base.folder)
         options = StaticOptions(seconds=None)
         made = train_static(self.teacher, student.tokenizer, self.texts, options=options, seed=seed)
