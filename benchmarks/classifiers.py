@@ -107,17 +107,28 @@ def random_bert(tokenizer: Path, folder: Path) -> LoadedModel:
     return load_model(folder)
 
 
-def untrained(
-    base: LoadedModel, task: Task, sizes: Sequence[float], layers: Sequence[int], device: str
+def untrained(  # noqa: PLR0913
+    base: LoadedModel,
+    task: Task,
+    sizes: Sequence[float],
+    layers: Sequence[int],
+    device: str,
+    *,
+    multiword: int = 0,
 ) -> Iterator[Classifier]:
-    """Yield the base, then each size with each number of layers; 0 keeps all."""
+    """Yield the base, then each size with each number of layers; 0 keeps all.
+
+    ``multiword`` of a size's tokens are groups of words.
+    """
     Module.to(base.model, device)
     yield Classifier(_name("base", base), task.with_head(base), base.tokenizer)
     Module.to(base.model, "cpu")
     keep = required_tokens(base.model, base.tokenizer)
     counts = [resolve_vocab_size(size, base.tokenizer) for size in sizes]
     tokenizers = (
-        train_tokenizers(base.tokenizer, task.texts, counts, keep_tokens=keep) if counts else []
+        train_tokenizers(base.tokenizer, task.texts, counts, keep_tokens=keep, multiword=multiword)
+        if counts
+        else []
     )
     for size, tokenizer in zip(sizes, tokenizers, strict=True):
         model = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model

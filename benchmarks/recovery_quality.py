@@ -32,7 +32,6 @@ from worker.compression import (
     required_tokens,
     resolve_vocab_size,
     save_model,
-    train_tokenizer,
     train_tokenizers,
     transfer_vocabulary,
 )
@@ -107,11 +106,15 @@ def on_device(loaded: LoadedModel) -> LoadedModel:
     return loaded
 
 
-def transferred(base: LoadedModel, texts: Texts, fraction: float, folder: Path) -> LoadedModel:
+def transferred(
+    base: LoadedModel, texts: Texts, fraction: float, folder: Path, multiword: int = 0
+) -> LoadedModel:
     """Return the base with a share of its vocabulary, trained on texts, in a folder to be made."""
     keep = required_tokens(base.model, base.tokenizer)
     size = resolve_vocab_size(fraction, base.tokenizer)
-    tokenizer = train_tokenizer(base.tokenizer, texts, size, keep_tokens=keep)
+    (tokenizer,) = train_tokenizers(
+        base.tokenizer, texts, [size], keep_tokens=keep, multiword=multiword
+    )
     model = transfer_vocabulary(base.model, base.tokenizer, tokenizer).model
     return LoadedModel(model, tokenizer, folder)
 

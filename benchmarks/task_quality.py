@@ -3,14 +3,14 @@
     python -m benchmarks.task_quality ade|conll2003 --data DATA [--model FOLDER]
         [--sizes 1.0 0.75 0.5 0.25] [--layers 0 3] [--seeds 0 1 2] [--epochs 4] [--rate 1e-4]
         [--steps N | --minutes M] [--preset balanced] [--runtimes onnx-int8 onnx-int4]
-        [--base-f1 F1] [--limit N]
+        [--base-f1 F1] [--limit N] [--multiword N]
 
 DATA has a folder of the task's name with ``train.jsonl`` and ``test.jsonl``. Tokenizer, transfer
 and recovery see the training sentences without their labels; then every model is fine-tuned on
 them with the same steps and seeds. ADE is macro-F1, CoNLL-2003 the F1 of whole entities, in points
 of 100. A size of 1.0 is a tokenizer as large as the base's, trained on these sentences; ``--layers
-0`` keeps all. A model is recovered once and fine-tuned once a seed; ``--steps`` and ``--minutes``
-are of the recovery.
+0`` keeps all. ``--multiword`` is how many of the tokens are groups of words. A model is recovered
+once and fine-tuned once a seed; ``--steps`` and ``--minutes`` are of the recovery.
 
 MB of PyTorch are those of the compressed model, as a job returns it, and their change is against
 the base's. ``--runtimes`` exports each fine-tuned model, the base too, and scores the files, whose
@@ -85,6 +85,7 @@ def parse() -> Any:
     parser.add_argument("--runtimes", nargs="*", choices=EXPORTED, default=[])
     parser.add_argument("--base-f1", type=float, help="in points, in place of fine-tuning the base")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--multiword", type=int, default=0)
     return parser.parse_args()
 
 
@@ -125,7 +126,7 @@ class Bench:
     def _compressed(self, fraction: float, keep_layers: int | None, folder: Path) -> LoadedModel:
         """Return the recovered model of a size, saved as a job saves it."""
         base, asked = self.base, self.asked
-        student = transferred(base, self.task.texts, fraction, folder)
+        student = transferred(base, self.task.texts, fraction, folder, asked.multiword)
         options = RecoveryOptions(
             preset=asked.preset,
             max_steps=asked.steps,

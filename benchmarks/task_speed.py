@@ -3,12 +3,14 @@
     python -m benchmarks.task_speed ade|conll2003 --data DATA
         [--model FOLDER | --bert-tokenizer FOLDER] [--sizes 1.0 0.75 0.5 0.25] [--layers 0 3]
         [--device cpu|cuda] [--batch 32] [--sorted] [--rounds 3] [--threads 2] [--limit N]
+        [--multiword N]
 
 DATA is as in ``benchmarks.task_quality``. A pass is what a user waits for: each batch is tokenized,
 padded, copied to the device, run in float32 with the task's head, and its labels are copied back.
 The model is the packaged all-MiniLM-L6-v2 or, with ``--bert-tokenizer``, BERT-base's shape with
 random weights and the ``vocab.txt`` of that folder. No model is recovered: weights change no time.
-By default all layers and half of them are kept.
+By default all layers and half of them are kept. ``--multiword`` is how many of a size's tokens are
+groups of words.
 
 Models take turns on the same batches; seconds are medians of the rounds, and so are ratios, each
 of one round, with the lowest and the highest. The shares of tokenization, copying and model are of
@@ -71,6 +73,7 @@ def parse() -> Any:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--multiword", type=int, default=0)
     return parser.parse_args()
 
 
@@ -95,7 +98,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         base = load_base(asked, Path(scratch))
         layers = asked.layers or [0, layer_count(base.model) // 2]
-        models = list(untrained(base, task, asked.sizes, layers, asked.device))
+        models = list(
+            untrained(base, task, asked.sizes, layers, asked.device, multiword=asked.multiword)
+        )
     batches = batches_of(task.test_texts(), asked.batch, by_length=asked.sorted)
     with torch.inference_mode():
         seconds = timed([partial(run, one) for one in models], batches, asked.rounds)
