@@ -4,13 +4,15 @@
         [--sizes 1.0 0.75 0.5 0.25] [--layers 0 3] [--seeds 0 1 2] [--epochs 4] [--rate 1e-4]
         [--steps N | --minutes M] [--preset balanced] [--runtimes onnx-int8 onnx-int4]
         [--base-f1 F1] [--limit N] [--multiword N]
+        [--general FILE] [--general-share 0.25]
 
 DATA has a folder of the task's name with ``train.jsonl`` and ``test.jsonl``. Tokenizer, transfer
 and recovery see the training sentences without their labels; then every model is fine-tuned on
 them with the same steps and seeds. ADE is macro-F1, CoNLL-2003 the F1 of whole entities, in points
 of 100. A size of 1.0 is a tokenizer as large as the base's, trained on these sentences; ``--layers
 0`` keeps all. ``--multiword`` is how many of the tokens are groups of words. A model is recovered
-once and fine-tuned once a seed; ``--steps`` and ``--minutes`` are of the recovery.
+once and fine-tuned once a seed; ``--steps`` and ``--minutes`` are of the recovery. ``--general`` is
+a file with a passage a line, a share of the texts that a recovery learns from.
 
 MB of PyTorch are those of the compressed model, as a job returns it, and their change is against
 the base's. ``--runtimes`` exports each fine-tuned model, the base too, and scores the files, whose
@@ -86,6 +88,8 @@ def parse() -> Any:
     parser.add_argument("--base-f1", type=float, help="in points, in place of fine-tuning the base")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--multiword", type=int, default=0)
+    parser.add_argument("--general", type=Path)
+    parser.add_argument("--general-share", type=float, default=0.25)
     return parser.parse_args()
 
 
@@ -133,10 +137,22 @@ class Bench:
             max_minutes=asked.minutes,
             keep_layers=keep_layers,
             four_bit_share=FOUR_BIT_SHARE if "onnx-int4" in asked.runtimes else 0.0,
+            limits_outliers=bool(asked.runtimes),
+            general_share=asked.general_share if asked.general else 0.0,
         )
-        done = recover(base, student.model, student.tokenizer, self.task.texts, options)
+        done = recover(
+            base,
+            student.model,
+            student.tokenizer,
+            self.task.texts,
+            options,
+            general=self._general if asked.general else None,
+        )
         save_model(folder, done.model, student.tokenizer, base.folder)
         return on_device(load_model(folder))
+
+    def _general(self) -> list[str]:
+        return self.asked.general.read_text("utf-8").splitlines()  # type: ignore[no-any-return]
 
     def _rows(self, name: str, loaded: LoadedModel, protocol: FineTuningConfig) -> None:
         """Fine-tune a model once a seed, and print a row of it and of each file."""

@@ -2,12 +2,14 @@
 
 The loss asks that what both make of the same text be alike, as a whole and word by word, so it
 needs neither labels nor a head. A sentence encoder is told, too, which documents a text is like. A
-student with fewer layers is told at each of them what the base has at the same depth. The paper
+student with fewer layers is told at each of them what the base has at the same depth, and one
+whose files are in few bits to have no outliers. The paper
 distils predictions and hidden states of one vocabulary (Gee et al. 2022, arXiv 2402.09977); why and
 how this differs is in docs/decisions/0004-recovery.md.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,6 +31,11 @@ from worker.compression.recovery.objectives.encoding import (
     token_ids,
 )
 from worker.compression.recovery.objectives.objective import AutoRule, Objective, ObjectiveContext
+from worker.compression.recovery.objectives.outliers import (
+    OUTLIER_WEIGHT,
+    Outliers,
+    watch_outliers,
+)
 from worker.compression.recovery.objectives.similarity import (
     SIMILARITY_WEIGHT,
     similarity_divergence,
@@ -67,7 +74,8 @@ class DistillationLoss:
 
     The words' part is that of the last layer and, where layers were dropped, the mean of the
     others. With ``references`` there is a third part, `similarity_divergence` of the texts from
-    these. The student is compared with ``teacher``, which is not trained.
+    these. Where it ``limits_outliers``, those of the student cost something as it is trained. The
+    student is compared with ``teacher``, which is not trained.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917
@@ -80,8 +88,11 @@ class DistillationLoss:
         pooling: Pooling,
         after_pooling: AfterPooling | None = None,
         references: Sequence[str] = (),
+        *,
+        limits_outliers: bool = False,
     ) -> None:
         self._teacher = teacher
+        self._limits_outliers = limits_outliers
         self._pooling: Pooling = pooling
         self._after_pooling = after_pooling
         self._side = str(base_tokenizer.truncation_side)
@@ -132,25 +143,39 @@ class DistillationLoss:
     ) -> Tensor:
         """Return the part of a step's loss that these examples contribute."""
         num_texts, num_words = num_items
-        word_counts = [example.word_count for example in examples]
         wanted_texts, wanted_words = self._teacher_vectors(examples)
-        text_vectors, word_vectors = self._vectors(
-            student,
-            [example.ids for example in examples],
-            [example.words for example in examples],
-            word_counts,
-            pad=self._domain_pad,
-            layers=self._student_layers,
-        )
+        ids = [example.ids for example in examples]
+        with self._outliers(student, ids) as outliers:
+            text_vectors, word_vectors = self._vectors(
+                student,
+                ids,
+                [example.words for example in examples],
+                [example.word_count for example in examples],
+                pad=self._domain_pad,
+                layers=self._student_layers,
+            )
         text_losses = _cosine_distance(text_vectors, wanted_texts)  # (texts,)
         word_losses = _cosine_distance(word_vectors, wanted_words)  # (words, layers)
         last_layer, other_layers = word_losses[:, -1].sum(), word_losses[:, :-1]
         others = other_layers.mean(1).sum() if other_layers.numel() else 0.0
         loss = SENTENCE_WEIGHT * text_losses.sum() / num_texts + (last_layer + others) / num_words
-        if self._references is None:
-            return loss
-        divergence = similarity_divergence(text_vectors, wanted_texts, self._references)
-        return loss + SIMILARITY_WEIGHT * divergence.sum() / num_texts
+        if outliers is not None:
+            loss += OUTLIER_WEIGHT * outliers.costs.sum() / num_texts
+        if self._references is not None:
+            divergence = similarity_divergence(text_vectors, wanted_texts, self._references)
+            loss += SIMILARITY_WEIGHT * divergence.sum() / num_texts
+        return loss
+
+    def _outliers(
+        self, student: PreTrainedModel, rows: Sequence[Ints]
+    ) -> AbstractContextManager[Outliers | None]:
+        """Return the block in which the student's outliers are added up, if they are to be.
+
+        They are no part of the held-out loss, which is about how alike the models are.
+        """
+        if not self._limits_outliers or not torch.is_grad_enabled():
+            return nullcontext()
+        return watch_outliers(student, attention_mask(rows, student.device))
 
     @torch.no_grad()
     def _teacher_vectors(self, examples: Sequence[DistillationExample]) -> tuple[Tensor, Tensor]:
@@ -267,6 +292,7 @@ def _build(context: ObjectiveContext) -> DistillationLoss:
         context.pooling,
         context.after_pooling,
         context.references,
+        limits_outliers=context.limits_outliers,
     )
 
 

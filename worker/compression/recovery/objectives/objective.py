@@ -61,6 +61,7 @@ class ObjectiveContext:
     """Hold what a loss may be built from; ``device`` is where the student is trained.
 
     ``references`` are documents that texts may be compared with; only sentence encoders have some.
+    ``limits_outliers`` says that the student's files will be in few bits.
     """
 
     base: LoadedModel
@@ -71,6 +72,7 @@ class ObjectiveContext:
     seed: int
     device: torch.device
     references: Sequence[str] = ()
+    limits_outliers: bool = False
 
     @property
     def base_tokenizer(self) -> PreTrainedTokenizerBase:
