@@ -154,7 +154,6 @@ class Made:
             query_share=asked.query_share,
             query_rate=asked.query_rate,
             four_bit_share=FOUR_BIT_SHARE if "onnx-int4" in asked.runtimes else 0.0,
-            limits_outliers=bool(asked.runtimes),
         )
         general = self.general if asked.general else None
         done = recover(

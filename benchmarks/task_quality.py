@@ -137,7 +137,6 @@ class Bench:
             max_minutes=asked.minutes,
             keep_layers=keep_layers,
             four_bit_share=FOUR_BIT_SHARE if "onnx-int4" in asked.runtimes else 0.0,
-            limits_outliers=bool(asked.runtimes),
             general_share=asked.general_share if asked.general else 0.0,
         )
         done = recover(

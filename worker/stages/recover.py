@@ -137,9 +137,7 @@ def _options(context: JobContext, point: Point) -> RecoveryOptions:
     asked["general_share"] = recipe.share_of_general_text
     if context.recipe.target:
         asked |= {"keep_layers": point.layers, "share": recovery_share(len(context.points))}
-    files = [RUNTIMES[name] for name in context.runtimes(point)]
-    asked["limits_outliers"] = any(file.is_quantized for file in files)
-    if any(file.bits < 8 for file in files):
+    if any(RUNTIMES[name].bits < 8 for name in context.runtimes(point)):
         asked["four_bit_share"] = FOUR_BIT_SHARE
     return RecoveryOptions(**asked, most_minutes=context.settings.max_recovery_minutes)
 

@@ -19,9 +19,8 @@ class RecoveryOptions:
     general, where there are such. ``pseudo_queries`` makes queries of the documents where none are
     given; where there are queries, ``query_share`` of the steps, the last ones, train on them, with
     ``query_rate`` of the highest rate. In the last steps, ``four_bit_share`` of all, the student
-    computes with its weights in four bits, so that a file of these keeps more. With
-    ``limits_outliers`` distillation keeps the numbers that matrices read close together, so that a
-    file that rounds them to eight bits keeps more. ``most_minutes`` is
+    computes with its weights in four bits, so that a file of these keeps more, and distillation
+    keeps the numbers that matrices read close together throughout. ``most_minutes`` is
     what whoever runs this allows: it holds whatever else is asked for. ``share`` is the part of a
     preset, or of the time, that this one of several models has.
     """
@@ -41,7 +40,6 @@ class RecoveryOptions:
     query_share: float = QUERY_SHARE
     query_rate: float = QUERY_RATE
     four_bit_share: float = 0.0
-    limits_outliers: bool = False
     most_minutes: float | None = None
     share: float = 1.0
 

@@ -150,7 +150,7 @@ def recover(  # noqa: PLR0913, PLR0917
         seed=seed,
         device=ranks.device,
         references=references,
-        limits_outliers=options.limits_outliers,
+        limits_outliers=options.four_bit_share > 0,
     )
     losses = [objective.build(context) for objective in objectives]
     choosing = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)

@@ -2,10 +2,10 @@
 
 The loss asks that what both make of the same text be alike, as a whole and word by word, so it
 needs neither labels nor a head. A sentence encoder is told, too, which documents a text is like. A
-student with fewer layers is told at each of them what the base has at the same depth, and one
-whose files are in few bits to have no outliers. The paper
-distils predictions and hidden states of one vocabulary (Gee et al. 2022, arXiv 2402.09977); why and
-how this differs is in docs/decisions/0004-recovery.md.
+student with fewer layers is told at each of them what the base has at the same depth, and one of
+which a file in four bits is made learns to have no outliers. The paper distils predictions and
+hidden states of one vocabulary (Gee et al. 2022, arXiv 2402.09977); why and how this differs is in
+docs/decisions/0004-recovery.md.
 """
 
 from collections.abc import Sequence

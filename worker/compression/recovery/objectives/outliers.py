@@ -1,6 +1,6 @@
-"""Keep a student's numbers close together where eight bits are to hold them.
+"""Keep a student's numbers close together where few bits are to hold them.
 
-A file in eight or four bits rounds what a matrix reads in equal steps, up to the largest number of
+A file in four bits rounds what a matrix reads to eight, in equal steps up to the largest number of
 all tokens. Transformers have a few numbers that are many times the others (massive activations, Sun
 et al. 2024, arXiv 2402.17762), and all others are then rounded by as much more. A student that is
 trained anyway learns to do without them (activation regularization, Nrusimha et al. 2024, arXiv
