@@ -56,11 +56,13 @@ def _largest_by_root_mean_square(inputs: Tensor) -> Tensor:
 def watch_outliers(student: PreTrainedModel, mask: Tensor) -> Iterator[Outliers]:
     """Add up, in the block, the outliers of the texts that ``mask`` (texts, positions) is of."""
     found = Outliers(mask)
-    handles = [
-        module.register_forward_pre_hook(lambda _, inputs: found.add(*inputs))
-        for module in student.modules()
-        if isinstance(module, nn.Linear | Conv1D)
-    ]
+
+    def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        for tensor in inputs[:1]:
+            found.add(tensor)
+
+    matrices = (one for one in student.modules() if isinstance(one, nn.Linear | Conv1D))
+    handles = [matrix.register_forward_pre_hook(see) for matrix in matrices]
     try:
         yield found
     finally:
