@@ -7,6 +7,7 @@ from app.contract.budgets import limit_steps
 from worker.compression.recovery.budget import (
     count_useful_texts,
     default_learning_rate,
+    is_long,
     resolve_budget,
 )
 from worker.compression.recovery.data import CHARACTERS_PER_TOKEN, TextSampler
@@ -41,6 +42,25 @@ def test_a_limit_of_the_machine_holds_whatever_is_asked() -> None:
     assert seconds(most_minutes=0.5, max_minutes=0.1) == 6
     assert seconds(most_minutes=1000) == seconds()
     assert resolve_budget(RecoveryOptions(most_minutes=1), on_gpu=False, documents=1000).flops
+
+
+@pytest.mark.parametrize(
+    ("documents", "preset", "on_gpu", "expected"),
+    [
+        (2_000, "balanced", True, True),
+        (2_000, "balanced", False, False),
+        (2_000, "fast", True, False),
+        # Of so few documents 500 passes are good, which are not many texts.
+        (700, "balanced", True, False),
+    ],
+)
+def test_a_training_is_long_where_a_gpu_reads_many_texts(
+    documents: int, preset: Any, on_gpu: bool, expected: bool
+) -> None:
+    options = RecoveryOptions(preset=preset)
+    budget = resolve_budget(options, on_gpu=on_gpu, documents=documents)
+    sampler = TextSampler(["a text"] * documents, 0, budget.max_length, parts=True)
+    assert is_long(budget, [OBJECTIVES["distill"]], sampler, on_gpu=on_gpu) is expected
 
 
 def test_presets_grow() -> None:

@@ -37,6 +37,22 @@ def count_useful_texts(objectives: Sequence[Objective], sampler: TextSampler) ->
     return of_documents / (1 - sampler.general_share)
 
 
+_LONG = 400_000
+"""Texts of a training that is long: decisions 0028 and 0029."""
+
+
+def is_long(
+    budget: Budget, objectives: Sequence[Objective], sampler: TextSampler, *, on_gpu: bool
+) -> bool:
+    """Tell whether a training has time for more than coming near the base.
+
+    In a shorter one, what else it is asked for costs more than it brings. On a CPU the time ends a
+    training long before its planned texts are read.
+    """
+    planned = min(count_useful_texts(objectives, sampler), budget.steps * budget.batch_size)
+    return on_gpu and planned >= _LONG
+
+
 _PROBED_TEXTS = 256
 _FORWARD_FLOPS = 2.0
 """For a token and a weight (Kaplan et al. 2020)."""

@@ -19,8 +19,8 @@ class RecoveryOptions:
     general, where there are such. ``pseudo_queries`` makes queries of the documents where none are
     given; where there are queries, ``query_share`` of the steps, the last ones, train on them, with
     ``query_rate`` of the highest rate. In the last steps, ``four_bit_share`` of all, the student
-    computes with its weights in four bits, so that a file of these keeps more, and distillation
-    keeps the numbers that matrices read close together throughout. ``most_minutes`` is
+    computes with its weights in four bits, so that a file of these keeps more; a long
+    distillation then keeps the numbers that matrices read close together. ``most_minutes`` is
     what whoever runs this allows: it holds whatever else is asked for. ``share`` is the part of a
     preset, or of the time, that this one of several models has.
     """

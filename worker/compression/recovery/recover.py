@@ -29,6 +29,7 @@ from worker.compression.recovery.budget import (
     count_useful_texts,
     default_learning_rate,
     estimate_flops_per_text,
+    is_long,
     resolve_budget,
 )
 from worker.compression.recovery.data import (
@@ -134,12 +135,10 @@ def recover(  # noqa: PLR0913, PLR0917
         general_texts,
         share,
     )
+    has_time = is_long(budget, objectives, sampler, on_gpu=on_gpu)
     references = list[str]()
-    if traits.is_sentence_encoder and on_gpu:
-        # On a CPU the time ends a training long before its planned texts are read.
-        useful = count_useful_texts(objectives, sampler)
-        planned = min(useful, budget.steps * budget.batch_size)
-        chosen = choose_references(documents.training, seed, planned)
+    if traits.is_sentence_encoder and has_time:
+        chosen = choose_references(documents.training, seed)
         references = [sampler.prompt + text for text in chosen]
     context = ObjectiveContext(
         base=base,
@@ -150,7 +149,7 @@ def recover(  # noqa: PLR0913, PLR0917
         seed=seed,
         device=ranks.device,
         references=references,
-        limits_outliers=options.four_bit_share > 0,
+        limits_outliers=has_time and options.four_bit_share > 0,
     )
     losses = [objective.build(context) for objective in objectives]
     choosing = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)

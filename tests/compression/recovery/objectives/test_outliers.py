@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.compression.recovery.test_recover import TINY, Case
+from worker.compression.recovery import recover as recover_module
 from worker.compression.recovery.objectives import distill
 from worker.compression.recovery.objectives.outliers import Outliers, watch_outliers
 
@@ -71,9 +72,11 @@ def test_all_matrices_are_watched_in_the_block_alone() -> None:
     assert found.costs.tolist() == pytest.approx([2 * cost(30)], rel=1e-5)
 
 
-@pytest.mark.parametrize(("share", "watched"), [(0.0, False), (0.25, True)])
-def test_they_cost_something_where_a_file_in_four_bits_is_made(
-    share: float, watched: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("share", "has_time", "watched"), [(0.0, True, False), (0.25, True, True), (0.25, False, False)]
+)
+def test_they_cost_something_where_a_file_in_four_bits_is_made_in_a_long_training(
+    share: float, has_time: bool, watched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = list[bool]()
 
@@ -82,6 +85,7 @@ def test_they_cost_something_where_a_file_in_four_bits_is_made(
         return watch_outliers(*arguments)
 
     monkeypatch.setattr(distill, "watch_outliers", watch)
+    monkeypatch.setattr(recover_module, "is_long", lambda *_, **__: has_time)
     Case().run(replace(TINY, max_steps=4, four_bit_share=share, objective="distill"))
     # Each of the four steps, and never the held-out loss.
     assert seen == [True] * 4 * watched

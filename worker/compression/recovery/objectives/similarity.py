@@ -17,13 +17,11 @@ SIMILARITY_WEIGHT = 1.0
 _TEMPERATURE = 0.05
 """Of the distribution over the references: low, so that it is about the nearest ones."""
 _MOST_REFERENCES = 4_096
-_FEWEST_TEXTS = 400_000
-"""Of a training: a shorter one keeps less with this loss than without it (decision 0028)."""
 
 
-def choose_references(documents: Sequence[str], seed: int, planned_texts: float) -> list[str]:
-    """Return documents to compare texts with; none where few texts are planned to be read."""
-    if len(documents) < 2 or planned_texts < _FEWEST_TEXTS:
+def choose_references(documents: Sequence[str], seed: int) -> list[str]:
+    """Return documents to compare texts with; none of a corpus of one."""
+    if len(documents) < 2:
         return []
     count = min(len(documents), _MOST_REFERENCES)
     return random.Random(f"{seed} references").sample(documents, count)  # noqa: S311
