@@ -61,7 +61,7 @@ class ObjectiveContext:
     """Hold what a loss may be built from; ``device`` is where the student is trained.
 
     ``references`` are documents that texts may be compared with; only sentence encoders have some.
-    ``limits_outliers`` says that a file of the student will be in four bits.
+    ``limits_outliers`` says that the student is to learn to have none.
     """
 
     base: LoadedModel
