@@ -135,9 +135,9 @@ def recover(  # noqa: PLR0913, PLR0917
         general_texts,
         share,
     )
-    has_time = is_long(budget, objectives, sampler, on_gpu=on_gpu)
+    trains_long = is_long(budget, objectives, sampler, on_gpu=on_gpu)
     references = list[str]()
-    if traits.is_sentence_encoder and has_time:
+    if traits.is_sentence_encoder and trains_long:
         chosen = choose_references(documents.training, seed)
         references = [sampler.prompt + text for text in chosen]
     context = ObjectiveContext(
@@ -149,7 +149,7 @@ def recover(  # noqa: PLR0913, PLR0917
         seed=seed,
         device=ranks.device,
         references=references,
-        limits_outliers=has_time and options.four_bit_share > 0,
+        limits_outliers=trains_long and options.four_bit_share > 0,
     )
     losses = [objective.build(context) for objective in objectives]
     choosing = part(callbacks.progress, SAMPLING_SHARE, SAMPLING_SHARE)

@@ -73,10 +73,11 @@ def test_all_matrices_are_watched_in_the_block_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "has_time", "watched"), [(0.0, True, False), (0.25, True, True), (0.25, False, False)]
+    ("share", "trains_long", "watched"),
+    [(0.0, True, False), (0.25, True, True), (0.25, False, False)],
 )
 def test_they_cost_something_where_a_file_in_four_bits_is_made_in_a_long_training(
-    share: float, has_time: bool, watched: bool, monkeypatch: pytest.MonkeyPatch
+    share: float, trains_long: bool, watched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = list[bool]()
 
@@ -85,7 +86,7 @@ def test_they_cost_something_where_a_file_in_four_bits_is_made_in_a_long_trainin
         return watch_outliers(*arguments)
 
     monkeypatch.setattr(distill, "watch_outliers", watch)
-    monkeypatch.setattr(recover_module, "is_long", lambda *_, **__: has_time)
+    monkeypatch.setattr(recover_module, "is_long", lambda *_, **__: trains_long)
     Case().run(replace(TINY, max_steps=4, four_bit_share=share, objective="distill"))
     # Each of the four steps, and never the held-out loss.
     assert seen == [True] * 4 * watched
