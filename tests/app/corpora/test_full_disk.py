@@ -10,10 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.maintenance.ownership import owner_of
 from app.partial_files import staged_files
 from tests.support.commands import running_up
 from tests.support.serving import Service, serving
 from tests.support.small_disk import MIB, fill, small_disk
+from tests.support.workers import wait_until
 
 LINE = b"a line of text that is long enough\n"
 
@@ -47,6 +49,12 @@ def files(service: Service) -> list[Path]:
     return [p for p in (service.blobs.folder / "corpora").rglob("*")]  # noqa: C416
 
 
+def free_at_rest(service: Service) -> int | None:
+    """Return the free bytes once the service has marked the storage as its own."""
+    wait_until(lambda: owner_of(service.blobs) is not None, 20)
+    return service.blobs.free_bytes
+
+
 def refused(answer: httpx.Response) -> dict[str, int]:
     assert answer.status_code == 507, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -59,7 +67,7 @@ def refused(answer: httpx.Response) -> dict[str, int]:
 
 
 def test_an_upload_that_says_how_long_it_is_is_refused_before_it_comes(service: Service) -> None:
-    free = service.blobs.free_bytes
+    free = free_at_rest(service)
     problem = refused(service.http.post("/v1/corpora", content=of_size(30 * MIB)))
     assert problem["needed_bytes"] == 32 * MIB
     assert problem["free_bytes"] == free == service.blobs.free_bytes
@@ -68,7 +76,7 @@ def test_an_upload_that_says_how_long_it_is_is_refused_before_it_comes(service: 
 
 
 def test_an_upload_that_does_not_say_so_ends_at_the_reserve(service: Service) -> None:
-    free = service.blobs.free_bytes
+    free = free_at_rest(service)
     refused(service.http.post("/v1/corpora", content=pieces(of_size(30 * MIB))))
     assert files(service) == []
     assert service.blobs.free_bytes == free
@@ -93,7 +101,7 @@ def test_a_disk_that_others_fill_amid_an_upload(service: Service, disk: Path) ->
 def test_without_a_reserve_the_disk_itself_says_no(disk: Path, tmp_path: Path, valkey: str) -> None:
     settings = {"blobs_url": (disk / "blobs").as_uri(), "min_free_bytes": 0}
     with serving(tmp_path / "data", valkey, **settings) as service:
-        free = service.blobs.free_bytes
+        free = free_at_rest(service)
         refused(service.http.post("/v1/corpora", content=pieces(of_size(30 * MIB))))
         assert files(service) == []
         assert service.blobs.free_bytes == free

@@ -3,12 +3,13 @@
 import json
 import string
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 from transformers import BertTokenizer
@@ -43,7 +44,12 @@ from worker.compression import (
 from worker.compression.errors import UnsupportedModelError
 from worker.compression.evaluation.tasks.vectors import retrieval_scores
 from worker.compression.models.encoder import Encoder
-from worker.compression.models.reading import TextReader, make_pairs, text_reader
+from worker.compression.models.reading import (
+    TextReader,
+    make_pairs,
+    padding_backend,
+    text_reader,
+)
 from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.objectives.objective import ObjectiveContext
 from worker.compression.runtimes.onnx import OnnxEncoder
@@ -150,6 +156,25 @@ def test_vocabulary_training_reads_texts_as_they_are_fed(tmp_path: Path) -> None
 
 def cased_bert() -> BertTokenizer:
     return BertTokenizer(vocab=base_vocabulary(string.ascii_letters), do_lower_case=False)
+
+
+MADE = {name: cache(make) for name, make in BASES.items()}
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("name", MADE)
+@settings(max_examples=25)
+@given(texts=st.lists(st.text(max_size=60), min_size=1, max_size=4))
+def test_the_rust_tokenizer_alone_makes_the_same_batch(
+    name: str, side: str, texts: list[str]
+) -> None:
+    tokenizer = MADE[name]()
+    tokenizer.padding_side = tokenizer.truncation_side = side
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.convert_ids_to_tokens(0)
+    whole = tokenizer(texts, padding=True, truncation=True, max_length=12)
+    alone = padding_backend(tokenizer, 12).encode_batch_fast(texts)
+    assert [encoding.ids for encoding in alone] == whole["input_ids"]
+    assert [encoding.attention_mask for encoding in alone] == whole["attention_mask"]
 
 
 LOWER_CASED: dict[str, Any] = {**BASES, "bert": cased_bert}

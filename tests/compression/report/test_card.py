@@ -74,8 +74,10 @@ def test_the_code_of_a_card_runs(tmp_path: Path, name: str) -> None:
             assert np.isfinite(np.asarray(found.pop("outputs")[0])).all()
     vectors = [np.asarray(each) for each in made if each is not None]
     if name in {"sentence encoder", "normalized"}:
-        by_library, by_hand = vectors
-        np.testing.assert_allclose(by_hand, by_library, atol=1e-5)
+        by_library, *by_hand = vectors
+        assert len(by_hand) == 2  # in PyTorch and in ONNX Runtime
+        for one in by_hand:
+            np.testing.assert_allclose(one, by_library, atol=1e-5)
     assert not re.search(r"{[{%]|[%}]}", card)
 
 

@@ -43,6 +43,18 @@ def truncating_backend(tokenizer: PreTrainedTokenizerBase, max_length: int) -> T
     return backend
 
 
+def padding_backend(tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokenizer:
+    """Return a copy of the Rust tokenizer that truncates and pads a batch as the tokenizer does."""
+    backend = truncating_backend(tokenizer, max_length)
+    backend.enable_padding(
+        direction=tokenizer.padding_side,
+        pad_id=tokenizer.pad_token_id,
+        pad_type_id=tokenizer.pad_token_type_id,
+        pad_token=tokenizer.pad_token,
+    )
+    return backend
+
+
 def whole_words_read(text: str, encoding: Encoding, side: str) -> str:
     """Return the whole words of a text that its encoding, truncated on a side, covers."""
     spans = [span for span in encoding.offsets if span[1] > span[0]]

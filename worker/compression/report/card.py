@@ -1,6 +1,7 @@
 """The model card of a result: what a model hub reads of it, and how to use the model."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def write_model_card(folder: Path, report: Report, base: Path | None = None) -> 
         library=kind.library,
         kind=kind,
         usages=_usages(report),
+        reading=_reading(folder, kind, report.tokens.longest_input),
         # Not every file has a score of the task.
         export_metrics=list(dict.fromkeys(q.metric for e in report.exports for q in e.quality)),
         mean_pooling=_mean_pooling(folder, kind),
@@ -149,6 +151,31 @@ def _usages(report: Report) -> dict[str, str]:
     """Return the file that each section on how to run one names: the last that it is for."""
     usages = ((RUNTIMES[export.runtime].usage, export.path) for export in report.exports)
     return {usage: path for usage, path in usages if usage}
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Holds the arguments with which the Rust tokenizer reads texts as the model's own does."""
+
+    file: str
+    longest: int | None
+    cut_side: str
+    padding: str
+
+
+def _reading(folder: Path, kind: ModelKind, longest: int | None) -> _Reading:
+    file = join(kind.transformer, "tokenizer.json")
+    written = read_json(folder, join(kind.transformer, "tokenizer_config.json")) or {}
+    settings: dict[str, Any] = {**written, **kind.tokenizer_settings}
+    token = settings.get("pad_token")
+    name = token.get("content") if isinstance(token, dict) else token
+    padding = []
+    if name:
+        padding = [f"pad_id=tokenizer.token_to_id({name!r})", f"pad_token={name!r}"]
+    if settings.get("padding_side") == "left":
+        padding.append('direction="left"')
+    cut_side = ', direction="left"' if settings.get("truncation_side") == "left" else ""
+    return _Reading(file, longest, cut_side, ", ".join(padding))
 
 
 def _mean_pooling(folder: Path, kind: ModelKind) -> str | None:
