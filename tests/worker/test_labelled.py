@@ -141,7 +141,7 @@ NAMES = ["text", "label", "tokens", "tags", "id", "query_id", "document_id", "gr
 NAMES += ["sentence1", "sentence2", "score"]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.data())
 def test_rows_of_any_shape_are_read_or_refused(data: st.DataObject) -> None:
     rows = st.lists(st.dictionaries(st.sampled_from(NAMES), anything, min_size=3), max_size=4)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.base_models.checks import examine, training_facts
@@ -262,7 +262,7 @@ def put(folder: Path, files: dict[str, Any], spot: tuple[str, tuple[Any, ...]], 
         (folder / name).write_text(json.dumps(files[name]))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(spot=st.sampled_from(SPOTS), value=anything)
 def test_nothing_but_a_users_fault_is_raised(
     folder: Path, spot: tuple[str, tuple[Any, ...]], value: Any
@@ -270,7 +270,7 @@ def test_nothing_but_a_users_fault_is_raised(
     put(folder, FILES, spot, value)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(spot=st.sampled_from(SENTENCE_SPOTS), value=anything)
 def test_nor_for_the_files_of_sentence_transformers(
     sentence_encoder: Path, spot: tuple[str, tuple[Any, ...]], value: Any

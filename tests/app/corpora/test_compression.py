@@ -150,7 +150,7 @@ def test_a_text_that_begins_like_an_archive_is_text() -> None:
         assert documents_of(text) == [text.decode().strip()]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4),
     kind=st.sampled_from(["gzip", "zstd"]),

@@ -144,7 +144,7 @@ def test_one_column_without_a_header_loses_no_row() -> None:
     assert inspection.layout.text_field is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     texts=st.lists(WORDS, min_size=1, max_size=6),
     delimiter=st.sampled_from(",;|\t"),

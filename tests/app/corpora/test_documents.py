@@ -44,7 +44,7 @@ def documents_of(texts: Sequence[str]) -> list[str]:
 
 @pytest.mark.parametrize("format_", ["text", "jsonl", "csv", "tsv", "parquet"])
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(texts=TEXTS, sizes=SIZES)
 @example(texts=["a\u2028b\x85c\x0bd", "é漢🙂"], sizes=[1])
 def test_what_is_written_reads_back(
@@ -58,7 +58,7 @@ def test_what_is_written_reads_back(
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows=ROWS, sizes=SIZES, blank=st.sampled_from(["", "\n", " \r\n"]))
 def test_records_of_any_shape_read_back(
     compression: Compression | None, rows: list[dict[str, object]], sizes: list[int], blank: str
@@ -72,7 +72,7 @@ def test_records_of_any_shape_read_back(
     assert documents == [json.dumps(row) for row in rows]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.binary(max_size=60), compression=st.sampled_from([None, "gzip", "zstd"]))
 def test_what_is_no_records_is_the_users_fault(
     data: bytes, compression: Compression | None
@@ -87,7 +87,7 @@ def test_a_field_may_hold_line_breaks(format_: Format) -> None:
     assert list(read_documents(io.BytesIO(encode(texts, format_)), Layout(format_))) == texts
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text(st.sampled_from("ab é \u2028\n\r\t\ufeff")), sizes=SIZES)
 def test_the_counter_counts_what_is_read(text: str, sizes: list[int]) -> None:
     data, counter = text.encode(), TextCounter()

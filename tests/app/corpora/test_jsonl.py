@@ -222,7 +222,7 @@ def test_what_is_wrong_is_said(data: bytes, code: str, says: str) -> None:
     assert (fault.code, says in fault.message) == (code, True), fault.message
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=4), min_size=1, max_size=5),
     indent=st.sampled_from([None, None, 1]),
@@ -250,7 +250,7 @@ def test_rows_read_back_as_python_reads_them(
     assert found == rows
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.text(st.sampled_from('{}[]",: \n\\ud83"textnul1.e-N')).map(str.encode))
 def test_no_json_breaks_the_reader(data: bytes) -> None:
     with suppress(UserFault):

@@ -159,7 +159,7 @@ def test_no_damaged_footer_ends_the_process() -> None:
     assert (ended.returncode, ended.stdout) == (0, b"survived\n"), ended.stderr[-2000:]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     texts=st.lists(st.none() | WRITTEN, min_size=1, max_size=40),
     type_=st.sampled_from(

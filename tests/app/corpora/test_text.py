@@ -18,7 +18,7 @@ LINES = st.lists(
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-32"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     lines=LINES,
     ending=st.sampled_from(["\n", "\r\n", "\r"]),

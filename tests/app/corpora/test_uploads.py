@@ -28,7 +28,7 @@ def parse(body: bytes, cuts: list[int]) -> tuple[bytes, FileForm]:
     return b"".join(b"".join(piece) for piece in pieces), form
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=TRICKY, cuts=st.lists(st.integers(0, 10_000), max_size=12), first=st.booleans())
 def test_any_split_gives_the_same(data: list[bytes], cuts: list[int], first: bool) -> None:
     content = b"".join(data)

@@ -148,7 +148,6 @@ def test_any_order_of_calls(db: Database) -> None:
         settings=settings(
             max_examples=30,
             stateful_step_count=30,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

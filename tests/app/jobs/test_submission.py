@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.recipe import Recipe
@@ -231,7 +231,6 @@ def test_a_body_that_is_no_object(body: bytes) -> None:
     assert refusal.value.code == "malformed_json"
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*JobRequest.model_fields, "webhook", "x"]), anything))
 def test_nothing_breaks_the_reader(document: dict[str, Any]) -> None:
     recipe = {"tokenizer": document, "recovery": document, "evaluation": document}

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.recipe import TASKS, GateRecipe, Recipe, metric_fault
@@ -86,7 +86,6 @@ some = st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(ma
 NAMES = sorted({name for task in TASKS.values() for name in task.model_fields} - {"type"})
 
 
-@settings(deadline=None)
 @given(
     task=st.dictionaries(st.sampled_from([*NAMES, "x"]), some | st.lists(some, max_size=3)),
     type_=st.sampled_from([*TASKS, "x"]) | some,

@@ -178,7 +178,7 @@ def test_rotary_embeddings_have_their_older_keys(
     assert older == {"rope_scaling": None, **expected}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(theta=st.floats(1.0, 1e7), factor=st.none() | st.floats(1.0, 16.0))
 def test_the_older_keys_alone_say_the_same(theta: float, factor: float | None) -> None:
     scaling = {} if factor is None else {"rope_type": "linear", "factor": factor}

@@ -309,14 +309,14 @@ def test_a_base_that_cannot_read_is_the_fault_of_the_base() -> None:
         check_behaviour(broken, domain, ["\u4e2d\u6587 \U0001f600"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=60), max_size=5), st.sampled_from(sorted(TABLE)))
 def test_a_tokenizer_does_as_itself_on_any_text(said: list[str], name: str) -> None:
     base, _ = pair(name)
     check_behaviour(base, base, said)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(alphabet=" ".join(WORDS), max_size=60), max_size=5))
 def test_bytes_spell_any_text_of_the_corpus(said: list[str]) -> None:
     check_behaviour(*pair("byte level"), said)

@@ -162,7 +162,7 @@ def test_characters_that_the_corpus_lacks_are_read(name: str) -> None:
 
 @EACH
 @given(st.data())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_any_text_of_the_corpus_s_scripts_is_read(name: str, data: st.DataObject) -> None:
     base, domain = trained(name)
     letters = st.text(CASES[name].characters + ASCII + "  ", max_size=30)

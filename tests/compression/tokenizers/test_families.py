@@ -113,7 +113,7 @@ def test_families_with_byte_fallback_keep_every_byte(make: Any) -> None:
 
 @FAMILIES
 @given(text=TEXTS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_text_gets_ids_of_the_vocabulary(name: str, text: str) -> None:
     _, domain = pair(name)
     ids = domain(text)["input_ids"]
@@ -122,7 +122,7 @@ def test_any_text_gets_ids_of_the_vocabulary(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", LOSSLESS)
 @given(text=TEXTS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_text_decodes_to_what_it_did(name: str, text: str) -> None:
     _, domain = pair(name)
     before, after = (t.decode(t(text, add_special_tokens=False)["input_ids"]) for t in pair(name))
@@ -132,7 +132,7 @@ def test_text_decodes_to_what_it_did(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["t5", "xlmr", "albert", "deberta", "clip"])
 @given(text=TEXTS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_text_that_is_known_decodes_to_what_it_did(name: str, text: str) -> None:
     base, domain = pair(name)
     before, after = (t(text, add_special_tokens=False)["input_ids"] for t in (base, domain))

@@ -23,9 +23,7 @@ from worker.compression.tokenizers.tokenizer_json import backend_json, backend_o
 
 COUNT = 8
 PHRASE = ["the patient", "patient developed", "we do not", "rash and nausea after"]
-anything = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+anything = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 BITS = st.sampled_from(
     [*"ab \t\n.,-'_°²→“\u00a0\u2028\u200d中é", "the", "The", "patient", "developed", "do", "not"]
 )

@@ -66,7 +66,7 @@ def by_hand(corpus: list[list[str]], count: int) -> list[int]:
     return left
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(corpus=CORPORA)
 def test_each_choice_saves_what_the_best_by_hand_does(corpus: list[list[str]]) -> None:
     segmented: list[list[Unit]] = [[(word,) for word in run] for run in corpus]
@@ -77,7 +77,7 @@ def test_each_choice_saves_what_the_best_by_hand_does(corpus: list[list[str]]) -
     assert left == by_hand(corpus, 4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(corpus=CORPORA)
 def test_every_repeated_ngram_is_found_where_it_is(corpus: list[list[str]]) -> None:
     runs = read_runs(lambda text: [text.split()], lambda: map(" ".join, corpus), silent)

@@ -48,7 +48,7 @@ def test_every_token_can_be_reached_and_no_merge_is_an_orphan(name: str) -> None
 
 @pytest.mark.parametrize("name", LOSSLESS)
 @given(text=TEXTS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_text_decodes_to_what_it_did(name: str, text: str) -> None:
     before, after = (t(text, add_special_tokens=False)["input_ids"] for t in pair(name))
     assert pair(name)[1].decode(after) == pair(name)[0].decode(before)
@@ -56,7 +56,7 @@ def test_text_decodes_to_what_it_did(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 @given(text=TEXTS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_text_that_is_known_decodes_to_what_it_did(name: str, text: str) -> None:
     base, domain = pair(name)
     before, after = (t(text, add_special_tokens=False)["input_ids"] for t in pair(name))

@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.compression.progress import silent
@@ -54,7 +54,6 @@ def test_the_cost_of_dropping_a_token_is_the_difference_of_two_counts(
 
 
 @given(EXPECTED, CANDIDATES, st.integers(0, 10))
-@settings(deadline=None)
 def test_pruning_keeps_the_alphabet_and_reaches_the_size(
     words: list[ExpectedWord], candidates: set[str], extra: int
 ) -> None:

@@ -50,14 +50,14 @@ def check(text: str, base: Any, domain: Any, base_words: Ints, words: Ints, coun
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(st.sampled_from(LETTERS), max_size=30) | st.sampled_from(domain_texts()))
 def test_both_sides_of_a_word_are_the_same_characters(family: str, text: str) -> None:
     check(text, *aligned(family, text))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(texts=st.lists(st.text(st.sampled_from(LETTERS), max_size=20), max_size=6))
 def test_texts_are_aligned_together_as_each_alone(family: str, texts: list[str]) -> None:
     backends = [unbounded(tokenizer) for tokenizer in tokenizer_pair(family)]

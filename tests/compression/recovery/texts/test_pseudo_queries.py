@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.compression.recovery import pseudo_queries as module
@@ -13,7 +13,7 @@ from worker.compression.recovery.pseudo_queries import pseudo_queries, words_of
 CHARACTERS = st.sampled_from([*"abcZ9 .?!#=-\n\té患者の。โรคकि", "\u0301", "\ud800"])
 DOCUMENTS = st.lists(st.text(CHARACTERS, max_size=200), max_size=8)
 # A busy machine draws slowly.
-UNHURRIED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNHURRIED = settings(max_examples=40)
 
 
 @UNHURRIED

@@ -73,7 +73,7 @@ def texts_of(steps: Iterable[Sequence[Batch]]) -> list[str]:
     return [text for [batch] in steps for text in batch.examples]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 150))
 def test_a_run_has_each_of_its_draws_once(batch_size: int, steps: int) -> None:
     made = steps_of(batch_size, steps)
@@ -82,7 +82,7 @@ def test_a_run_has_each_of_its_draws_once(batch_size: int, steps: int) -> None:
     assert Counter(texts_of(made)) == Counter(expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 150), st.integers(1, 5))
 def test_processes_share_the_texts_of_every_step(batch_size: int, steps: int, count: int) -> None:
     alone = steps_of(batch_size, steps)
@@ -98,7 +98,7 @@ def test_a_run_of_one_pass_has_every_document_once() -> None:
     assert Counter(texts_of(steps_of(10, 10))) == dict.fromkeys(TEXTS, 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 149))
 def test_it_goes_on_from_any_step_as_it_would_have(start: int) -> None:
     assert texts_of(steps_of(20, 150, start)) == texts_of(islice(steps_of(20, 150), start, None))
