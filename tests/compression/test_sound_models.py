@@ -5,17 +5,13 @@ from pathlib import Path
 import pytest
 
 from app.base_models.checks import examine
-from tests.support.matrix_models import Kind, every_class
+from tests.support.matrix_models import Kind, class_cases
 from tests.support.matrix_tokenizers import tokenizer_pair
 from worker.compression import load_model, save_model
 from worker.compression.models.trial import try_model
 
-CASES = list(every_class())
 
-
-@pytest.mark.parametrize(
-    ("kind", "model_class"), CASES, ids=[f"{name}-{n}" for n, (_, name) in enumerate(CASES)]
-)
+@pytest.mark.parametrize(("kind", "model_class"), class_cases())
 def test_a_sound_model_passes(kind: Kind, model_class: str, tmp_path: Path) -> None:
     base, _ = tokenizer_pair(kind.family)
     save_model(tmp_path, kind.make(model_class, base), base)

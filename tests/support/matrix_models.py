@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import torch
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -129,3 +130,31 @@ KINDS = [
 
 def every_class() -> Iterator[tuple[Kind, str]]:
     return ((kind, name) for kind in KINDS for name in kind.classes)
+
+
+# Of each way to hold layers one, and T5 twice: tied and not.
+FAST_KINDS = {"Bert", "Albert", "ModernBert", "GPT2", "Llama", "Gemma3Text", "T5", "Bart"}
+
+
+def kind_cases() -> Iterator[Any]:
+    """Yield the cases of a test of ``kind``; most of them are slow."""
+    for number, kind in enumerate(KINDS):
+        is_fast = kind.config.removesuffix("Config") in FAST_KINDS
+        yield _case(kind, name=f"{kind.config}-{number}", is_fast=is_fast)
+
+
+def class_cases() -> Iterator[Any]:
+    """Yield the cases of a test of ``kind`` and ``model_class``.
+
+    The fast suite has the first class of each kind and each head once.
+    """
+    heads = set[str]()
+    for number, (kind, model_class) in enumerate(every_class()):
+        place = kind.classes.index(model_class)
+        is_fast = place == 0 or kind.heads[place] not in heads
+        heads.add(kind.heads[place])
+        yield _case(kind, model_class, name=f"{model_class}-{number}", is_fast=is_fast)
+
+
+def _case(*values: Any, name: str, is_fast: bool) -> Any:
+    return pytest.param(*values, id=name, marks=[] if is_fast else pytest.mark.slow)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.postgres import postgres
 from tests.support.serving import Service, serving_on
+from tests.support.some_slow import some_slow
 from tests.support.sound_model import make_sound
 
 __all__ = ["postgres"]
@@ -13,7 +14,7 @@ __all__ = ["postgres"]
 SOUND = "org/sound"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=some_slow(["sqlite", "postgresql"], fast={"sqlite"}))
 def service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, valkey: str
 ) -> Iterator[Service]:

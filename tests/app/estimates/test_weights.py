@@ -12,13 +12,11 @@ from torch import Tensor
 from app.base_models.weights import read_tensors, weight_files
 from app.contract.architectures import evenly_spaced
 from app.estimates import weights
-from tests.support.matrix_models import DEEP, KINDS, Kind, deep, every_class
+from tests.support.matrix_models import DEEP, KINDS, Kind, class_cases, deep
 from tests.support.matrix_tokenizers import tokenizer_pair
 from worker.compression import load_model, measure_size, save_model, transfer_vocabulary
 from worker.compression.models.layers import drop_layers
 
-CASES = list(every_class())
-IDS = [f"{name}-{n}" for n, (_, name) in enumerate(CASES)]
 KEPT = 3
 
 
@@ -38,7 +36,7 @@ def check(folder: Path, measured: Path, tokens: int | None, layers: int | None) 
         assert found.bytes == true.bytes
 
 
-@pytest.mark.parametrize(("kind", "model_class"), CASES, ids=IDS)
+@pytest.mark.parametrize(("kind", "model_class"), class_cases())
 def test_a_compressed_model_is_as_large_as_estimated(
     kind: Kind, model_class: str, tmp_path: Path
 ) -> None:
@@ -52,7 +50,7 @@ def test_a_compressed_model_is_as_large_as_estimated(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "model_class"), CASES, ids=IDS)
+@pytest.mark.parametrize(("kind", "model_class"), class_cases())
 def test_with_fewer_layers_too(kind: Kind, model_class: str, tmp_path: Path) -> None:
     base, domain = tokenizer_pair(kind.family)
     model = kind.make(model_class, base, **deep(kind))

@@ -15,6 +15,17 @@ from tests.support.s3 import ObjectStore, s3_server
 
 __all__ = ["postgres"]
 
+SLOW = (("sqlite", "s3"), ("postgresql", "folder"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave two of the four pairs of a database and a storage to the slow suite."""
+    for item in items:
+        values = getattr(getattr(item, "callspec", None), "params", {})
+        is_ours = Path(__file__).parent in item.path.parents
+        if is_ours and (values.get("db"), values.get("blobs")) in SLOW:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:

@@ -166,10 +166,10 @@ def test_sentence_transformers_own_folders_are_what_they_are(tmp_path: Path) -> 
         ("BertForSequenceClassification", 1, torch.nn.Identity()),
         ("BertForSequenceClassification", 1, torch.nn.Sigmoid()),
         ("BertForSequenceClassification", 3, None),
-        ("RobertaForSequenceClassification", 1, None),
-        ("XLMRobertaForSequenceClassification", 2, None),
         ("ModernBertForSequenceClassification", 1, None),
-        ("Qwen3ForSequenceClassification", 1, None),
+        pytest.param("RobertaForSequenceClassification", 1, None, marks=pytest.mark.slow),
+        pytest.param("XLMRobertaForSequenceClassification", 2, None, marks=pytest.mark.slow),
+        pytest.param("Qwen3ForSequenceClassification", 1, None, marks=pytest.mark.slow),
     ],
 )
 def test_a_cross_encoder_is_one_everywhere(

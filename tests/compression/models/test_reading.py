@@ -19,6 +19,7 @@ from tests.compression.tokenizers.bases import BASES
 from tests.compression.tokenizers.bases import domain_texts as domain_texts_of_bases
 from tests.support.domain import base_vocabulary
 from tests.support.matrix_tokenizers import DOMAIN, domain_texts, sentences, tokenizer_pair
+from tests.support.some_slow import some_slow
 from tests.support.st_folders import (
     POOLED,
     Module,
@@ -89,7 +90,13 @@ def unit(vectors: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+FAST = {
+    *("both", "padded left", "cut left", "prompt that is not pooled", "prompt that is cut"),
+    *("root", "normalized, then dense", "layer norm"),
+}
+
+
+@pytest.mark.parametrize("name", some_slow(SETTINGS, fast=FAST))
 def test_vectors_are_those_of_encode(name: str, tmp_path: Path) -> None:
     base = sentence_encoder(tmp_path / "base", **SETTINGS[name])
     made = compressed(base, tmp_path / "made")

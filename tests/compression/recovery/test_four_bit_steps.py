@@ -87,7 +87,8 @@ def test_a_real_model_in_four_bits_comes_back_to_its_vectors(minilm: LoadedModel
     assert 1 - kept[0.9] < (1 - kept[0.0]) / 2
 
 
-@pytest.mark.parametrize("dies", [3, 10, 18])
+# Before the steps in four bits, and amid them.
+@pytest.mark.parametrize("dies", [pytest.param(3, marks=pytest.mark.slow), 18])
 def test_it_ends_as_if_nothing_had_been_wherever_it_is_killed(dies: int, tmp_path: Path) -> None:
     case, file = Case(), tmp_path / "state.pt"
     whole = case.run(LAST)

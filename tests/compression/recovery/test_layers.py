@@ -9,7 +9,7 @@ from torch import nn
 from transformers import AutoModel
 
 from app.contract.architectures import evenly_spaced
-from tests.support.matrix_models import DEEP, KINDS, deep
+from tests.support.matrix_models import DEEP, KINDS, Kind, deep, kind_cases
 from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import TooManyLayersError, load_model, save_model
 from worker.compression.models.layers import drop_layers, layer_count
@@ -32,9 +32,8 @@ class Through(nn.Module):
         return states
 
 
-@pytest.mark.parametrize("number", range(len(KINDS)), ids=lambda n: f"{KINDS[n].config}-{n}")
-def test_what_is_left_of_every_type(number: int, tmp_path: Path) -> None:
-    kind = KINDS[number]
+@pytest.mark.parametrize("kind", kind_cases())
+def test_what_is_left_of_every_type(kind: Kind, tmp_path: Path) -> None:
     tokenizer, _ = tokenizer_pair(kind.family)
     model = kind.make(kind.classes[0], tokenizer, **deep(kind))
     assert layer_count(model) == DEEP

@@ -13,6 +13,7 @@ import torch
 from tests.support.domain import domain_documents
 from tests.support.matrix_models import KINDS
 from tests.support.matrix_tokenizers import sentences, tokenizer_pair
+from tests.support.some_slow import some_slow
 from worker.compression import (
     CorpusEmptyError,
     LoadedModel,
@@ -116,7 +117,9 @@ def dies_after(steps: int) -> Callable[[float, str], None]:
     return progress
 
 
-@pytest.mark.parametrize("head", ["BertModel", "BertForMaskedLM", "GPT2LMHeadModel"])
+@pytest.mark.parametrize(
+    "head", some_slow(["BertModel", "BertForMaskedLM", "GPT2LMHeadModel"], fast={"BertModel"})
+)
 def test_what_goes_on_after_a_kill_ends_as_if_nothing_had_been(head: str, tmp_path: Path) -> None:
     case, file = Case(head), tmp_path / "state.pt"
     whole = case.run()

@@ -14,6 +14,7 @@ from transformers import BertTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tests.compression.tokenizers.bases import fast, gpt2, llama2, unigram_with_bytes
+from tests.support.some_slow import some_slow
 from worker.compression import (
     CorpusTooSmallError,
     corpus_words,
@@ -112,7 +113,13 @@ CASES = {
     "bpe of characters, korean": Case(character_bpe, HANGUL),
     "bpe with a suffix": Case(suffixed_bpe, CYRILLIC + ACCENTED),
 }
-EACH = pytest.mark.parametrize("name", CASES)
+EACH = pytest.mark.parametrize(
+    "name",
+    some_slow(
+        CASES,
+        fast={"chinese", "unigram, accented letters", "bpe of characters", "bpe with a suffix"},
+    ),
+)
 
 
 def texts_of(characters: Sequence[str], seed: int = 0, number: int = 200) -> list[str]:

@@ -13,6 +13,7 @@ from tokenizers import processors
 from app.contract.report import Quality
 from tests.support.matrix_models import KINDS
 from tests.support.matrix_tokenizers import tokenizer_pair
+from tests.support.some_slow import some_slow
 from worker.compression import (
     LoadedModel,
     OutOfMemoryError,
@@ -40,7 +41,9 @@ TRAIN = [(text, label) for label, found in (("good", GOOD), ("bad", BAD)) for te
 TAGGED = [(["Anna", "met", "Bo"], ["B-PER", "O", "B-PER"]), (["it", "is", "a", "rash"], ["O"] * 4)]
 
 
-@pytest.fixture(params=["BertConfig", "RobertaConfig"], scope="module")
+@pytest.fixture(
+    params=some_slow(["BertConfig", "RobertaConfig"], fast={"BertConfig"}), scope="module"
+)
 def tiny(request: Any, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     kind = next(kind for kind in KINDS if kind.config == request.param)
     folder: Path = tmp_path_factory.mktemp(request.param)

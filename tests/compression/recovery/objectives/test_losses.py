@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.matrix_models import DEEP, KINDS, Kind, deep
+from tests.support.matrix_models import DEEP, KINDS, Kind, deep, kind_cases
 from tests.support.matrix_tokenizers import domain_texts, tokenizer_pair
 from worker.compression import transfer_vocabulary
 from worker.compression.models.layers import drop_layers
@@ -120,9 +120,8 @@ def after_each_layer(model: Any, ids: Any) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("number", range(len(KINDS)), ids=lambda n: f"{KINDS[n].config}-{n}")
-def test_a_student_with_fewer_layers_is_compared_at_each(number: int) -> None:
-    kind = KINDS[number]
+@pytest.mark.parametrize("kind", kind_cases())
+def test_a_student_with_fewer_layers_is_compared_at_each(kind: Kind) -> None:
     base, domain = tokenizer_pair(kind.family)
     teacher = kind.make(kind.classes[0], base, **deep(kind))
     student = drop_layers(transfer_vocabulary(teacher, base, domain).model, 3)
