@@ -136,24 +136,30 @@ def every_class() -> Iterator[tuple[Kind, str]]:
 FAST_KINDS = {"Bert", "Albert", "ModernBert", "GPT2", "Llama", "Gemma3Text", "T5", "Bart"}
 
 
-def kind_cases() -> Iterator[Any]:
-    """Yield the cases of a test of ``kind``; most of them are slow."""
-    for number, kind in enumerate(KINDS):
-        is_fast = kind.config.removesuffix("Config") in FAST_KINDS
-        yield _case(kind, name=f"{kind.config}-{number}", is_fast=is_fast)
+def kind_cases() -> list[Any]:
+    """Return the cases of a test of ``kind``; most of them are slow."""
+    return [
+        _case(
+            kind,
+            name=f"{kind.config}-{number}",
+            is_fast=kind.config.removesuffix("Config") in FAST_KINDS,
+        )
+        for number, kind in enumerate(KINDS)
+    ]
 
 
-def class_cases() -> Iterator[Any]:
-    """Yield the cases of a test of ``kind`` and ``model_class``.
+def class_cases() -> list[Any]:
+    """Return the cases of a test of ``kind`` and ``model_class``.
 
     The fast suite has the first class of each kind and each head once.
     """
-    heads = set[str]()
+    heads, cases = set[str](), list[Any]()
     for number, (kind, model_class) in enumerate(every_class()):
         place = kind.classes.index(model_class)
         is_fast = place == 0 or kind.heads[place] not in heads
         heads.add(kind.heads[place])
-        yield _case(kind, model_class, name=f"{model_class}-{number}", is_fast=is_fast)
+        cases.append(_case(kind, model_class, name=f"{model_class}-{number}", is_fast=is_fast))
+    return cases
 
 
 def _case(*values: Any, name: str, is_fast: bool) -> Any:
