@@ -125,7 +125,7 @@ def main() -> None:
         read = read_texts(Path(texts))
         found = list(contenders(folder, Path(compressed), Path(scratch), read))
         medians = timed(found, read, int(repeats[0]) if repeats else REPEATS)
-    print("| model | MB | smaller | ms, batch 1 | faster | ms, batch 32 | faster |")
+    print("| model | MB | smaller | ms, batch 1 | faster, 1 | ms, batch 32 | faster, 32 |")
     print("|" + " --- |" * 7)
     for place, one in enumerate(found):
         cells = [one.name, f"{one.bytes / 1e6:.1f}", f"{found[0].bytes / one.bytes:.1f}x"]
