@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 from huggingface_hub.repocard_data import model_index_to_eval_results
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 
 from app.contract.report import BaseModelInfo, Export, Quality, Report
 from tests.support.domain import domain_documents
@@ -24,6 +25,7 @@ from tests.support.st_folders import (
     transformers_folder,
 )
 from worker.compression import Teaching, export_model, load_model, write_model_card
+from worker.compression.models.reading import longest_input
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What only some blocks need, and is not installed everywhere: optimum for a backend.
@@ -36,11 +38,38 @@ BASES: dict[str, Any] = {
     "cross-encoder": lambda folder: cross_encoder(folder, "BertForSequenceClassification"),
     "encoder": transformers_folder,
     "masked": lambda folder: transformers_folder(folder, "BertForMaskedLM"),
+    "without a token for padding": lambda folder: transformers_folder(folder, "GPT2LMHeadModel"),
+    "encoder-decoder": lambda folder: transformers_folder(folder, "T5ForConditionalGeneration"),
+    "half of one": lambda folder: sentence_encoder(folder, "T5EncoderModel"),
+    "from the left": lambda folder: sentence_encoder(
+        folder,
+        settings={
+            "max_seq_length": 6,
+            "processor_kwargs": {"padding_side": "left", "truncation_side": "left"},
+        },
+    ),
+    "prompt": lambda folder: sentence_encoder(
+        folder, use={"prompts": {"query": "ask: "}, "default_prompt_name": "query"}
+    ),
+    "subfolder": lambda folder: sentence_encoder(folder, inner="0_Transformer"),
 }
+# sentence-transformers does not look for files beside a model in a subfolder.
+BY_LIBRARY = (
+    "sentence encoder",
+    "normalized",
+    "cross-encoder",
+    "half of one",
+    "from the left",
+    "prompt",
+)
+WITH_VECTORS = ("sentence encoder", "normalized", "half of one", "from the left")
 
 
 def report_of(folder: Path, *, exported: bool) -> Report:
-    report = full_report().model_copy(update={"exports": []})
+    whole = full_report()
+    read = {"longest_input": longest_input(load_model(folder))}
+    tokens = whole.tokens.model_copy(update=read)
+    report = whole.model_copy(update={"exports": [], "tokens": tokens})
     if not exported:
         return report
     export_model(folder, folder, ["onnx"])
@@ -62,9 +91,10 @@ def blocks_that_run_here(card: str) -> list[str]:
 def test_the_code_of_a_card_runs(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "result"
     compressed(BASES[name](tmp_path / "base"), folder)
-    card = write_model_card(folder, report_of(folder, exported=True)).read_text()
+    report = report_of(folder, exported=name != "encoder-decoder")
+    card = write_model_card(folder, report).read_text()
     blocks = blocks_that_run_here(card)
-    assert len(blocks) >= 2
+    assert len(blocks) >= (2 if report.exports else 1)
     found: dict[str, Any] = {}
     made: list[Any] = []
     for block in blocks:
@@ -73,11 +103,19 @@ def test_the_code_of_a_card_runs(tmp_path: Path, name: str) -> None:
         if "outputs" in found:
             assert np.isfinite(np.asarray(found.pop("outputs")[0])).all()
     vectors = [np.asarray(each) for each in made if each is not None]
-    if name in {"sentence encoder", "normalized"}:
+    if name in WITH_VECTORS:
         by_library, *by_hand = vectors
         assert len(by_hand) == 2  # in PyTorch and in ONNX Runtime
         for one in by_hand:
             np.testing.assert_allclose(one, by_library, atol=1e-5)
+    if name == "prompt":
+        fed = load_model(folder).tokenizer(["ask: A sentence.", "ask: Another one."], padding=True)
+        assert found["batch"]["input_ids"].tolist() == fed["input_ids"]
+    if name == "cross-encoder":
+        pairs = [("A question?", "A text that may answer it.")]
+        expected = CrossEncoder(str(folder)).predict(pairs, activation_fn=torch.nn.Identity())
+        np.testing.assert_allclose(found["scores"][:, 0], expected, atol=1e-5)
+    assert ('backend="onnx"' in card) == (name in BY_LIBRARY)
     assert not re.search(r"{[{%]|[%}]}", card)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from worker.compression import (
 )
 from worker.compression.evaluation import latency as timing
 from worker.compression.models.encoder import Encoder
+from worker.compression.models.layers import drop_layers
 from worker.compression.runtimes import RUNTIMES, openvino
 
 BOTH = ("openvino", "openvino-int8")
@@ -278,3 +280,15 @@ def test_nobody_else_is_told_that_openvino_is_used(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.split("\n")[-2] == "[] []"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "onnx-int8", "onnx-int4"])
+def test_onnx_files_are_read_alike(name: str, minilm: LoadedModel, tmp_path: Path) -> None:
+    smaller = replace(minilm, model=drop_layers(minilm.model, 1))
+    save_model(tmp_path, smaller.model, smaller.tokenizer, minilm.folder)
+    export_model(tmp_path, tmp_path, ["onnx", *([] if name == "onnx" else [name])])
+    file = tmp_path / RUNTIMES[name].row.path
+    by_onnx = RUNTIMES[name].encoder(smaller, file).vectors(TEXTS)
+    by_openvino = openvino.OpenVinoEncoder(smaller, file).vectors(TEXTS)
+    assert cosine_similarity(by_onnx, by_openvino).min() > 0.999

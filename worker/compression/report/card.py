@@ -21,6 +21,16 @@ _INHERITED = ("license", "license_name", "license_link", "language", "datasets")
 # drawn: what is less, a card does not advise.
 _INDEX_STAYS = 0.9
 _TAGS = ("fast-vocabulary-transfer", "model-compression")
+# The class of transformers for a model's own, by its ending; `AutoModel` for all others.
+_AUTO_CLASSES = {
+    "EncoderModel": "AutoModelForTextEncoding",
+    "ForMaskedLM": "AutoModelForMaskedLM",
+    "ForPreTraining": "AutoModelForMaskedLM",
+    "ForCausalLM": "AutoModelForCausalLM",
+    "LMHeadModel": "AutoModelForCausalLM",
+    "ForConditionalGeneration": "AutoModelForSeq2SeqLM",
+    "ForSequenceClassification": "AutoModelForSequenceClassification",
+}
 _PIPELINES = {
     "ForMaskedLM": "fill-mask",
     "ForPreTraining": "fill-mask",
@@ -131,9 +141,13 @@ def _task_type(report: Report, pipeline: str | None) -> str:
 def _pipeline_of(folder: Path, kind: ModelKind) -> str | None:
     if kind.role == "encoder":
         return "feature-extraction"
-    config = read_json(folder, join(kind.transformer, "config.json")) or {}
-    name = str((config.get("architectures") or [""])[0])
+    name = _architecture(folder, kind)
     return next((tag for end, tag in _PIPELINES.items() if name.endswith(end)), None)
+
+
+def _architecture(folder: Path, kind: ModelKind) -> str:
+    config = read_json(folder, join(kind.transformer, "config.json")) or {}
+    return str((config.get("architectures") or [""])[0])
 
 
 def _index_row(report: Report, kind: ModelKind) -> Quality | None:
@@ -148,19 +162,30 @@ def _index_row(report: Report, kind: ModelKind) -> Quality | None:
 
 
 def _usages(report: Report) -> dict[str, str]:
-    """Return the file that each section on how to run one names: the last that it is for."""
-    usages = ((RUNTIMES[export.runtime].usage, export.path) for export in report.exports)
+    """Return the file that each section on how to run one names.
+
+    It is the one that a target picked, or the last that the section is for.
+    """
+    picked = report.target and report.target.picked and report.target.picked.runtime
+    exports = sorted(report.exports, key=lambda export: export.runtime == picked)
+    usages = ((RUNTIMES[export.runtime].usage, export.path) for export in exports)
     return {usage: path for usage, path in usages if usage}
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """Holds the arguments with which the Rust tokenizer reads texts as the model's own does."""
+    """Holds what the code of a card needs to read texts as the model's own program does.
 
+    ``cut_side``, ``padding``, ``sides`` and ``prompt`` are pieces of code, "" where none is needed.
+    """
+
+    auto_class: str
     file: str
     longest: int | None
     cut_side: str
     padding: str
+    sides: str
+    prompt: str
 
 
 def _reading(folder: Path, kind: ModelKind, longest: int | None) -> _Reading:
@@ -175,7 +200,23 @@ def _reading(folder: Path, kind: ModelKind, longest: int | None) -> _Reading:
     if settings.get("padding_side") == "left":
         padding.append('direction="left"')
     cut_side = ', direction="left"' if settings.get("truncation_side") == "left" else ""
-    return _Reading(file, longest, cut_side, ", ".join(padding))
+    sides = (name for name in ("padding_side", "truncation_side") if settings.get(name) == "left")
+    return _Reading(
+        auto_class=_auto_class(folder, kind),
+        file=file,
+        longest=longest,
+        cut_side=cut_side,
+        padding=", ".join(padding),
+        sides="".join(f', {name}="left"' for name in sides),
+        prompt=f"{kind.default_prompt!r} + " if kind.default_prompt else "",
+    )
+
+
+def _auto_class(folder: Path, kind: ModelKind) -> str:
+    name = _architecture(folder, kind)
+    if kind.role == "sentence_encoder":
+        return "AutoModelForTextEncoding" if name.endswith("EncoderModel") else "AutoModel"
+    return next((auto for end, auto in _AUTO_CLASSES.items() if name.endswith(end)), "AutoModel")
 
 
 def _mean_pooling(folder: Path, kind: ModelKind) -> str | None:

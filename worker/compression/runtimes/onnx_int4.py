@@ -78,7 +78,8 @@ def _pack(name: str, stored: Blocks, output: str) -> Stored:
     constants = {
         "packed": numbers[:, :half] | (numbers[:, half:] << 4),
         "multipliers": stored.multipliers[..., None].numpy(),
-        "bits": np.array(4, dtype=np.uint8),
+        "sixteen": np.array(16, dtype=np.uint8),
+        "sixteenth": np.array(1 / 16, dtype=np.float32),
         "zero": np.array(_ZERO, dtype=np.float32),
         "blocks": np.array([rows, blocks, BLOCK]),
         "rows": np.array([rows, blocks * BLOCK]),
@@ -92,12 +93,15 @@ def _pack(name: str, stored: Blocks, output: str) -> Stored:
         return helper.make_node(operator, named, [f"{name}_{result}"], **attributes)
 
     nodes = [
-        node("BitShift", ["packed", "bits"], "shifted", direction="LEFT"),
-        node("BitShift", ["shifted", "bits"], "lower", direction="RIGHT"),
-        node("BitShift", ["packed", "bits"], "upper", direction="RIGHT"),
+        # Shifts would be shorter, but OpenVINO keeps what overflows to the left, and rounds to the
+        # right.
+        node("Mod", ["packed", "sixteen"], "remainder"),
+        node("Cast", ["remainder"], "lower", to=TensorProto.FLOAT),
+        node("Cast", ["packed"], "both", to=TensorProto.FLOAT),
+        node("Sub", ["both", "lower"], "sixteens"),
+        node("Mul", ["sixteens", "sixteenth"], "upper"),
         node("Concat", ["lower", "upper"], "unsigned", axis=1),
-        node("Cast", ["unsigned"], "floats", to=TensorProto.FLOAT),
-        node("Sub", ["floats", "zero"], "numbers"),
+        node("Sub", ["unsigned", "zero"], "numbers"),
         node("Reshape", ["numbers", "blocks"], "in_blocks"),
         node("Cast", ["multipliers"], "factors", to=TensorProto.FLOAT),
         node("Mul", ["in_blocks", "factors"], "products"),

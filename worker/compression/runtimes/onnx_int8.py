@@ -19,6 +19,7 @@ from worker.compression.models.reading import longest_input
 from worker.compression.runtimes.comparison import beside, check_sound
 from worker.compression.runtimes.onnx import ONNX, Graph, OnnxEncoder, check_exportable, run_file
 from worker.compression.runtimes.onnx_shapes import drop_unused
+from worker.compression.runtimes.onnx_smoothing import smooth
 from worker.compression.runtimes.runtime import Runtime, memory_probe
 
 _LARGEST = 127
@@ -33,7 +34,7 @@ class Stored:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
 
 
-def quantize(file: Path, quantized: Path) -> None:
+def quantize(loaded: LoadedModel, file: Path, quantized: Path) -> None:
     """Write an ONNX file's weights in eight bits; activations are quantized as it runs.
 
     ONNX Runtime's dynamic quantization takes the matrices. Its own way with an embedding table, one
@@ -42,6 +43,7 @@ def quantize(file: Path, quantized: Path) -> None:
     products in 16 bits, and with eight the figures measured here would not hold there.
     """
     model = onnx.load(file)
+    smooth(model, loaded)
     replace_tables(model.graph, store_rows)
     add_pre_process_metadata(model)
     with tempfile.NamedTemporaryFile(suffix=".onnx", dir=quantized.parent) as scratch:
@@ -124,9 +126,9 @@ def _look_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     ]
 
 
-def _write(_: LoadedModel, file: Path) -> None:
+def _write(loaded: LoadedModel, file: Path) -> None:
     """Quantize the ONNX file that lies beside."""
-    quantize(beside(file, ONNX.row), file)
+    quantize(loaded, beside(file, ONNX.row), file)
 
 
 def check_quantized(row: RuntimeName, loaded: LoadedModel, file: Path) -> None:
