@@ -132,8 +132,8 @@ def test_in_any_runtime_less_is_within_reach_than_in_the_largest(tmp_path: Path)
     with pytest.raises(UnprocessableError) as refusal:
         checked(tmp_path, {"target": {"max_bytes": 100, "runtime": "any"}})
     assert refusal.value.code == "target_out_of_reach"
-    with pytest.raises(UnprocessableError, match="fits in 1 byte as static vectors:"):
-        checked(tmp_path, {"target": {"max_bytes": 1, "runtime": "static"}})
+    with pytest.raises(UnprocessableError, match="fits in 1 byte in PyTorch:"):
+        checked(tmp_path, {"target": {"max_bytes": 1, "runtime": "torch"}})
     # The message names the runtime of the smallest, which is in reach by itself.
     told = re.search(r" (?:in|as) ([^,]+), takes about ([\d,]+)\. ", refusal.value.detail)
     assert told
