@@ -26,7 +26,9 @@ def misses(gate: GateRecipe, measured: EvaluatedSize) -> list[str]:
         reasons += quality_misses(gate.metric, gate.min_quality, measured.quality, measured.task)
     size = measured.compressed.bytes
     if gate.max_bytes is not None and size > gate.max_bytes:
-        reasons.append(f"the weights have {size} bytes, {gate.max_bytes} were asked")
+        reasons.append(
+            f"the weights have {size:,} bytes, but at most {gate.max_bytes:,} were asked for"
+        )
     return reasons
 
 
@@ -53,7 +55,8 @@ def quality_misses(
         return [f"the base scores {scores.before.mean:.4f} in {metric}, of which none is kept"]
     if kept is None:
         return [f"{metric} could not be measured"]
-    reason = f"{metric} keeps {kept:.4f} of the base's, {least} was asked"
+    share = f"{kept:.4f}" if kept > 0 else "nothing"
+    reason = f"{metric} keeps {share} of the base's, but at least {least} was asked for"
     return [reason] if kept < least else []
 
 
@@ -70,7 +73,7 @@ def gate_error(gate: GateRecipe, sizes: Sequence[EvaluatedSize]) -> JobError | N
     missed = {measured.vocab_size: misses(gate, measured) for measured in sizes}
     if not all(missed.values()):
         return None
-    reasons = [f"with {size:,} tokens {' and '.join(why)}" for size, why in missed.items()]
+    reasons = [f"with {size:,} tokens {', and '.join(why)}" for size, why in missed.items()]
     message = (
         f"The gate is not met: {'; '.join(reasons)}. The report and the result are kept. Ask for "
         "another size, or for less in `gate`, in a new job."

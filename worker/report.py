@@ -84,7 +84,7 @@ def build_report(context: JobContext) -> Report:
         examples=chosen.examples,
         task=chosen.task,
     )
-    unknown = unknown_warnings(chosen.tokens, coverage)
+    unknown = unknown_warnings(chosen.tokens, coverage, has_target=recipe.target is not None)
     warnings = [*caveats(report), *unknown]
     if recipe.target and recipe.target.runtime == ANY:
         left_out = context.read(ExportResult, "export", "left_out.json").root
@@ -94,23 +94,29 @@ def build_report(context: JobContext) -> Report:
     return report.model_copy(update=told)
 
 
-def unknown_warnings(tokens: TokenUsage, coverage: VocabularyCoverage) -> Iterator[str]:
-    """Say where the compressed model reads less than the base does."""
+def unknown_warnings(
+    tokens: TokenUsage, coverage: VocabularyCoverage, *, has_target: bool = False
+) -> Iterator[str]:
+    """Say where the compressed model reads less than the base does.
+
+    With a target no larger vocabulary can be asked for.
+    """
+    larger = "" if has_target else "a larger vocabulary, or for "
     # As counts a text: a vocabulary with fewer tokens has a higher rate of the same unknown ones.
     before = tokens.unk_rate_before * tokens.per_text_before
     after = tokens.unk_rate_after * tokens.per_text_after
     if after > before and after - before > _RISING_UNK_RATE * tokens.per_text_after:
         yield (
             f"Unknown tokens rise: {tokens.unk_rate_after:.2%} of the tokens of held-out texts, "
-            f"{tokens.unk_rate_before:.2%} with the base. Ask for a larger vocabulary, or for the "
+            f"{tokens.unk_rate_before:.2%} with the base. Ask for {larger}the "
             "characters in `keep_tokens`."
         )
     if coverage.new_unk_rate > _RISING_UNK_RATE:
         yield (
             f"Of {1 / coverage.new_unk_rate:,.0f} tokens of unseen text like the corpus's one is "
             "expected to be unknown that the base reads: there is no room for "
-            f"{coverage.lost_familiar:,} characters of the corpus's scripts. Ask for a larger "
-            "vocabulary where texts of other subjects are to be read."
+            f"{coverage.lost_familiar:,} characters of the corpus's scripts. Ask for {larger}"
+            "some of them in `keep_tokens` where texts of other subjects are to be read."
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.contract.errors import JobError
-from app.contract.names import ANY, BASELINE, runtime_label, runtime_name
+from app.contract.names import ANY, BASELINE, in_runtime, runtime_name
 from app.contract.points import SizedPoint, plan
 from app.contract.recipe import TargetRecipe
 from app.contract.report import Target, TargetPoint
@@ -100,13 +100,15 @@ def _judged(target: TargetRecipe, model: EvaluatedSize, runtime: str) -> Judged:
         None,
     )
     misses, excess = list[str](), [0.0]
-    label = runtime_label(runtime)
     if target.max_bytes is not None and size > target.max_bytes:
-        misses.append(f"{size:,} bytes in {label}, {target.max_bytes:,} asked")
+        misses.append(f"it has {size:,} bytes, but at most {target.max_bytes:,} were asked for")
         excess.append(size / target.max_bytes - 1)
     if target.max_ms is not None and (ms is None or ms > target.max_ms):
-        took = "no time measured" if ms is None else f"{ms:.3g} ms"
-        misses.append(f"{took} a batch of {target.batch_size} in {label}, {target.max_ms:g} asked")
+        took = "was not timed" if ms is None else f"takes {ms:.3g} ms"
+        misses.append(
+            f"a batch of {target.batch_size} {took}, but at most {target.max_ms:g} ms were asked "
+            "for"
+        )
         excess.append(math.inf if ms is None else ms / target.max_ms - 1)
     if target.min_quality is not None:
         missed = quality_misses(target.metric, target.min_quality, rows, model.task)
@@ -145,11 +147,11 @@ def _reason(target: TargetRecipe, found: Judged, count: str) -> str:
     seen = found.seen
     name, layers = found.measured.point.label, found.measured.layers
     name += " and all layers" if layers is None else ""
-    kept = f", {seen.kept:.1%} of the base's ({seen.metric})" if seen.kept is not None else ""
-    name += f" in {runtime_label(seen.runtime or BASELINE)}"
+    share = None if seen.kept is None else max(0.0, seen.kept)
+    kept = "" if share is None else f", {share:.1%} of the base's ({seen.metric})"
+    name += f" {in_runtime(seen.runtime or BASELINE)}"
     if seen.misses:
-        missed = " and ".join(seen.misses)
-        return f"{count}; the nearest, of {name}, has {missed}."
+        return f"{count}. The nearest is that of {name}: {'; '.join(seen.misses)}."
     best = f"is the smallest of these, with {seen.bytes:,} bytes" if target.only_quality else ""
     best = best or "keeps the most quality of these"
     return f"{count}; that of {name} {best}{kept}."

@@ -368,3 +368,19 @@ def runtime_label(shown: str) -> str:
     """Return the label for a ``runtime`` of the report; where there is none, its name."""
     name = runtime_name(shown)
     return RUNTIMES[name].label if name in RUNTIMES else name
+
+
+def counted(number: int, one: str) -> str:
+    """Return a number of things in words: "1 layer", "2,000 layers"."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
+def is_static(runtime: str) -> bool:
+    """Tell whether a runtime is a vector a token in place of the model."""
+    return runtime in RUNTIMES and RUNTIMES[runtime].is_static
+
+
+def in_runtime(runtime: str) -> str:
+    """Return how to say that a model is in a runtime: "in ONNX int8", "as static vectors"."""
+    label = runtime_label(runtime)
+    return f"as {label[0].lower()}{label[1:]}" if is_static(runtime) else f"in {label}"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import Self
 
 from .architectures import evenly_spaced
-from .names import RUNTIMES
+from .names import RUNTIMES, counted
 
 MOST_POINTS = 4
 """Models that a target's job makes at most."""
@@ -43,8 +43,7 @@ class Point(BaseModel):
         """Return its name for people."""
         if self.layers is None:
             return f"{self.vocab_size:,} tokens"
-        layers = "1 layer" if self.layers == 1 else f"{self.layers} layers"
-        return f"{self.vocab_size:,} tokens and {layers}"
+        return f"{self.vocab_size:,} tokens and {counted(self.layers, 'layer')}"
 
 
 class SizedPoint(Point):

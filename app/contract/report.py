@@ -393,6 +393,17 @@ class Target(ReportPart):
     reason: str
     front: list[TargetPoint] = Field(default_factory=list)
 
+    @property
+    def at_root(self) -> TargetPoint | None:
+        """Return the model at the root of the result, as the target judged it."""
+        return self.picked or self.nearest
+
+    @property
+    def judged_runtime(self) -> str:
+        """Return the runtime whose file of that model was judged."""
+        # Reports of before a target weighed several runtimes have that of the target alone.
+        return (self.at_root and self.at_root.runtime) or self.runtime
+
 
 class SweepRow(ModelSize):
     """One of the sizes that were made; ``path`` is its folder in the artifact.

@@ -1,17 +1,21 @@
 """Say what a report comes to, in words: the verdict, and what its figures rest on.
 
 No figure is in the verdict that is inside its own noise: a speedup whose interval holds 1, or a
-share of quality whose interval is wide.
+share of quality whose interval is wide. A speedup whose noise is not known is said to be so.
 """
 
 from collections.abc import Iterator
 
-from .names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
+from .names import BASELINE, METRICS, in_runtime, is_static, runtime_label, runtime_name
 from .report import Latency, Quality, Recovery, Report
 
 _WIDE = 0.1
 """An interval of a share of quality that is no figure any more."""
-_SAME_SIZE = 1.05
+_NOTHING = 0.005
+"""A share of quality below it is nothing, in whole percents."""
+_SAME_SIZE = _SAME_SPEED = 1.05
+_LARGE = 10
+"""From it on a number of times is told without a fraction."""
 _FEW_HELD_OUT, _FEW_DOCUMENTS = 100, 500
 _CUT = 0.01
 """A share of texts that are longer than a model reads, which a reader is told of."""
@@ -30,23 +34,40 @@ _CURES = {
 
 def verdict(report: Report) -> str:
     """Return what a result comes to in a sentence; that a recovery was cut short goes before it."""
-    runtime, size, quality = _smallest(report)
-    named = "" if runtime == BASELINE else f"As {runtime_label(runtime)}: "
-    figures = [_size(report.base.bytes / size), _speed(report.latency, runtime), _kept(quality)]
+    runtime, size, quality = _headlined(report)
+    named = "" if runtime == BASELINE else f"As {in_runtime(runtime).partition(' ')[2]}: "
+    kept = _kept(quality, judged_metric(report))
+    figures = [_size(report.base.bytes / size), _speed(report.latency, runtime), kept]
     sentence = f"{named}{', '.join(filter(None, figures))}."
     sentence = sentence if named else sentence[0].upper() + sentence[1:]
     return " ".join(filter(None, [cut_short(report.recovery), sentence]))
 
 
-def _smallest(report: Report) -> tuple[str, int, list[Quality]]:
-    """Return the runtime, the bytes and the quality of the smallest file that is the model."""
+def judged_runtime(report: Report) -> str | None:
+    """Return the runtime of the file that a target judged; None where there is none."""
+    if report.target is None or report.target.at_root is None:
+        return None
+    runtime = report.target.judged_runtime
+    there = runtime == BASELINE or any(one.runtime == runtime for one in report.exports)
+    return runtime if there else None
+
+
+def judged_metric(report: Report) -> str | None:
+    """Return the metric by which a target judged; None where there is none."""
+    judged = report.target and report.target.at_root
+    return judged.metric if judged else None
+
+
+def _headlined(report: Report) -> tuple[str, int, list[Quality]]:
+    """Return the runtime, the bytes and the quality of the file that the verdict is about.
+
+    It is the one that a target judged, else the smallest that is the model.
+    """
     files = [(BASELINE, report.compressed.bytes, report.quality)]
-    files += [
-        (one.runtime, one.bytes, one.quality)
-        for one in report.exports
-        if one.runtime not in RUNTIMES or not RUNTIMES[one.runtime].is_static
-    ]
-    return min(files, key=lambda file: file[1])
+    files += [(one.runtime, one.bytes, one.quality) for one in report.exports]
+    if judged := judged_runtime(report):
+        return next(file for file in files if file[0] == judged)
+    return min((file for file in files if not is_static(file[0])), key=lambda file: file[1])
 
 
 def _size(ratio: float) -> str:
@@ -56,11 +77,12 @@ def _size(ratio: float) -> str:
 
 
 def _speed(rows: list[Latency], runtime: str) -> str:
-    own = [row for row in rows if runtime_name(row.runtime) == runtime]
-    if not own:
+    row = _timed(rows, runtime)
+    if row is None:
         return ""
-    row = min(own, key=lambda one: one.batch_size)
     at = texts_at_a_time(row.batch_size)
+    if is_unsure(row):
+        return f"{roughly(row.speedup)} at {at}, {UNSURE}"
     if is_faster(row):
         return f"{row.speedup:.1f}x faster at {at}"
     if is_slower(row):
@@ -68,18 +90,42 @@ def _speed(rows: list[Latency], runtime: str) -> str:
     return f"no faster at {at} beyond the noise of the timing"
 
 
-def _kept(quality: list[Quality]) -> str:
+def _timed(rows: list[Latency], runtime: str) -> Latency | None:
+    """Return the row of a runtime's smallest batches."""
+    own = [row for row in rows if runtime_name(row.runtime) == runtime]
+    return min(own, key=lambda one: one.batch_size, default=None)
+
+
+def roughly(speedup: float) -> str:
+    """Return a speedup whose noise is not known."""
+    if 1 / _SAME_SPEED < speedup < _SAME_SPEED:
+        return "about as fast as the base"
+    times = max(speedup, 1 / speedup)
+    figure = f"{times:,.0f}" if times >= _LARGE else f"{times:.1f}"
+    return f"about {figure} times {'faster' if speedup > 1 else 'slower'}"
+
+
+def _kept(quality: list[Quality], metric: str | None) -> str:
     if not quality:
         return "its quality was not measured"
-    row = quality[0]
+    row = next((one for one in quality if one.metric == metric), None) if metric else quality[0]
+    if row is None:
+        return f"its quality was not measured ({_label(metric or '')})"
     of = f"of the base's quality ({_label(row.metric)})"
     if row.low is None or row.high is None:
         return f"on too few texts to say what it keeps {of}"
-    if row.high - row.low > _WIDE:
-        return f"keeps between {row.low:.0%} and {row.high:.0%} {of}".replace("%", " %")
-    if row.low <= 1 <= row.high:
+    if row.low <= 1 <= row.high and row.high - row.low <= _WIDE:
         return f"keeps all {of} within the noise of the measurement"
-    return f"keeps {row.retention:.0%} {of}".replace("%", " %")
+    return f"keeps {_share(row.retention, row.low, row.high)} {of}".replace("%", " %")
+
+
+def _share(kept: float, low: float, high: float) -> str:
+    """Return a share of quality in words; one below zero is nothing."""
+    if high < _NOTHING:
+        return "nothing"
+    if low < _NOTHING:
+        return f"up to {high:.0%}"
+    return f"between {low:.0%} and {high:.0%}" if high - low > _WIDE else f"{kept:.0%}"
 
 
 def _label(metric: str) -> str:
@@ -93,6 +139,14 @@ def _label(metric: str) -> str:
 def texts_at_a_time(batch_size: int) -> str:
     """Return a batch size in words."""
     return "one text" if batch_size == 1 else f"{batch_size} texts at a time"
+
+
+UNSURE = "timed on too few batches to be sure"
+
+
+def is_unsure(row: Latency) -> bool:
+    """Tell whether the noise of a timing is not known."""
+    return row.low is None or row.high is None
 
 
 def is_faster(row: Latency) -> bool:
@@ -157,9 +211,10 @@ def caveats(report: Report) -> Iterator[str]:
     yield from _about_texts(report)
     for row in report.quality:
         if row.low is not None and row.high is not None and row.high - row.low > _WIDE:
+            least, most = max(0.0, row.low), max(0.0, row.high)
             yield (
-                f"What is kept of {_label(row.metric)} is known roughly: between {row.low:.1%} and "
-                f"{row.high:.1%}, from {row.items:,} texts."
+                f"What is kept of {_label(row.metric)} is known roughly: between {least:.1%} and "
+                f"{most:.1%}, from {row.items:,} texts."
             )
     yield from _about_latency(report.latency)
 
@@ -177,11 +232,15 @@ def _about_texts(report: Report) -> Iterator[str]:
             "Upload more documents, or raise `evaluation.holdout_fraction`."
         )
     if tokens.per_text_after > tokens.per_text_before:
-        yield (
+        more = (
             f"Texts have more tokens than before, {tokens.per_text_after:.1f} for "
-            f"{tokens.per_text_before:.1f}: the model reads them slower, and sees less of a long "
-            "one. Ask for a larger vocabulary."
+            f"{tokens.per_text_before:.1f}"
         )
+        if _reads_slower(report):
+            more += ": the model reads them slower, and sees less of a long one"
+            # With a target no vocabulary can be asked for.
+            more += "" if report.target else ". Ask for a larger vocabulary"
+        yield f"{more}."
     if tokens.cut_before is not None and max(tokens.cut_before, tokens.cut_after or 0) >= _CUT:
         yield (
             f"{tokens.cut_before:.0%} of the texts are longer than the {tokens.longest_input:,} "
@@ -189,6 +248,14 @@ def _about_texts(report: Report) -> Iterator[str]:
             "vocabulary: the rest of these is not seen, and no figure is about it. Cut documents "
             "into passages."
         )
+
+
+def _reads_slower(report: Report) -> bool:
+    """Tell whether the model is slower for more tokens: not with fewer layers, or as vectors."""
+    runtime, judged = judged_runtime(report) or BASELINE, report.target and report.target.at_root
+    layers = report.recovery.keep_layers or (judged.layers if judged else None)
+    timed = _timed(report.latency, runtime)
+    return layers is None and not is_static(runtime) and not (timed and is_faster(timed))
 
 
 def _about_latency(rows: list[Latency]) -> Iterator[str]:

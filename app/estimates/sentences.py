@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.contract.budgets import QUERY_SHARE
 from app.contract.estimate import EstimateWarning
-from app.contract.names import ANY, METRICS, RUNTIMES
+from app.contract.names import ANY, METRICS, RUNTIMES, counted
 from app.contract.points import Point
 from app.contract.recipe import Recipe
 from app.estimates.durations import USUAL_MACHINE, Device, Work, planned_budget
@@ -80,7 +80,7 @@ def _recovery(work: Work, device: Device) -> str:
         return "Train nothing: the objective is `none`."
     budget, _ = planned_budget(work, 0, device)
     how = " and ".join(OBJECTIVES.get(name, name) for name in work.objectives)
-    most = f", for at most {budget.seconds / 60:,.0f} minutes" if budget.seconds else ""
+    most = _most_time(work, budget.seconds)
     each = " Each size is trained so." if len(work.sizes) > 1 else ""
     general = ""
     if work.general_share:
@@ -89,9 +89,20 @@ def _recovery(work: Work, device: Device) -> str:
             "script of the corpus."
         )
     return (
-        f"Win back what was lost by {how}: about {budget.steps:,} steps of {budget.batch_size:,} "
-        f"texts{most}.{general}{_queries(work)}{each}"
+        f"Win back what was lost by {how}: about {counted(budget.steps, 'step')} of "
+        f"{counted(budget.batch_size, 'text')}{most}.{general}{_queries(work)}{each}"
     )
+
+
+def _most_time(work: Work, seconds: float | None) -> str:
+    """Return the limit of time, but not the installation's where steps were asked for."""
+    asked = work.recipe.recovery
+    has_steps = asked.max_steps is not None or asked.epochs is not None
+    if not seconds or (has_steps and asked.max_minutes is None):
+        return ""
+    if seconds < 60:
+        return f", for at most {counted(round(seconds) or 1, 'second')}"
+    return f", for at most {counted(round(seconds / 60), 'minute')}"
 
 
 def _queries(work: Work) -> str:
@@ -126,7 +137,8 @@ def warnings_of(
         *_about_sizes(recipe, facts),
         *_about_machine(minutes, device),
     )
-    return [EstimateWarning(code=code, message=message) for code, message in found]
+    # Models of a target that differ in layers alone have the same said of them.
+    return [EstimateWarning(code=code, message=text) for code, text in dict.fromkeys(found)]
 
 
 def _about_corpus(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -171,10 +183,13 @@ def _about_sizes(recipe: Recipe, facts: Facts) -> Iterator[tuple[str, str]]:
                 f"{tokens.least:,} tokens: with {size.vocab_size:,} it may be that {refused}.",
             )
         if estimate.value > estimate.base:
+            # Fewer layers are faster all the same, and so may a target's files be.
+            is_slow = recipe.target is None and size.layers >= facts.model.layers
+            so = ": the model gets smaller and not faster. Ask for more" if is_slow else ""
             yield (
                 "more_tokens",
                 f"With {size.vocab_size:,} tokens a text takes about {estimate.value:.0f} in place "
-                f"of {estimate.base:.0f}: the model gets smaller and not faster. Ask for more.",
+                f"of {estimate.base:.0f}{so}.",
             )
     most = recipe.gate.max_bytes
     above = [size for size in sizes if most is not None and size.weights.bytes > most]

@@ -14,7 +14,14 @@ from app.base_models.weights import StoredTensor, read_tensors, weight_files
 from app.contract.architectures import ARCHITECTURES
 from app.contract.errors import UserFault
 from app.contract.model_kinds import ModelKind, decide_kind, join
-from app.contract.names import ANY, BASELINE, RUNTIMES, runtimes_of_kind
+from app.contract.names import (
+    ANY,
+    BASELINE,
+    RUNTIMES,
+    counted,
+    in_runtime,
+    runtimes_of_kind,
+)
 from app.contract.points import Point, SizedPoint, grid
 from app.contract.recipe import TargetRecipe
 from app.estimates import weights
@@ -141,12 +148,12 @@ def fitting_points(base_model: str, found: Grid, target: TargetRecipe) -> list[S
     if fits:
         return fits
     least = min(sized, key=lambda point: point.bytes)
-    label = RUNTIMES[min(least.files, key=lambda name: least.files[name])].label
+    named = in_runtime(min(least.files, key=lambda name: least.files[name]))
     other = "base model" if target.runtime == ANY else "runtime or base model"
     raise UserFault(
         "target_out_of_reach",
-        f"No model made of {base_model} fits in {target.max_bytes:,} bytes"
-        f"{'' if target.runtime == ANY else f' in {label}'}: the smallest, of {least.label}"
-        f"{f' in {label}' if target.runtime == ANY else ''}, takes about {least.bytes:,}. Ask for "
+        f"No model made of {base_model} fits in {counted(target.max_bytes or 0, 'byte')}"
+        f"{'' if target.runtime == ANY else f' {named}'}: the smallest, of {least.label}"
+        f"{f' {named}' if target.runtime == ANY else ''}, takes about {least.bytes:,}. Ask for "
         f"as many, or for another {other}.",
     )

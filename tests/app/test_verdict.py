@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.names import runtime_label
-from app.contract.report import Recovery, Report
-from app.contract.verdict import caveats, cut_short, steps_done, verdict
-from tests.support.reports import full_report, index_rows
+from app.contract.report import Export, Recovery, Report
+from app.contract.verdict import caveats, cut_short, roughly, steps_done, verdict
+from tests.support.reports import full_report, index_rows, target_report
 
 
 def report(
@@ -54,11 +54,72 @@ def test_it_is_of_the_smallest_file() -> None:
     assert verdict(whole.model_copy(update={"exports": exports})) == said
 
 
+def with_static(**judged: Any) -> Report:
+    """A report of a target that picked static vectors, by its second metric."""
+    rows = [row.model_copy(update={"low": 0.65, "high": 0.67}) for row in full_report().quality]
+    static = Export(runtime="static", path="static/m", bytes=3_000_000, quality=rows)
+    whole = target_report()
+    timed = whole.latency[0].model_copy(update={"runtime": "static", "speedup": 32.0})
+    seen = whole.target and whole.target.picked
+    assert whole.target
+    assert seen
+    told = {"runtime": "static", "metric": "neighbour_overlap_10", "kept": 0.66, **judged}
+    target = whole.target.model_copy(
+        update={"runtime": "any", "picked": seen.model_copy(update=told)}
+    )
+    exports, latency = [*whole.exports, static], [*whole.latency, timed]
+    return whole.model_copy(update={"exports": exports, "latency": latency, "target": target})
+
+
+def test_with_a_target_it_is_of_the_file_that_was_picked() -> None:
+    said = verdict(with_static())
+    assert said == (
+        "As static vectors: 30.3x smaller, about 32 times faster at one text, timed on too few "
+        "batches to be sure, keeps 73 % of the base's quality (same ten nearest texts as the base)."
+    )
+    unscored = verdict(with_static(metric="macro_f1"))
+    assert "its quality was not measured (macro-F1 of the task, fine-tuned)" in unscored
+    assert verdict(with_static(runtime="onnx")).startswith("As ONNX: 1.6x smaller, about 2.4 times")
+    assert verdict(with_static(runtime="torch")).startswith("1.6x smaller, about 1.2 times")
+
+
+@pytest.mark.parametrize(
+    ("speedup", "said"),
+    [(31.7, "32 times faster"), (1.01, "as fast as the base"), (0.5, "2.0 times slower")],
+)
+def test_a_speedup_whose_noise_is_not_known_is_rough(speedup: float, said: str) -> None:
+    assert roughly(speedup) == f"about {said}"
+
+
+def test_more_tokens_are_slower_only_where_nothing_else_is_faster() -> None:
+    more = {"per_text_after": 30.0}
+    slow = "the model reads them slower, and sees less of a long one"
+    assert f"{slow}. Ask for a larger vocabulary." in warned(tokens=more, speed=(0.9, 1.1))
+    bare = "Texts have more tokens than before, 30.0 for 28.4."
+    assert bare in warned(tokens=more, speed=(3.0, 3.5))
+    assert bare in warned(tokens=more, speed=None, recovery=Recovery(keep_layers=2))
+    target = with_static(layers=None).target
+    assert bare in warned(tokens=more, speed=None, target=target, exports=with_static().exports)
+    asked = target_report().target
+    assert asked
+    assert asked.picked
+    whole = asked.picked.model_copy(update={"layers": None})
+    asked = asked.model_copy(update={"picked": whole})
+    assert f"{slow}." in warned(tokens=more, speed=None, target=asked)
+    assert "vocabulary." not in warned(tokens=more, speed=None, target=asked)
+
+
 @pytest.mark.parametrize(
     ("changes", "said", "unsaid"),
     [
         ({"speed": (0.95, 1.4)}, "no faster at one text beyond the noise", "1.2x"),
-        ({"speed": None}, "no faster at one text beyond the noise", "1.2x"),
+        (
+            {"speed": None},
+            "about 1.2 times faster at one text, timed on too few batches to be sure",
+            "noise",
+        ),
+        ({"kept": (-0.65, 0.57)}, "keeps up to 57 % of", "-"),
+        ({"kept": (-0.2, -0.1)}, "keeps nothing of the base's quality", "%"),
         ({"kept": (0.7, 0.99)}, "keeps between 70 % and 99 %", "93 %"),
         ({"kept": None}, "on too few texts to say what it keeps", "93 %"),
         ({"kept": (0.97, 1.04)}, "keeps all of the base's quality", "93 %"),

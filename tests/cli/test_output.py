@@ -7,7 +7,14 @@ import pytest
 
 from fvt_client import CorpusView as Corpus
 from fvt_client import Report
-from fvt_client.cli.output import describe_corpus, print_report
+from fvt_client.cli.output import describe_corpus, describe_estimate, print_report
+from fvt_client.contract.estimate import (
+    Estimate,
+    EstimatedBase,
+    EstimatedCorpus,
+    EstimatedSize,
+    Interval,
+)
 from tests.support.reports import full_report, target_report
 
 
@@ -48,6 +55,34 @@ def test_expected_unknown_tokens_and_warnings_are_said(capsys: pytest.CaptureFix
     assert "Note: Unknown tokens [rise]." in shown.err
     print_report(Report.model_validate_json(report.model_dump_json()))
     assert "Note" not in capsys.readouterr().err
+
+
+def test_one_layer_is_no_layers_in_an_estimate() -> None:
+    some = Interval(value=9.0, low=8.0, high=10.0)
+    base = EstimatedBase(
+        id="a/b", architecture="BertModel", parameters=9, bytes=9, vocab_size=9, layers=1
+    )
+    size = EstimatedSize(
+        **base.model_dump(exclude={"id", "architecture"}),
+        exports=[],
+        tokens_per_text=some,
+        base_tokens_per_text=9.0,
+    )
+    corpus = EstimatedCorpus(documents=9, bytes=9, is_sample=False, language=None)
+    told = describe_estimate(
+        Estimate(
+            base=base,
+            corpus=corpus,
+            sizes=[size],
+            minutes=some,
+            stages=[],
+            basis="a guess",
+            steps=[],
+            warnings=[],
+        )
+    )
+    assert told[1].endswith(" 9 tokens, 1 layer")
+    assert "9 tokens, 1 layer; 9.0 tokens a text (8.0 to 10.0) in place of 9.0" in told[2]
 
 
 def test_what_came_of_a_target_is_said(capsys: pytest.CaptureFixture[str]) -> None:

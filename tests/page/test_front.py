@@ -51,7 +51,7 @@ def test_a_point_that_is_clicked_shows_its_figures_and_its_files(page: Page) -> 
     # The file of another runtime of the same model may lie under it.
     picked(page).get_by_role("button", name="PyTorch").click()
     expect(picked(page)).to_contain_text("3 layers in PyTorch")
-    expect(picked(page)).to_contain_text("15,000,000 asked")
+    expect(picked(page)).to_contain_text("at most 15,000,000 were asked for")
     assert content_of_download(page, "model.safetensors").endswith("/model.safetensors")
 
 

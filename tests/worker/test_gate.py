@@ -62,8 +62,8 @@ def test_the_smallest_that_passes_is_chosen(gate: GateRecipe, chosen: int, fails
 def test_what_is_missed_is_said_with_its_figures() -> None:
     found = misses(GateRecipe(min_quality=0.95, max_bytes=19), SIZES[0])
     assert found == [
-        "first keeps 0.9000 of the base's, 0.95 was asked",
-        "the weights have 20 bytes, 19 were asked",
+        "first keeps 0.9000 of the base's, but at least 0.95 was asked for",
+        "the weights have 20 bytes, but at most 19 were asked for",
     ]
 
 
@@ -78,7 +78,10 @@ def test_the_gate_is_about_the_metric_that_it_names() -> None:
     gate = GateRecipe(min_quality=0.5, metric="spearman")
     both = [*SIZES[0].quality, quality("spearman", 0.25)]
     named = SIZES[0].model_copy(update={"quality": both})
-    assert misses(gate, named) == ["spearman keeps 0.2500 of the base's, 0.5 was asked"]
+    missed = ["spearman keeps 0.2500 of the base's, but at least 0.5 was asked for"]
+    assert misses(gate, named) == missed
+    below = named.model_copy(update={"quality": [quality("spearman", -0.25)]})
+    assert misses(gate, below)[0].startswith("spearman keeps nothing of the base's")
     assert misses(gate, SIZES[0]) == ["spearman could not be measured"]
     assert misses(gate, measured(1, None, 1)) == ["spearman could not be measured"]
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.artifacts import service
 from app.blobs import Blobs
-from app.contract.names import RUNTIMES, runtime_label
+from app.contract.names import RUNTIMES, in_runtime, runtime_label
 from app.contract.points import SizedPoint
 from app.contract.recipe import Recipe, TargetRecipe
 from app.contract.report import Export, Latency, ModelSize, Scores, TaskQuality
@@ -129,10 +129,18 @@ def test_the_best_that_meets_all_is_picked(
 @pytest.mark.parametrize(
     ("target", "layers", "says"),
     [
-        ({"max_bytes": 2 * MB}, 1, ["3,000,000 bytes in ONNX int8, 2,000,000 asked"]),
-        ({"max_ms": 0.5}, 1, ["1 ms a batch of 1 in ONNX int8, 0.5 asked"]),
-        ({"max_ms": 0.5, "batch_size": 7}, None, ["no time measured a batch of 7"]),
-        ({"min_quality": 0.99}, None, ["sentence_cosine keeps 0.9800", "0.99 was asked"]),
+        (
+            {"max_bytes": 2 * MB},
+            1,
+            ["it has 3,000,000 bytes, but at most 2,000,000 were asked for"],
+        ),
+        ({"max_ms": 0.5}, 1, ["a batch of 1 takes 1 ms, but at most 0.5 ms were asked for"]),
+        ({"max_ms": 0.5, "batch_size": 7}, None, ["a batch of 7 was not timed"]),
+        (
+            {"min_quality": 0.99},
+            None,
+            ["sentence_cosine keeps 0.9800", "at least 0.99 was asked for"],
+        ),
         # 2 layers miss the bytes by 4 %, 1 layer the quality by 8 %, all layers the bytes by far.
         (
             {"max_bytes": 4_800_000, "min_quality": 0.97},
@@ -205,7 +213,18 @@ def test_where_no_file_meets_a_target_the_nearest_of_all_is_named() -> None:
     assert (found.picked, len(found.front)) == (None, 10)
     assert found.nearest
     assert (found.nearest.runtime, found.nearest.bytes) == ("onnx-int4", 2 * MB)
-    assert "none meets the target; the nearest, of 1,000 tokens and 1 layer in" in found.reason
+    assert (
+        "none meets the target. The nearest is that of 1,000 tokens and 1 layer in" in found.reason
+    )
+
+
+def test_what_the_nearest_misses_is_said_in_clauses() -> None:
+    target = {"max_ms": 0.5, "min_quality": 0.99}
+    assert picked([FRONT[0]], **target).target.reason == (
+        "Of the 1 model that was made none meets the target. The nearest is that of 1,000 tokens "
+        "and 1 layer in ONNX int8: a batch of 1 takes 1 ms, but at most 0.5 ms were asked for; "
+        "sentence_cosine keeps 0.9000 of the base's, but at least 0.99 was asked for."
+    )
 
 
 def test_equals_are_told_apart_by_size_then_time() -> None:
@@ -251,7 +270,9 @@ def test_what_is_fine_tuned_is_judged_on_the_file_of_the_runtime() -> None:
     missed = picked([tuned], min_quality=0.96).target
     assert missed.nearest
     assert (missed.nearest.metric, missed.nearest.kept) == ("macro_f1", 0.93)
-    assert missed.nearest.misses == ["macro_f1 keeps 0.9300 of the base's, 0.96 was asked"]
+    assert missed.nearest.misses == [
+        "macro_f1 keeps 0.9300 of the base's, but at least 0.96 was asked for"
+    ]
     assert picked([tuned], min_quality=0.96, runtime="torch").target.picked
     unscored = picked([tuned], min_quality=0.1, runtime="onnx-int4").target
     assert unscored.nearest
@@ -361,7 +382,7 @@ def test_a_target_that_none_meets_fails_the_job_and_keeps_its_front(
     job = run(settings, db, blobs, target=target)
     assert (job.status, (job.error or {})["code"]) == (Status.FAILED, "target_not_met")
     assert job.error
-    assert "the nearest, of 300 tokens and" in job.error["message"]
+    assert "The nearest is that of 300 tokens and" in job.error["message"]
     assert job.result
     report = report_of(unpack(job, blobs, tmp_path))
     assert report["target"]["picked"] is None
@@ -501,8 +522,7 @@ def test_in_any_runtime_one_training_serves_all_files_that_fit(
     best = report["target"]["picked"]
     assert best["kept"] == max(seen["kept"] for seen in front if not seen["misses"])
     assert rows[best["vocab_size"], best["layers"]]["path"] == "."
-    label = runtime_label(best["runtime"])
-    assert f"in {label} keeps the most quality" in report["target"]["reason"]
+    assert f"{in_runtime(best['runtime'])} keeps the most quality" in report["target"]["reason"]
     assert (folder / RUNTIMES[best["runtime"]].path).is_file()
 
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import random
+import re
 import time
 from typing import Any
 
@@ -219,7 +220,17 @@ def test_what_speaks_against_a_job(service: Service) -> None:
     tiny = json.dumps({"vocab_size": 60})
     found = codes(send(service, TEXT, recipe=tiny).json())
     assert {"more_tokens", "size_below_floor"} <= found
+    assert "gets smaller and not faster. Ask for more." in more_tokens(service, {"vocab_size": 60})
+    fewer = {"vocab_size": 60, "recovery": {"keep_layers": 1, "max_steps": 5}}
+    assert re.search(r"in place of \d+\.$", more_tokens(service, fewer))
+    steps = send(service, TEXT, recipe=json.dumps(fewer)).json()["steps"]
+    assert any("about 5 steps of 16 texts." in step for step in steps)
     assert "other_format" not in found
+
+
+def more_tokens(service: Service, recipe: dict[str, Any]) -> str:
+    warnings = send(service, TEXT, recipe=json.dumps(recipe)).json()["warnings"]
+    return next(str(one["message"]) for one in warnings if one["code"] == "more_tokens")
 
 
 def test_signs_of_all_kinds(service: Service) -> None:

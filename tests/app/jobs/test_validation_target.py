@@ -132,11 +132,13 @@ def test_in_any_runtime_less_is_within_reach_than_in_the_largest(tmp_path: Path)
     with pytest.raises(UnprocessableError) as refusal:
         checked(tmp_path, {"target": {"max_bytes": 100, "runtime": "any"}})
     assert refusal.value.code == "target_out_of_reach"
+    with pytest.raises(UnprocessableError, match="fits in 1 byte in PyTorch:"):
+        checked(tmp_path, {"target": {"max_bytes": 1, "runtime": "torch"}})
     # The message names the runtime of the smallest, which is in reach by itself.
-    told = re.search(r" in ([^,]+), takes about ([\d,]+)\. ", refusal.value.detail)
+    told = re.search(r" (?:in|as) ([^,]+), takes about ([\d,]+)\. ", refusal.value.detail)
     assert told
-    label, least = told[1].rpartition(" in ")[2], int(told[2].replace(",", ""))
-    [runtime] = [name for name, row in RUNTIMES.items() if row.label == label]
+    label, least = told[1], int(told[2].replace(",", ""))
+    [runtime] = [name for name, row in RUNTIMES.items() if row.label.lower() == label.lower()]
     for asked in ("any", runtime):
         checked(tmp_path, {"target": {"max_bytes": least, "runtime": asked}})
         with pytest.raises(UnprocessableError, match="fits in"):

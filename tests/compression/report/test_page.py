@@ -167,6 +167,34 @@ def test_a_target_is_a_front_with_layers_and_a_ring_around_the_file_that_was_pic
     assert "<td>met</td>" not in missed
 
 
+def test_a_targets_tiles_are_of_the_file_that_was_picked() -> None:
+    report = with_static(target_report())
+    target = report.target
+    assert target
+    assert target.picked
+    timed = [
+        row.model_copy(update={"rounds": 2, "speedup": 31.8} if row.runtime == "static" else {})
+        for row in report.latency
+    ]
+    told = {"runtime": "static", "metric": "neighbour_overlap_10", "layers": 1}
+    asked = {"runtime": "any", "max_ms": 50.0, "picked": target.picked.model_copy(update=told)}
+    update = {"latency": timed, "target": target.model_copy(update=asked)}
+    html = render_page(report.model_copy(update=update))
+    assert html.count('<div class="cards">') == 1
+    assert "Static vectors, 90.9 to 13.9 MB" in html
+    assert "<strong>About 32 times faster</strong>" in html
+    assert "one text at a time, timed on too few batches to be sure" in html
+    assert "<strong>72.0 % kept</strong>" in html
+    assert (
+        "Asked for any runtime: at most 15,000,000 bytes, at most 50 ms for one text and at least "
+        "90 % of the quality." in html
+    )
+    # The nearest of a target that none meets is told of by its own file too.
+    missed = render_page(target_report(met=False))
+    assert missed.count('<div class="cards">') == 1
+    assert "ONNX int8, 90.9 to 13.9 MB" in missed
+
+
 def test_a_task_comes_first_with_its_spread() -> None:
     html = render_page(with_task(full_report()))
     row = "<td>0.9200 ± 0.0100</td><td>0.9100 ± 0.0100</td><td>99.0 %</td>"

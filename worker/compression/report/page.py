@@ -6,9 +6,29 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from app.contract.names import BASELINE, METRICS, RUNTIMES, runtime_label, runtime_name
-from app.contract.report import Latency, ModelSize, Quality, Report, SweepRow, TaskScores
-from app.contract.verdict import is_faster, is_slower, last_steps_done, steps_done
+from app.contract.names import (
+    ANY,
+    BASELINE,
+    METRICS,
+    RUNTIMES,
+    counted,
+    is_static,
+    runtime_label,
+    runtime_name,
+)
+from app.contract.report import Latency, ModelSize, Quality, Report, SweepRow, Target, TaskScores
+from app.contract.verdict import (
+    UNSURE,
+    is_faster,
+    is_slower,
+    is_unsure,
+    judged_metric,
+    judged_runtime,
+    last_steps_done,
+    roughly,
+    steps_done,
+    texts_at_a_time,
+)
 from worker.compression.report.charts import (
     Bar,
     Candidate,
@@ -32,6 +52,8 @@ class Variant:
     kept: dict[str, float]
     # Batch sizes at which its speed is the base's, within the noise.
     noisy: frozenset[int] = frozenset()
+    # Batch sizes at which its noise is not known.
+    unsure: frozenset[int] = frozenset()
 
     @property
     def label(self) -> str:
@@ -46,7 +68,7 @@ class Variant:
     @property
     def is_static(self) -> bool:
         """Tell whether it is a vector a token in place of the model."""
-        return self.runtime in RUNTIMES and RUNTIMES[self.runtime].is_static
+        return is_static(self.runtime)
 
 
 def variants(report: Report | SweepRow) -> list[Variant]:
@@ -64,6 +86,7 @@ def variants(report: Report | SweepRow) -> list[Variant]:
             peaks.get(runtime),
             {row.metric: row.retention for row in quality},
             _noisy(report.latency, runtime),
+            _unsure(report.latency, runtime),
         )
         for runtime, path, size, quality in files
     ]
@@ -83,6 +106,37 @@ def _noisy(rows: Sequence[Latency], runtime: str) -> frozenset[int]:
     # Reports of earlier versions have no intervals.
     timed = (row for row in own if row.low is not None)
     return frozenset(row.batch_size for row in timed if not is_faster(row) and not is_slower(row))
+
+
+def _unsure(rows: Sequence[Latency], runtime: str) -> frozenset[int]:
+    own = (row for row in rows if runtime_name(row.runtime) == runtime)
+    # Reports of earlier versions have no rounds either.
+    return frozenset(row.batch_size for row in own if is_unsure(row) and row.rounds is not None)
+
+
+def _headlined(report: Report) -> list[Variant]:
+    """Return what the tiles are about: a target's file alone, else the model and the last file."""
+    found = variants(report)
+    if judged := judged_runtime(report):
+        return [one for one in found if one.runtime == judged]
+    return found[:1] + found[1:][-1:]
+
+
+def _asked(target: Target) -> str:
+    """Return in a sentence what a target asks."""
+    parts = []
+    if target.max_bytes is not None:
+        parts.append(f"at most {counted(target.max_bytes, 'byte')}")
+    if target.max_ms is not None:
+        parts.append(f"at most {target.max_ms:g} ms for {texts_at_a_time(target.batch_size)}")
+    if target.min_quality is not None:
+        metric = METRICS[target.metric].label if target.metric in METRICS else target.metric
+        of = f" ({metric})" if metric else ""
+        parts.append(f"at least {100 * target.min_quality:g} % of the quality{of}")
+    whose = "any runtime" if target.runtime == ANY else runtime_label(target.runtime)
+    *first, last = parts or ["nothing"]
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"Asked for {whose}: {listed}."
 
 
 def render(template: str, **values: object) -> str:
@@ -115,6 +169,12 @@ def render_page(report: Report) -> str:
         short={name: row.short for name, row in METRICS.items()},
         runtime_label=runtime_label,
         variants=variants(report),
+        headlined=_headlined(report),
+        headline_metric=judged_metric(report) or (report.quality and report.quality[0].metric),
+        asked=_asked(report.target) if report.target else None,
+        roughly=roughly,
+        unsure=UNSURE,
+        at_a_time=texts_at_a_time,
         variants_of=variants,
         plotted_beside=plotted_beside(report),
         task_scores=task_scores(report),
@@ -194,14 +254,13 @@ def _latency(report: Report, batch_size: int) -> Markup:
 def _tradeoff(report: Report) -> Markup:
     candidates = [Candidate("base", "before", report.base.bytes / 1e6, 100.0)]
     target = report.target
-    judged = target and (target.picked or target.nearest)
-    # Reports of before a target weighed several runtimes have that of the target alone.
-    row = RUNTIMES.get((judged and judged.runtime) or (target and target.runtime) or BASELINE)
+    row = RUNTIMES.get(target.judged_runtime if target else BASELINE)
     # A file with the weights as they are is the model once more.
     ringed = row.name if row and (row.is_quantized or row.is_static) else BASELINE
     metric = report.quality[0].metric
     for size in report.sweep:
-        layers = f", {size.layers or 'all'} layers" if report.target else ""
+        kept = counted(size.layers, "layer") if size.layers else "all layers"
+        layers = f", {kept}" if report.target else ""
         for one in variants(size):
             is_model = one.runtime == BASELINE
             if metric not in one.kept or not (is_model or one.is_quantized or one.is_static):

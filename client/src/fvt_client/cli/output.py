@@ -14,7 +14,7 @@ from typing_extensions import Self
 from ..contract.corpora import CorpusView
 from ..contract.estimate import Estimate
 from ..contract.jobs import EventView, JobView
-from ..contract.names import metric_label, runtime_label
+from ..contract.names import counted, metric_label, runtime_label
 from ..contract.report import Quality, Report
 from ..errors import ProblemError
 
@@ -126,14 +126,15 @@ def describe_estimate(estimate: Estimate) -> list[str]:
         f"Time: about {minutes.value:.0f} minutes ({minutes.low:.0f} to {minutes.high:.0f}), by "
         f"{estimate.basis}",
         f"Base: {base.parameters:,} parameters, {base.bytes / 1e6:,.1f} MB, {base.vocab_size:,} "
-        f"tokens, {base.layers} layers",
+        f"tokens, {counted(base.layers, 'layer')}",
     ]
     for size in estimate.sizes:
         tokens = size.tokens_per_text
+        per_text = f"{tokens.value:.1f} tokens a text ({tokens.low:.1f} to {tokens.high:.1f})"
         lines.append(
             f"Result: {size.parameters:,} parameters, {size.bytes / 1e6:,.1f} MB, "
-            f"{size.vocab_size:,} tokens, {size.layers} layers; {tokens.value:.1f} tokens a text "
-            f"({tokens.low:.1f} to {tokens.high:.1f}) in place of {size.base_tokens_per_text:.1f}"
+            f"{size.vocab_size:,} tokens, {counted(size.layers, 'layer')}; "
+            f"{per_text} in place of {size.base_tokens_per_text:.1f}"
         )
         lines += [
             f"  {runtime_label(export.runtime)}: {export.bytes / 1e6:,.1f} MB"
