@@ -83,7 +83,7 @@ class JobContext:
 
     @cached_property
     def recipe(self) -> Recipe:
-        return Recipe.model_validate(self.job.recipe)
+        return Recipe.stored(self.job.recipe)
 
     @cached_property
     def task_seconds(self) -> float:

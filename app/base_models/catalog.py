@@ -259,12 +259,19 @@ SIGNS = {*CONFIGS, TOKENIZER, WEIGHTS, INDEX, MODULES}
 
 
 def _local_ids(models_dir: Path) -> Iterator[str]:
-    """Yield the ids of the folders that hold a file of a model, be it of any kind."""
+    """Yield the ids of the folders that hold a file of a model, be it of any kind.
+
+    A folder in one of these is a part of that model, as those of sentence-transformers are.
+    """
+    models = set[Path]()
     for path in (*models_dir.glob("*"), *models_dir.glob("*/*")):
         base_model = path.relative_to(models_dir).as_posix()
+        if path.parent in models:
+            continue
         try:
             _check_id(base_model)
             if is_folder(path) and not names_in(path).isdisjoint(SIGNS):
+                models.add(path)
                 yield base_model
         except UserFault as fault:
             if fault.code == "invalid_model":  # a folder that cannot be read

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,11 +13,13 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainValidator,
+    ValidationError,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import PydanticKnownError
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import (
     CoreSchema,
     ValidationInfo,
@@ -239,9 +241,9 @@ class RecoveryRecipe(RecipePart):
             raise ValueError("with 0 `general_corpus_id` is not read: leave one of them out")
         return share
 
-    @field_validator("queries_corpus_id", "pseudo_queries")
+    @field_validator("general_corpus_id", "queries_corpus_id", "pseudo_queries")
     @classmethod
-    def _trains_on_its_queries(cls, wanted: Any, info: ValidationInfo) -> Any:
+    def _trains_on_what_is_given(cls, wanted: Any, info: ValidationInfo) -> Any:
         if wanted and info.data.get("objective") == "none":
             raise ValueError("with the objective `none` nothing is trained: leave this out")
         if wanted is True and info.data.get("queries_corpus_id") is not None:
@@ -550,8 +552,6 @@ def _target_fault(target: TargetRecipe, others: Mapping[str, Any]) -> str | None
     """Say what of a recipe contradicts its target; `others` are the fields that were sound."""
     if target.only_quality and target.min_quality is None:
         return "give at least one of `max_bytes`, `max_ms` and `min_quality`"
-    if others.get("vocab_size", DEFAULT_SIZE) != DEFAULT_SIZE:
-        return f"{FOUND_BY_TARGET} `vocab_size`"
     if (recovery := others.get("recovery")) and recovery.keep_layers is not None:
         return f"{FOUND_BY_TARGET} `recovery.keep_layers`"
     if (gate := others.get("gate")) and any(gate.model_dump().values()):
@@ -626,6 +626,23 @@ class Recipe(RecipePart):
         if target and (fault := _target_fault(target, info.data)):
             raise ValueError(fault)
         return target
+
+    @model_validator(mode="after")
+    def _names_no_size_beside_a_target(self) -> Self:
+        """Refuse a size, be it the default one; that of a recipe with all fields was not asked."""
+        given = self.model_fields_set
+        is_complete = given >= type(self).model_fields.keys()
+        is_asked = "vocab_size" in given and not (is_complete and self.vocab_size == DEFAULT_SIZE)
+        if self.target and is_asked:
+            said = PydanticCustomError("value_error", f"{FOUND_BY_TARGET} `vocab_size`")
+            fault = InitErrorDetails(type=said, loc=("target",), input=self.target)
+            raise ValidationError.from_exception_data(type(self).__name__, [fault])
+        return self
+
+    @classmethod
+    def stored(cls, document: Mapping[str, Any]) -> Self:
+        """Return a recipe that was stored complete, if by a version that had fewer fields."""
+        return cls.model_validate({**cls().model_dump(), **document})
 
     @property
     def sizes(self) -> list[float]:

@@ -59,7 +59,7 @@ def _work_of(
     """
     result = job.result or {}
     try:
-        recipe = Recipe.model_validate(job.recipe)
+        recipe = Recipe.stored(job.recipe)
         before, after = int(result["parameters_before"]), int(result["parameters_after"])
         shares = result["vocab_size_before"], result["vocab_size_after"]
         tokens = float(result["tokens_per_text_after"])

@@ -51,7 +51,7 @@ def _steps(recipe: Recipe, facts: Facts, work: Work, device: Device) -> Iterator
         yield f"Make for the target, with layers kept evenly: {', '.join(points)}."
     if keep := recipe.recovery.keep_layers:
         yield f"Keep {keep} of {facts.model.layers} layers, evenly from the first to the last."
-    yield _recovery(work, device)
+    yield _recovery(work, facts, device)
     yield "Load and run every model in a program of its own, as its user will."
     written = {name for size in facts.model.sizes for name in recipe.runtimes_with(size.weighed)}
     if written:
@@ -75,7 +75,7 @@ def _weighed_in(recipe: Recipe, size: SizeFacts) -> str:
     return f" ({', '.join(RUNTIMES[name].label for name in size.weighed)})"
 
 
-def _recovery(work: Work, device: Device) -> str:
+def _recovery(work: Work, facts: Facts, device: Device) -> str:
     if not work.objectives:
         return "Train nothing: the objective is `none`."
     budget, _ = planned_budget(work, 0, device)
@@ -90,7 +90,7 @@ def _recovery(work: Work, device: Device) -> str:
         )
     return (
         f"Win back what was lost by {how}: about {counted(budget.steps, 'step')} of "
-        f"{counted(budget.batch_size, 'text')}{most}.{general}{_queries(work)}{each}"
+        f"{counted(budget.batch_size, 'text')}{most}.{general}{_queries(work, facts, device)}{each}"
     )
 
 
@@ -105,12 +105,32 @@ def _most_time(work: Work, seconds: float | None) -> str:
     return f", for at most {counted(round(seconds / 60), 'minute')}"
 
 
-def _queries(work: Work) -> str:
+def _queries(work: Work, facts: Facts, device: Device) -> str:
     asked = work.recipe.recovery
-    if not (asked.queries_corpus_id or asked.pseudo_queries) or [*work.objectives] != ["distill"]:
+    if not _asks_for_queries(work.recipe) or _why_no_queries(work, facts, device):
         return ""
     which = "your queries" if asked.queries_corpus_id else "queries made of the texts"
-    return f" Of a sentence encoder the last {QUERY_SHARE:.0%} of the steps are on {which}."
+    return f" The last {QUERY_SHARE:.0%} of the steps are on {which}."
+
+
+def _asks_for_queries(recipe: Recipe) -> bool:
+    return bool(recipe.recovery.queries_corpus_id or recipe.recovery.pseudo_queries)
+
+
+def _why_no_queries(work: Work, facts: Facts, device: Device) -> str | None:
+    """Say why no step would be on queries; None where some would."""
+    if facts.model.role != "sentence_encoder" or [*work.objectives] != ["distill"]:
+        return (
+            "only a sentence encoder that is distilled from its base learns from a query by "
+            "itself. Leave them out, or choose such a model and objective."
+        )
+    steps = planned_budget(work, 0, device)[0].steps
+    if int(QUERY_SHARE * steps):
+        return None
+    return (
+        f"of {counted(steps, 'step')} {QUERY_SHARE:.0%} are less than one. Give more of "
+        "`max_steps`, `epochs` or texts."
+    )
 
 
 def basis_of(jobs: int, device: Device | None) -> str:
@@ -129,12 +149,13 @@ def basis_of(jobs: int, device: Device | None) -> str:
 
 
 def warnings_of(
-    recipe: Recipe, facts: Facts, minutes: float, device: Device | None
+    work: Work, facts: Facts, minutes: float, device: Device | None
 ) -> list[EstimateWarning]:
     """Return what speaks against the job as it is asked for, by code."""
     found = (
         *_about_corpus(facts),
-        *_about_sizes(recipe, facts),
+        *_about_sizes(work.recipe, facts),
+        *_about_queries(work, facts, device or "cpu"),
         *_about_machine(minutes, device),
     )
     # Models of a target that differ in layers alone have the same said of them.
@@ -208,6 +229,11 @@ def _about_sizes(recipe: Recipe, facts: Facts) -> Iterator[tuple[str, str]]:
             "read: tokens are estimated from the length of the texts, and sizes from the rows of "
             "its embedding matrix. A worker downloads it first.",
         )
+
+
+def _about_queries(work: Work, facts: Facts, device: Device) -> Iterator[tuple[str, str]]:
+    if _asks_for_queries(work.recipe) and (why := _why_no_queries(work, facts, device)):
+        yield "queries_not_used", f"No query would be trained on: {why}"
 
 
 def _about_machine(minutes: float, device: Device | None) -> Iterator[tuple[str, str]]:

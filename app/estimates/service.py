@@ -68,7 +68,7 @@ class Estimator:
         """Find the corpus of this id and the recipe's; refuses those that cannot be read."""
         with self._db.read() as session:
             corpus = hold_corpus(session, corpus_id) if corpus_id is not None else None
-            hold_other_corpora(session, fields.recipe)
+            hold_other_corpora(session, fields.recipe, corpus)
         if corpus is None:
             return None
         check_has_text(corpus.format)
@@ -114,7 +114,7 @@ class Estimator:
             stages=_stages_of(durations),
             basis=basis_of(len(past), device),
             steps=steps_of(recipe, facts, work, device or "cpu"),
-            warnings=warnings_of(recipe, facts, minutes.value, device),
+            warnings=warnings_of(work, facts, minutes.value, device),
         )
 
     def _facts(self, fields: JobFields, source: Source) -> Facts:

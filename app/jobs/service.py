@@ -116,7 +116,7 @@ def _insert(  # noqa: PLR0913, PLR0917
         else:
             corpus = hold_corpus(session, corpus)
         check_has_text(corpus.format)
-        check([corpus, *hold_other_corpora(session, fields.recipe)])
+        check([corpus, *hold_other_corpora(session, fields.recipe, corpus)])
         job = Job(
             base_model=fields.base_model,
             revision=fields.revision,

@@ -246,14 +246,31 @@ def check_has_text(format_: str, pointer: str = CORPUS_ID) -> None:
         )
 
 
-def hold_other_corpora(session: Session, recipe: Recipe) -> list[Corpus]:
-    """Hold the corpora that a recipe names; refuse those that cannot be read as it asks."""
+def hold_other_corpora(session: Session, recipe: Recipe, corpus: Corpus | None) -> list[Corpus]:
+    """Hold the corpora that a recipe names; refuse those that cannot be read as it asks.
+
+    `corpus` is the one to compress for, where it is known.
+    """
     held = []
     for name, corpus_id in recipe.recovery.corpora.items():
         pointer = f"{RECOVERY}/{name}"
         held.append(hold_corpus(session, corpus_id, pointer))
         check_has_text(held[-1].format, pointer)
+        # Queries may be the domain's documents: a corpus of nothing but queries has no others.
+        if name == "general_corpus_id" and corpus is not None:
+            _check_is_general(held[-1], corpus)
     return [*held, *_hold_task_data(session, recipe.evaluation.task)]
+
+
+def _check_is_general(general: Corpus, corpus: Corpus) -> None:
+    """Refuse the texts of the corpus as general text, be it that they were uploaded twice."""
+    if (general.sha256, general.layout) == (corpus.sha256, corpus.layout):
+        _refuse(
+            "invalid_recipe",
+            f"{RECOVERY}/general_corpus_id",
+            "This is the corpus that the job is for: its texts are of the domain, not general. "
+            "Give another corpus, or leave this out.",
+        )
 
 
 def _hold_task_data(session: Session, task: Task | None) -> list[Corpus]:

@@ -8,8 +8,10 @@ from typing import Any
 import psutil
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from examples.corpus import write_docstrings
+from fvt_client.cli.main import cli
 from fvt_client.cli.recipes import bytes_of, check_recipe, read_recipe
 from tests.support.commands import fvt, runs, start
 
@@ -147,6 +149,18 @@ def test_what_is_no_number_of_bytes_is_refused(text: str) -> None:
         bytes_of(text)
 
 
+def test_more_bytes_than_any_file_has_are_refused_with_the_most() -> None:
+    with pytest.raises(typer.BadParameter, match="is too much: give at most 9223372036854775807"):
+        bytes_of("99999999999999999999999GB")
+
+
+def test_a_recipe_of_a_file_holds_no_number_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text('{"target": {"max_ms": NaN}}')
+    with pytest.raises(typer.BadParameter, match="'NaN' is no number"):
+        recipe_with(file=file)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -168,3 +182,16 @@ def test_a_target_that_cannot_be_is_refused_by_the_command(corpus: Path, tmp_pat
     refused = fvt("compress", *fixed, "--target-bytes", "5 parsecs")
     assert refused.returncode == 2
     assert "--target-bytes" in refused.stderr
+
+
+FLOATS = ["vocab-size", "max-minutes", "min-quality", "target-ms", "general-share", "sweep"]
+
+
+@pytest.mark.parametrize("option", FLOATS)
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "much"])
+def test_what_is_no_number_is_refused_by_its_option(corpus: Path, option: str, text: str) -> None:
+    command = ["compress", "--model", MODEL, "--corpus", str(corpus), "--out", "new"]
+    refused = CliRunner().invoke(cli, [*command, f"--{option}={text}"], env={"COLUMNS": "200"})
+    assert refused.exit_code == 2
+    assert f"--{option}" in refused.stderr
+    assert f"'{text}' is no " in refused.stderr

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fvt_client import Client
-from fvt_client.errors import InvalidJsonl
+from fvt_client.errors import EmptyCorpus, InvalidJsonl
 from fvt_client.submission import with_data
 from tests.support.serving import MODEL, Service, serving
 
@@ -65,6 +65,16 @@ def test_a_file_of_other_rows_is_refused_by_its_line(client: Client, tmp_path: P
     steps = with_data({"evaluation": {"task": task}}, client.retries)
     with pytest.raises(InvalidJsonl, match="Line 1, entry 1 of the list, is not a JSON object"):
         client.run(steps)
+
+
+@pytest.mark.parametrize("field", ["general_corpus_id", "queries_corpus_id"])
+def test_a_file_without_text_is_named(client: Client, tmp_path: Path, field: str) -> None:
+    file = tmp_path / "empty.txt"
+    file.write_text("\n")
+    steps = with_data({"recovery": {field: str(file)}}, client.retries)
+    with pytest.raises(EmptyCorpus, match=rf"empty\.txt, for `{field}`: The corpus holds") as error:
+        client.run(steps)
+    assert error.value.status == 422
 
 
 @pytest.mark.parametrize("field", ["general_corpus_id", "queries_corpus_id"])

@@ -30,7 +30,12 @@ from tests.support.workers import store_corpus, submit, wait_for_end, worker_pro
 from tests.worker.test_gate import TOKENS, quality
 from tests.worker.test_model_kinds import in_sentence_transformers
 from worker import runner
-from worker.compression import CorpusTooSmallError, ExportFailedError, VocabSizeBelowFloorError
+from worker.compression import (
+    CorpusTooSmallError,
+    ExportFailedError,
+    TooFewWordGroupsError,
+    VocabSizeBelowFloorError,
+)
 from worker.compression.runtimes import RUNTIMES as ENTRIES
 from worker.stages import STAGES
 from worker.stages import tokenizer as tokenizer_stage
@@ -333,6 +338,22 @@ def test_where_no_vocabulary_can_be_made_the_last_fault_is_told() -> None:
         tokenizer_stage.for_target(
             TargetRecipe(max_bytes=99, runtime="onnx-int8"), CANDIDATES, trained, lambda *_: None
         )
+
+
+def test_too_few_groups_of_words_are_told_and_no_smaller_vocabulary_is_tried() -> None:
+    tried = list[int]()
+
+    def trained(wanted: Sequence[int], _: object) -> list[Any]:
+        tried.extend(wanted)
+        if wanted[0] < 40:
+            raise VocabSizeBelowFloorError("nobody asked for so few")
+        raise TooFewWordGroupsError("ask for at most 363")
+
+    with pytest.raises(CorpusTooSmallError, match="at most 363"):
+        tokenizer_stage.for_target(
+            TargetRecipe(max_bytes=99, runtime="onnx-int8"), CANDIDATES, trained, lambda *_: None
+        )
+    assert tried == [40]
 
 
 @pytest.fixture

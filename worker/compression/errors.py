@@ -19,6 +19,10 @@ class CorpusTooSmallError(CompressionError):
     code = "corpus_too_small"
 
 
+class TooFewWordGroupsError(CorpusTooSmallError):
+    """Fewer groups of words than multi-word tokens; a smaller vocabulary has no more of them."""
+
+
 class VocabSizeBelowFloorError(CompressionError):
     code = "vocab_size_below_floor"
 

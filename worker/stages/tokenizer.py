@@ -12,6 +12,7 @@ from app.contract.results import HeldOutSample, PlannedPoints, TokenizerResult
 from worker.compression import (
     CompressionError,
     CorpusTooSmallError,
+    TooFewWordGroupsError,
     VocabSizeBelowFloorError,
     corpus_words,
     explain_vocabulary,
@@ -75,7 +76,8 @@ def for_target(
     """Return the points of a target, and a tokenizer for each size that they have.
 
     A vocabulary that its tokens do not fit in, or that the corpus does not fill, is left out, and
-    the points are planned anew. Raises the fault of the last where none can be made.
+    the points are planned anew. Raises the fault of the last where none can be made, and
+    at once that of multi-word tokens that the corpus has too few groups of words for.
     """
     made, tries = Tokenizers(), 0
     fault: CompressionError | None = None
@@ -89,6 +91,8 @@ def for_target(
         except VocabSizeBelowFloorError as error:
             fault = error
             candidates = [point for point in candidates if point.vocab_size > missing]
+        except TooFewWordGroupsError:
+            raise
         except CorpusTooSmallError as error:
             fault = error
             candidates = [point for point in candidates if point.vocab_size < missing]

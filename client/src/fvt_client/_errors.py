@@ -1,6 +1,7 @@
 """The exceptions that `fvt_client.errors` names, without those that are made from error codes."""
 
 from collections.abc import Sequence
+from typing import Self
 
 from .contract.jobs import JobView
 
@@ -62,6 +63,18 @@ class ProblemError(FvtError):
         self.errors = tuple(errors)
         self.retry_after = retry_after
         self.job = job
+
+    def about(self, what: str) -> Self:
+        """Return the same problem, whose text begins with what it is about."""
+        return type(self)(
+            f"{what}: {self.detail}",
+            code=self.code,
+            status=self.status,
+            request_id=self.request_id,
+            errors=self.errors,
+            retry_after=self.retry_after,
+            job=self.job,
+        )
 
 
 class JobFailure(ProblemError):

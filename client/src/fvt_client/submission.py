@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import calls
-from ._errors import AmbiguousIdError, FvtError
+from ._errors import AmbiguousIdError, FvtError, TooLargeError, UnprocessableError
 from ._version import __version__
 from .contract.corpora import CorpusView
 from .contract.estimate import Estimate
@@ -114,7 +114,10 @@ def _sent(
     sent: dict[str, str] = {}
     for name, file in files.items():
         corpus = Corpus([file], fields)
-        sent[name] = (yield from upload(corpus, None, True, retries, ignore_bytes)).id
+        try:
+            sent[name] = (yield from upload(corpus, None, True, retries, ignore_bytes)).id
+        except (TooLargeError, UnprocessableError) as error:
+            raise error.about(f"{file}, for `{name}`") from error
     return sent
 
 

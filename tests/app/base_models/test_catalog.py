@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.base_models.catalog import HubUnreachableError, check_submission, list_models, locate
+from app.base_models.catalog import (
+    HubUnreachableError,
+    check_submission,
+    list_models,
+    locate,
+    survey_models,
+)
 from app.contract.errors import UserFault
 from app.settings import Settings
 from tests.support.model_folders import TOKENIZER, make_model, write_json, write_weights
@@ -78,6 +84,17 @@ def test_the_list(models: Settings) -> None:
     assert facts.bytes == (folder_of(models, "org/a") / "model.safetensors").stat().st_size
     source, facts = listed[MINILM]
     assert (source, facts.parameters, facts.bytes) == ("packaged", 22713216, 90868376)
+
+
+def test_the_parts_of_a_model_are_no_models(models: Settings) -> None:
+    write_json(make_model(folder_of(models, "st")) / "modules.json", [])
+    make_model(folder_of(models, "st/0_Transformer"))
+    folder_of(models, "st/1_Pooling").mkdir()
+    write_json(folder_of(models, "st/1_Pooling") / "config.json", {})
+    make_model(folder_of(models, "plain"))
+    make_model(folder_of(models, "plain/copy"))
+    make_model(folder_of(models, "org/a"))
+    assert [each.id for each, _ in survey_models(models)] == ["org/a", "plain", "st", MINILM]
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,23 @@ def more_tokens(service: Service, recipe: dict[str, Any]) -> str:
     return next(str(one["message"]) for one in warnings if one["code"] == "more_tokens")
 
 
+def test_queries_that_would_not_be_trained_on_are_told(service: Service, corpus: str) -> None:
+    plain = ask(service, corpus)
+    for recovery, model, why in (
+        ({"queries_corpus_id": corpus}, SOUND, "only a sentence encoder"),
+        ({"pseudo_queries": True}, SOUND, "only a sentence encoder"),
+        ({"queries_corpus_id": corpus, "max_steps": 1}, MODEL, "of 1 step 20% are less than one"),
+        ({"queries_corpus_id": corpus, "max_steps": 5}, MODEL, None),
+        ({"pseudo_queries": True}, MODEL, None),
+    ):
+        found = ask(service, corpus, base_model=model, recipe={"recovery": recovery})
+        said = [w["message"] for w in found["warnings"] if w["code"] == "queries_not_used"]
+        assert ("of the steps are on" in " ".join(found["steps"])) == (why is None)
+        assert len(said) == (why is not None)
+        assert why is None or why in said[0]
+    assert "queries_not_used" not in codes(plain)
+
+
 def test_signs_of_all_kinds(service: Service) -> None:
     draw = random.Random(0)
     signs = "".join(chr(draw.choice([draw.randrange(33, 0xD800), 0x1F600])) for _ in range(50_000))

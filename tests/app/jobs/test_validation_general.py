@@ -15,7 +15,7 @@ FIELDS = pytest.mark.parametrize("field", ["general_corpus_id", "queries_corpus_
 
 @FIELDS
 def test_it_is_taken_and_kept_until_the_job_is_over(service: Service, field: str) -> None:
-    general = service.corpus()
+    general = service.corpus(b"text of no domain\n")
     job = service.submit(recipe={"recovery": {field: general}})
     assert job["recipe"]["recovery"][field] == general
     answer = service.http.delete(f"/v1/corpora/{general}")
@@ -52,6 +52,21 @@ def test_an_estimate_says_as_much(service: Service, field: str) -> None:
     assert problem["errors"][0]["pointer"] == f"/recipe/recovery/{field}"
 
 
+def test_the_corpus_itself_is_no_general_text(service: Service) -> None:
+    corpus, again = service.corpus(), service.corpus()
+    for general in (corpus, again):
+        recovery = {"general_corpus_id": general}
+        body = {"base_model": MODEL, "corpus_id": corpus, "recipe": {"recovery": recovery}}
+        for path in ("/v1/jobs", "/v1/estimate"):
+            answer = service.http.post(path, json=body)
+            problem = answer.json()
+            assert (answer.status_code, problem["code"]) == (422, "invalid_recipe")
+            assert problem["errors"][0]["pointer"] == "/recipe/recovery/general_corpus_id"
+            assert "not general" in problem["detail"]
+    # A corpus of queries has no others.
+    service.submit(recipe={"recovery": {"queries_corpus_id": corpus}}, corpus_id=corpus)
+
+
 @pytest.mark.parametrize("share", [-0.1, 0.91, 1, float("nan"), "much"])
 def test_a_share_that_leaves_no_domain_is_refused(share: Any) -> None:
     with pytest.raises(ValidationError, match="general_share"):
@@ -69,10 +84,11 @@ def test_a_corpus_that_would_not_be_read_is_refused() -> None:
     [
         ({"queries_corpus_id": NOBODYS, "pseudo_queries": True}, "no queries are made"),
         ({"queries_corpus_id": NOBODYS, "objective": "none"}, "nothing is trained"),
+        ({"general_corpus_id": NOBODYS, "objective": "none"}, "nothing is trained"),
         ({"pseudo_queries": True, "objective": "none"}, "nothing is trained"),
     ],
 )
-def test_queries_that_would_not_be_trained_on_are_refused(asked: Any, says: str) -> None:
+def test_text_that_would_not_be_trained_on_is_refused(asked: Any, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         Recipe.model_validate({"recovery": asked})
 

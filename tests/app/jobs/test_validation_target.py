@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from app.contract import recipe as contract
 from app.contract.names import RUNTIMES
 from app.errors import UnprocessableError
 from app.jobs.schemas import JobFields
@@ -45,6 +46,8 @@ STATIC: Recipe = {
         ({"target": {"max_bytes": 9}, "gate": {"max_bytes": 9}}, "", "not both"),
         ({"target": {"max_bytes": 9}, "vocab_size": [0.5, 0.1]}, "", "`vocab_size`"),
         ({"target": {"max_bytes": 9}, "vocab_size": [0.25]}, "", "`vocab_size`"),
+        ({"target": {"max_bytes": 9}, "vocab_size": 0.25}, "", "`vocab_size`"),
+        ({"target": {"max_bytes": 9}, "vocab_size": 0.25, "gate": {}}, "", "`vocab_size`"),
         ({"target": {"max_bytes": 9}, "vocab_size": 8000}, "", "`vocab_size`"),
         ({"target": {"max_ms": 9}, "recovery": {"keep_layers": 2}}, "", "keep_layers`"),
         ({"target": {"max_ms": 9}, "evaluation": {"latency": False}}, "", "evaluation.latency`"),
@@ -85,7 +88,7 @@ def test_what_cannot_be_asked_is_refused_with_its_place(
     "recipe",
     [
         {"target": {"max_bytes": 10**9}},
-        {"target": {"max_bytes": 10**9}, "vocab_size": 0.25, "gate": {}, "recovery": {}},
+        {"target": {"max_bytes": 10**9}, "gate": {}, "recovery": {}},
         {"target": {"max_ms": 2, "min_quality": 1, "runtime": "torch", "batch_size": 256}},
         {"target": {"min_quality": 0.9, "metric": "sentence_cosine"}},
         {"target": None, "vocab_size": [0.5, 0.1]},
@@ -182,3 +185,15 @@ def test_a_metric_of_a_task_that_is_not_there_is_refused(tmp_path: Path) -> None
         checked(tmp_path, {"target": {"min_quality": 0.9, "metric": "ndcg_at_10"}})
     assert refusal.value.code == "gate_metric_not_measured"
     assert refusal.value.members["errors"][0].pointer == "/recipe/target/metric"
+
+
+def test_a_recipe_that_a_job_has_is_read_and_taken_again() -> None:
+    recipe = submitted({"target": {"max_bytes": 9}}).recipe
+    kept = recipe.model_dump(mode="json")
+    assert kept["vocab_size"] == 0.25
+    assert contract.Recipe.stored(kept) == submitted(kept).recipe == recipe
+    # A version that had fewer fields stored fewer.
+    del kept["seed"]
+    assert contract.Recipe.stored(kept) == recipe
+    with pytest.raises(UnprocessableError, match="leave out `vocab_size`"):
+        submitted({**recipe.model_dump(mode="json"), "vocab_size": 0.3})

@@ -151,6 +151,14 @@ def test_what_learns_nothing_of_a_query_says_so(head: str, objective: str) -> No
     assert "only a sentence encoder" in str(summary.query_warning)
 
 
+def test_where_no_step_is_on_queries_none_is_named() -> None:
+    one = replace(LAST, max_steps=1)
+    for options, given in ((one, QUERIES), (replace(one, pseudo_queries=True), None)):
+        summary = Case().run(options, queries=given and (lambda: QUERIES)).summary
+        assert (summary.query_steps, summary.queries, summary.query_source) == (0, 0, None)
+        assert "none was trained on: their share of the 1 steps" in str(summary.query_warning)
+
+
 def test_a_few_queries_are_not_repeated_without_end() -> None:
     options = replace(LAST, max_steps=60, batch_size=16, query_share=0.5)
     summary = Case().run(options, queries=lambda: ["one query", "another one"]).summary

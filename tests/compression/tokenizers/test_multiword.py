@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, BertConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tests.support.domain import domain_documents
-from worker.compression import CorpusTooSmallError, MultiwordUnsupportedError, load_tokenizer
+from worker.compression import MultiwordUnsupportedError, TooFewWordGroupsError, load_tokenizer
 from worker.compression.tokenizers.multiword import (
     add_multiword,
     check_multiword,
@@ -171,7 +171,7 @@ def test_more_than_the_corpus_holds_are_refused_with_how_many(
     uncased: PreTrainedTokenizerBase,
 ) -> None:
     texts = ["a rash in mice. a rash", "rash in mice"]
-    with pytest.raises(CorpusTooSmallError, match="at most 2 multi-word tokens"):
+    with pytest.raises(TooFewWordGroupsError, match="at most 2 multi-word tokens"):
         widened(uncased, texts, 3)
     assert len(multiword_tokens(widened(uncased, texts, 2))) == 2
 

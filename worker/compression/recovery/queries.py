@@ -22,6 +22,13 @@ _NOT_FOR_IT = (
 _NONE_LEFT = (
     "Queries were given, and none was trained on: there was none that is not a held-out document."
 )
+_NO_STEP = (
+    "Queries were asked for, and none was trained on: their share of the {steps:,} steps is less "
+    "than one. Give more of `max_steps`, `epochs` or texts."
+)
+_NONE_MADE = (
+    "Queries were asked for, and none was trained on: the documents gave none to make them of."
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def choose_queries(  # noqa: PLR0913, PLR0917
         ]
         trained = {*made}
         others = [t for t in pseudo_queries(documents.held_out, seed) if t not in trained]
-        return Queries(made, others, MADE)
+        return Queries(made, others, MADE) if made else Queries(warning=_NONE_MADE)
     left_out = {*documents.held_out}
     try:
         kept = sample_documents(
@@ -78,3 +85,10 @@ def choose_queries(  # noqa: PLR0913, PLR0917
     except CorpusEmptyError:
         return Queries(warning=_NONE_LEFT)
     return Queries(kept.training, kept.held_out, GIVEN)
+
+
+def unless_unused(queries: Queries, steps: int, query_steps: int) -> Queries:
+    """Return the queries, or none and the reason where the plan has no step on them."""
+    if query_steps or not queries.training:
+        return queries
+    return Queries(warning=_NO_STEP.format(steps=steps))

@@ -42,7 +42,7 @@ from worker.compression.recovery.objectives import OBJECTIVES
 from worker.compression.recovery.objectives.objective import Loss, Objective, ObjectiveContext
 from worker.compression.recovery.objectives.similarity import choose_references
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
-from worker.compression.recovery.queries import Queries, choose_queries
+from worker.compression.recovery.queries import Queries, choose_queries, unless_unused
 from worker.compression.recovery.ranks import Ranks
 from worker.compression.recovery.trainer import QueryPhase, Trainer
 
@@ -159,7 +159,7 @@ def recover(  # noqa: PLR0913, PLR0917
     plan = plan_training(
         budget, options, objectives, losses, sampler, context, len(asked_queries.training)
     )
-
+    asked_queries = unless_unused(asked_queries, plan.steps, plan.query_steps)
     trainer = Trainer(
         student,
         BatchLoader(losses, sampler, plan.batch_size, plan.document_steps, ranks),

@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from worker.compression.corpus import Texts
-from worker.compression.errors import CorpusTooSmallError, MultiwordUnsupportedError
+from worker.compression.errors import MultiwordUnsupportedError, TooFewWordGroupsError
 from worker.compression.progress import Progress, silent
 from worker.compression.tokenizers.ngrams import WordRuns, choose_ngrams, read_runs
 from worker.compression.tokenizers.tokenizer_json import Json, backend_json, unbounded
@@ -103,7 +103,7 @@ def add_multiword(
 
     Raises:
         MultiwordUnsupportedError: the tokenizer cannot hold them exactly.
-        CorpusTooSmallError: the corpus holds fewer n-grams that save anything.
+        TooFewWordGroupsError: the corpus holds fewer n-grams that save anything.
 
     """
     if not count:
@@ -118,7 +118,7 @@ def add_multiword(
     accepts = _decodes_alike(backend, content["model"]["max_input_chars_per_word"])
     chosen = choose_ngrams(spellable, lengths, count, accepts, progress or silent)
     if len(chosen) < count:
-        raise CorpusTooSmallError(
+        raise TooFewWordGroupsError(
             f"The corpus holds {len(chosen)} groups of words that are worth a token: ask for at "
             f"most {len(chosen)} multi-word tokens, or upload more text."
         )

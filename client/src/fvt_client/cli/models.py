@@ -1,9 +1,15 @@
 """`fvt models` and `fvt estimate`: what can be compressed, and what would come of it."""
 
+from typing import Annotated
+
+import typer
+
 from . import recipes
-from .compress import CorpusFiles, Model, Revision, TextField
+from .compress import CorpusFiles, Revision, TextField
 from .options import LOCAL_URL, ApiKey, AsJson, ServiceUrl, connect
 from .output import describe_estimate, print_json, say, show
+
+Model = Annotated[str, typer.Option(help="Base model, as `fvt models` lists it.")]
 
 
 def models(url: ServiceUrl = LOCAL_URL, api_key: ApiKey = None, as_json: AsJson = False) -> None:

@@ -1,6 +1,7 @@
 """From the options of a command to a recipe, checked before anything is sent."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -17,8 +18,25 @@ from ..contract.recipe import TASKS, Recipe, RecoveryRecipe
 # extension.
 KNOWN_TO_THE_SERVICE = frozenset({"extra_forbidden", "literal_error", "union_tag_invalid"})
 
+
+def number(text: str) -> float:
+    """Return the number that an option was given; infinity and `nan` are none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{text!r} is no number")
+    return value
+
+
 VocabSize = Annotated[
-    float | None, typer.Option(help="Fraction of the base vocabulary, or a number of tokens.")
+    float | None,
+    typer.Option(
+        parser=number,
+        metavar="FLOAT",
+        help="Fraction of the base vocabulary, or a number of tokens.",
+    ),
 ]
 Sweep = Annotated[
     str | None,
@@ -47,7 +65,9 @@ Task = Annotated[
 MinQuality = Annotated[
     float | None,
     typer.Option(
-        help="Share of the base's quality to keep, else exit code 4; beside a target, part of it."
+        parser=number,
+        metavar="FLOAT",
+        help="Share of the base's quality to keep, else exit code 4; beside a target, part of it.",
     ),
 ]
 TargetBytes = Annotated[
@@ -60,7 +80,11 @@ TargetBytes = Annotated[
 ]
 TargetMs = Annotated[
     float | None,
-    typer.Option(help="In place of a size: most milliseconds a text on the service's machine."),
+    typer.Option(
+        parser=number,
+        metavar="FLOAT",
+        help="In place of a size: most milliseconds a text on the service's machine.",
+    ),
 ]
 TargetRuntime = Annotated[
     str | None,
@@ -70,7 +94,9 @@ TargetRuntime = Annotated[
         "static or torch; with any each model is weighed in all in which its file fits.",
     ),
 ]
-MaxMinutes = Annotated[float | None, typer.Option(help="Minutes to train for.")]
+MaxMinutes = Annotated[
+    float | None, typer.Option(parser=number, metavar="FLOAT", help="Minutes to train for.")
+]
 GeneralText = Annotated[
     Path | None,
     typer.Option(
@@ -80,7 +106,12 @@ GeneralText = Annotated[
     ),
 ]
 GeneralShare = Annotated[
-    float | None, typer.Option(help="Share of the texts of training that are general, 0 to 0.9.")
+    float | None,
+    typer.Option(
+        parser=number,
+        metavar="FLOAT",
+        help="Share of the texts of training that are general, 0 to 0.9.",
+    ),
 ]
 Queries = Annotated[
     Path | None,
@@ -172,8 +203,9 @@ def read_recipe(
 
 def _from_file(file: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        text = file.read_text(encoding="utf-8")
+        return dict(json.loads(text, parse_constant=number))
+    except (ValueError, TypeError, typer.BadParameter) as error:
         raise typer.BadParameter(f"not a JSON object: {error}", param_hint="--recipe") from error
 
 
@@ -196,8 +228,8 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def sizes_of(sweep: str) -> list[float]:
     """Return the sizes of `--sweep`."""
     try:
-        return [float(size) for size in sweep.split(",")]
-    except ValueError as error:
+        return [number(size) for size in sweep.split(",")]
+    except typer.BadParameter as error:
         raise typer.BadParameter(
             f"{sweep!r} is no list of numbers, as 0.5,0.25,0.1", param_hint="--sweep"
         ) from error
@@ -205,6 +237,7 @@ def sizes_of(sweep: str) -> list[float]:
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+_MOST_BYTES = 2**63 - 1
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
@@ -216,7 +249,12 @@ def bytes_of(text: str) -> int:
         raise typer.BadParameter(
             f"{text!r} is no number of bytes, as 5MB or 5000000", param_hint="--target-bytes"
         )
-    return round(Decimal(found[1]) * unit)
+    count = Decimal(found[1]) * unit
+    if count > _MOST_BYTES:
+        raise typer.BadParameter(
+            f"{text!r} is too much: give at most {_MOST_BYTES} bytes", param_hint="--target-bytes"
+        )
+    return round(count)
 
 
 def task_of(text: str) -> dict[str, Any]:
