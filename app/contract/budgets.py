@@ -130,6 +130,11 @@ def limit_steps(
     return replace(budget, steps=max(1, steps))
 
 
+def query_steps(steps: int, share: float = QUERY_SHARE) -> int:
+    """Return how many of the steps of a recovery are on queries, where there are enough."""
+    return int(share * steps)
+
+
 def evaluation_seconds(spent: float, parameters: int, sizes: int) -> float:
     """Return the seconds for all measurements, after a job of ``spent`` seconds so far."""
     is_small = parameters < _SMALL

@@ -380,7 +380,12 @@ def is_static(runtime: str) -> bool:
     return runtime in RUNTIMES and RUNTIMES[runtime].is_static
 
 
+def runtime_in_words(runtime: str) -> str:
+    """Return the label of a runtime within a sentence: "ONNX int8", "static vectors"."""
+    label = runtime_label(runtime)
+    return f"{label[0].lower()}{label[1:]}" if is_static(runtime) else label
+
+
 def in_runtime(runtime: str) -> str:
     """Return how to say that a model is in a runtime: "in ONNX int8", "as static vectors"."""
-    label = runtime_label(runtime)
-    return f"as {label[0].lower()}{label[1:]}" if is_static(runtime) else f"in {label}"
+    return f"{'as' if is_static(runtime) else 'in'} {runtime_in_words(runtime)}"

@@ -6,7 +6,7 @@ share of quality whose interval is wide. A speedup whose noise is not known is s
 
 from collections.abc import Iterator
 
-from .names import BASELINE, METRICS, in_runtime, is_static, runtime_label, runtime_name
+from .names import BASELINE, METRICS, is_static, runtime_in_words, runtime_label, runtime_name
 from .report import Latency, Quality, Recovery, Report
 
 _WIDE = 0.1
@@ -35,7 +35,7 @@ _CURES = {
 def verdict(report: Report) -> str:
     """Return what a result comes to in a sentence; that a recovery was cut short goes before it."""
     runtime, size, quality = _headlined(report)
-    named = "" if runtime == BASELINE else f"As {in_runtime(runtime).partition(' ')[2]}: "
+    named = "" if runtime == BASELINE else f"As {runtime_in_words(runtime)}: "
     kept = _kept(quality, judged_metric(report))
     figures = [_size(report.base.bytes / size), _speed(report.latency, runtime), kept]
     sentence = f"{named}{', '.join(filter(None, figures))}."

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.contract.budgets import QUERY_SHARE
+from app.contract.budgets import QUERY_SHARE, query_steps
 from app.contract.estimate import EstimateWarning
 from app.contract.names import ANY, METRICS, RUNTIMES, counted
 from app.contract.points import Point
@@ -125,7 +125,7 @@ def _why_no_queries(work: Work, facts: Facts, device: Device) -> str | None:
             "itself. Leave them out, or choose such a model and objective."
         )
     steps = planned_budget(work, 0, device)[0].steps
-    if int(QUERY_SHARE * steps):
+    if query_steps(steps):
         return None
     return (
         f"of {counted(steps, 'step')} {QUERY_SHARE:.0%} are less than one. Give more of "

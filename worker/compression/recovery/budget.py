@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
-from app.contract.budgets import QUERY_RATE, Budget, asked_budget
+from app.contract.budgets import QUERY_RATE, Budget, asked_budget, query_steps
 from worker.compression.models.vocabulary_tensors import vocabulary_tensors
 from worker.compression.recovery.data import CHARACTERS_PER_TOKEN, TextSampler
 from worker.compression.recovery.objectives.objective import Loss, Objective
@@ -108,7 +108,7 @@ _QUERY_PASSES = 100
 def count_query_steps(options: RecoveryOptions, budget: Budget, queries: int) -> int:
     """Return how many of the steps train on so many queries; few are not repeated without end."""
     useful = math.ceil(_QUERY_PASSES * queries / budget.batch_size)
-    return min(int(options.query_share * budget.steps), useful)
+    return min(query_steps(budget.steps, options.query_share), useful)
 
 
 _STEPS_TO_KNOW_SPEED = 5

@@ -21,21 +21,15 @@ _INHERITED = ("license", "license_name", "license_link", "language", "datasets")
 # drawn: what is less, a card does not advise.
 _INDEX_STAYS = 0.9
 _TAGS = ("fast-vocabulary-transfer", "model-compression")
-# The class of transformers for a model's own, by its ending; `AutoModel` for all others.
-_AUTO_CLASSES = {
-    "EncoderModel": "AutoModelForTextEncoding",
-    "ForMaskedLM": "AutoModelForMaskedLM",
-    "ForPreTraining": "AutoModelForMaskedLM",
-    "ForCausalLM": "AutoModelForCausalLM",
-    "LMHeadModel": "AutoModelForCausalLM",
-    "ForConditionalGeneration": "AutoModelForSeq2SeqLM",
-    "ForSequenceClassification": "AutoModelForSequenceClassification",
-}
-_PIPELINES = {
-    "ForMaskedLM": "fill-mask",
-    "ForPreTraining": "fill-mask",
-    "ForCausalLM": "text-generation",
-    "LMHeadModel": "text-generation",
+# The ending of a model's class, what loads it and, where the hub has a name for it, its use.
+_CLASSES: dict[str, tuple[str, str | None]] = {
+    "EncoderModel": ("AutoModelForTextEncoding", None),
+    "ForMaskedLM": ("AutoModelForMaskedLM", "fill-mask"),
+    "ForPreTraining": ("AutoModelForMaskedLM", "fill-mask"),
+    "ForCausalLM": ("AutoModelForCausalLM", "text-generation"),
+    "LMHeadModel": ("AutoModelForCausalLM", "text-generation"),
+    "ForConditionalGeneration": ("AutoModelForSeq2SeqLM", None),
+    "ForSequenceClassification": ("AutoModelForSequenceClassification", None),
 }
 
 
@@ -141,13 +135,15 @@ def _task_type(report: Report, pipeline: str | None) -> str:
 def _pipeline_of(folder: Path, kind: ModelKind) -> str | None:
     if kind.role == "encoder":
         return "feature-extraction"
-    name = _architecture(folder, kind)
-    return next((tag for end, tag in _PIPELINES.items() if name.endswith(end)), None)
+    return _class_of(folder, kind)[1]
 
 
-def _architecture(folder: Path, kind: ModelKind) -> str:
+def _class_of(folder: Path, kind: ModelKind) -> tuple[str, str | None]:
+    """Return what loads a model and its use, by the class that its config names."""
     config = read_json(folder, join(kind.transformer, "config.json")) or {}
-    return str((config.get("architectures") or [""])[0])
+    name = str((config.get("architectures") or [""])[0])
+    found = (row for end, row in _CLASSES.items() if name.endswith(end))
+    return next(found, ("AutoModel", None))
 
 
 def _index_row(report: Report, kind: ModelKind) -> Quality | None:
@@ -174,7 +170,7 @@ def _usages(report: Report) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Reading:
-    """Holds what the code of a card needs to read texts as the model's own program does.
+    """Holds what a card's code needs to load a model and read texts as its own program does.
 
     ``cut_side``, ``padding``, ``sides`` and ``prompt`` are pieces of code, "" where none is needed.
     """
@@ -213,10 +209,10 @@ def _reading(folder: Path, kind: ModelKind, longest: int | None) -> _Reading:
 
 
 def _auto_class(folder: Path, kind: ModelKind) -> str:
-    name = _architecture(folder, kind)
-    if kind.role == "sentence_encoder":
-        return "AutoModelForTextEncoding" if name.endswith("EncoderModel") else "AutoModel"
-    return next((auto for end, auto in _AUTO_CLASSES.items() if name.endswith(end)), "AutoModel")
+    """Return the class of transformers that loads a model; a sentence encoder without a head."""
+    name, _ = _class_of(folder, kind)
+    has_vectors = name in ("AutoModel", "AutoModelForTextEncoding")
+    return name if has_vectors or kind.role != "sentence_encoder" else "AutoModel"
 
 
 def _mean_pooling(folder: Path, kind: ModelKind) -> str | None:

@@ -93,8 +93,8 @@ def _pack(name: str, stored: Blocks, output: str) -> Stored:
         return helper.make_node(operator, named, [f"{name}_{result}"], **attributes)
 
     nodes = [
-        # Shifts would be shorter, but OpenVINO keeps what overflows to the left, and rounds to the
-        # right.
+        # No shifts: OpenVINO rounds in one to the right, and cuts off what overflows in one to the
+        # left, where ONNX drops the upper bits.
         node("Mod", ["packed", "sixteen"], "remainder"),
         node("Cast", ["remainder"], "lower", to=TensorProto.FLOAT),
         node("Cast", ["packed"], "both", to=TensorProto.FLOAT),

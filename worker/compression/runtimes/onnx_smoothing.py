@@ -65,17 +65,17 @@ def _peaks(
     model: onnx.ModelProto, names: Sequence[str], inputs: Sequence[Arrays]
 ) -> dict[str, Numbers]:
     """Return the largest magnitude of each channel of some tensors (…, channels)."""
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    own = {output.name for output in watched.graph.output}
-    watched.graph.output.extend(
+    outputs = model.graph.output
+    own = [output.name for output in outputs]
+    outputs.extend(
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
         for name in names
         if name not in own
     )
     session = onnxruntime.InferenceSession(
-        watched.SerializeToString(), providers=["CPUExecutionProvider"]
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
+    del outputs[len(own) :]
     given = [node.name for node in session.get_inputs()]
     peaks: dict[str, Numbers] = {}
     for one in inputs:
