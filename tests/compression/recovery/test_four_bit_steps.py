@@ -16,6 +16,7 @@ from tests.support.domain import domain_documents
 from worker.compression import LoadedModel, four_bits
 from worker.compression.four_bits import rounded_weights
 from worker.compression.models.encoder import Encoder
+from worker.compression.recovery import budget
 from worker.compression.recovery import trainer as trainer_module
 from worker.compression.recovery.options import RecoveryCallbacks, RecoveryOptions
 from worker.compression.recovery.recover import recover
@@ -114,6 +115,25 @@ def test_where_time_is_short_half_of_the_steps_are_left_for_them(
     summary = Case().run(replace(LAST, max_steps=1000, max_minutes=1.0)).summary
     assert summary.stopped_by == "max_minutes"
     assert summary.four_bit_steps == pytest.approx(summary.steps / 2, abs=3)
+
+
+def test_they_begin_at_once_from_the_best_where_exact_weights_learn_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "_FEWEST_FOUR_BIT_STEPS", 2)
+    # Each second step of 20, and once more where steps of another kind begin.
+    losses, seen = iter([1.0, 0.5, *[2.0] * 5, *[5.0] * 5]), list[torch.Tensor]()
+
+    def evaluate(trainer: trainer_module.Trainer) -> float:
+        seen.append(trainer.model.get_input_embeddings().weight.detach().clone())
+        return next(losses)
+
+    monkeypatch.setattr(trainer_module.Trainer, "evaluate", evaluate)
+    summary = Case().run(LAST).summary
+    assert (summary.steps, summary.four_bit_steps, summary.kept_step) == (20, 8, 20)
+    of_step_2, of_step_12, rounded_from = seen[1], seen[6], seen[7]
+    assert torch.equal(rounded_from, of_step_2)
+    assert not torch.equal(of_step_12, of_step_2)
 
 
 def test_without_them_nothing_is_rounded() -> None:

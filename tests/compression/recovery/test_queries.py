@@ -115,6 +115,16 @@ def test_queries_held_out_decide_which_weights_are_kept(monkeypatch: pytest.Monk
     assert all(point.held_out is not None for point in done.summary.loss if point.queries)
 
 
+def test_they_begin_at_once_where_documents_teach_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each second step of 20, and twice at the start of what is learnt from.
+    losses = iter([1.0, *[2.0] * 6, 5.0, 4.0, 3.0, 2.0, 1.5])
+    monkeypatch.setattr(trainer_module.Trainer, "evaluate", lambda *_: next(losses))
+    summary = Case().run(LAST, queries=lambda: QUERIES).summary
+    assert (summary.steps, summary.stopped_by) == (20, "steps")
+    assert (summary.query_steps, summary.planned_query_steps) == (8, 5)
+    assert summary.kept_step == 20
+
+
 def test_without_queries_nothing_changes() -> None:
     case, options = Case(), replace(TINY, max_steps=4)
     plain = case.run(options)

@@ -39,6 +39,8 @@ def test_with_time_enough_the_plan_never_changes() -> None:
 def test_a_slow_machine_gets_as_many_steps_as_fit() -> None:
     plan = plan_of(100, 200.0)
     assert plan.steps_by(4, 40.0) == 100  # too early to tell
+    assert plan.steps_by(4, 100.0) == 8  # half of the time has gone
+    assert plan.steps_by(1, 180.0) == 2
     assert plan.steps_by(5, 50.0) == 20
     assert plan.steps_by(20, 200.0) == 20
     assert plan.steps_by(10, 50.0) == 40

@@ -174,10 +174,16 @@ class TrainingPlan:
         Where time runs out they are fewer, so that the rate falls to zero before. Where there is
         time enough they never depend on the clock.
         """
-        if self.seconds is None or step < _STEPS_TO_KNOW_SPEED:
+        if self.seconds is None or not step:
             return self.steps
         left = max(0.0, self.seconds - spent)
-        return min(self.steps, step + int(left * step / max(spent, 1e-9)))
+        more = int(left * step / max(spent, 1e-9))
+        if step < _STEPS_TO_KNOW_SPEED:
+            if spent < left:
+                return self.steps
+            # Half of the time has gone: what comes last must have its step.
+            more = max(1, more)
+        return min(self.steps, step + more)
 
     def out_of_time(self, spent: float) -> bool:
         """Tell whether the time is used up."""

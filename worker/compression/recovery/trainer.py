@@ -29,8 +29,8 @@ _WEIGHT_DECAY = 0.01
 _EVALUATIONS = 10
 """Held-out losses of a run, about."""
 _PATIENCE, _TOLERANCE = 4, 1.1
-"""After the middle of a run, it stops where so many held-out losses brought no new least one, and
-the last is so many times the least."""
+"""After the middle of a run, what it learns from has taught all it can where so many held-out
+losses brought no new least one, and the last is so many times the least."""
 
 _TOLD_AGAIN = 0.1
 """A plan is told of again where it has changed by this share."""
@@ -44,7 +44,7 @@ class TrainerState:
 
     ``loss_sum`` is over the ``loss_steps`` steps since the last point of the ``curve``.
     ``query_start`` is the step that queries began with, None before, and ``four_bit_start`` that
-    from which weights are rounded.
+    from which weights are rounded. ``overfits`` where the held-out loss has risen too far.
     """
 
     step: int = 0
@@ -55,6 +55,7 @@ class TrainerState:
     curve: list[LossPoint] = field(default_factory=list)
     query_start: int | None = None
     four_bit_start: int | None = None
+    overfits: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,13 @@ class Trainer:
         return loader.steps_from(state.step - state.query_start)
 
     def _queries_begin(self) -> bool:
-        if not self.queries or self.state.query_start is not None:
+        if not self._queries_are_left():
             return False
-        return self.state.step >= self.plan.queries_from(self._planned_steps)
+        from_step = self.plan.queries_from(self._planned_steps)
+        return self.state.overfits or self.state.step >= from_step
+
+    def _queries_are_left(self) -> bool:
+        return self.queries is not None and self.state.query_start is None
 
     def _begin_queries(self) -> None:
         """Go on from the best weights of the documents, on queries."""
@@ -176,17 +181,24 @@ class Trainer:
 
     def _compare_from_here(self) -> None:
         """Take the weights as they are for the best, until others have less loss."""
+        self.state.overfits = False
         loss = self.evaluate()
         self.best = BestWeights(self.state.step, loss or math.inf, copy_weights(self.model))
 
     def _four_bits_begin(self) -> bool:
-        if not self.plan.four_bit_steps or self.state.four_bit_start is not None:
+        if not self._four_bits_are_left():
             return False
-        return self.state.step >= self.plan.four_bits_from(self._planned_steps)
+        from_step = self.plan.four_bits_from(self._planned_steps)
+        return self.state.overfits or self.state.step >= from_step
+
+    def _four_bits_are_left(self) -> bool:
+        return self.plan.four_bit_steps > 0 and self.state.four_bit_start is None
 
     def _begin_four_bits(self) -> None:
         """Go on with weights that are rounded as they are used."""
         self._add_point(is_final=True)
+        if self.state.overfits:
+            put_weights(self.model, self.best.weights)
         self.state.four_bit_start = self.state.step
         self._compare_from_here()
 
@@ -200,6 +212,9 @@ class Trainer:
         state.seconds = self.ranks.agree(time.monotonic() - self._started_at)
         self._planned_steps = plan.steps_by(state.step, state.seconds)
         self._tell_plan()
+        # Steps of another kind may still teach: they come at once, and are more.
+        if state.overfits and not (self._queries_are_left() or self._four_bits_are_left()):
+            self.stopped_by = "held_out_loss"
         if self.stopped_by != "steps":
             return True
         all_planned = state.step >= self._planned_steps
@@ -313,7 +328,7 @@ class Trainer:
             loss = math.inf if held_out is None else held_out
             self.best = BestWeights(state.step, loss, copy_weights(self.model))
         elif not is_final and self._is_overfitting(held_out):
-            self.stopped_by = "held_out_loss"
+            state.overfits = True
 
     def _is_overfitting(self, held_out: float) -> bool:
         # While the rate is high the loss may stand still, or rise above where it was at first.
