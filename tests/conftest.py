@@ -13,6 +13,8 @@ from app.settings import Settings
 from tests.support.servers import local_settings, valkey_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Several tests run at once: a process that waits for its turn on a core would keep the next one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How long an example takes is up to what else the machine does.
 hypothesis_settings.register_profile(

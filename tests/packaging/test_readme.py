@@ -73,20 +73,6 @@ def reading(folder: Path, **settings: str) -> Iterator[Reader]:
         yield Reader(folder, up.url, settings)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_the_three_ways_in_end_with_a_model(tmp_path: Path) -> None:
-    with reading(tmp_path) as reader:
-        assert reader.follow("README.md") == 4
-        jobs = httpx.get(f"{reader.url}/v1/jobs").json()["data"]
-    # The command line has a service of its own.
-    assert [job["status"] for job in jobs] == ["succeeded"] * 2
-    for folder in ("compressed", "compressed-by-python"):
-        assert (tmp_path / folder / "model.safetensors").is_file()
-    with tarfile.open(tmp_path / "compressed.tar.gz") as archive:
-        assert any(name.endswith("/model.safetensors") for name in archive.getnames())
-
-
 def keep_one_layer(source: Path, target: Path) -> None:
     """Copy a model with its first layer alone: the same words, and a sixth of the time."""
     shutil.copytree(source, target)
@@ -104,8 +90,20 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     # What the how-to of an own model begins with.
     shutil.copytree(folder / "models" / MODEL, folder / "my-model")
     with reading(folder, FVT_MODELS_DIR=str(folder / "models")) as someone:
-        someone.follow("README.md")
+        assert someone.follow("README.md") == 4
         yield someone
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_three_ways_in_end_with_a_model(reader: Reader) -> None:
+    jobs = httpx.get(f"{reader.url}/v1/jobs").json()["data"]
+    # The command line has a service of its own.
+    assert [job["status"] for job in jobs] == ["succeeded"] * 2
+    for folder in ("compressed", "compressed-by-python"):
+        assert (reader.folder / folder / "model.safetensors").is_file()
+    with tarfile.open(reader.folder / "compressed.tar.gz") as archive:
+        assert any(name.endswith("/model.safetensors") for name in archive.getnames())
 
 
 @pytest.mark.slow
