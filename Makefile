@@ -8,7 +8,7 @@ EXTRAS := worker,local,dev
 # A file's tests share what they start, so a file is one process's. Many wait for servers, so one more
 # than there are cores.
 WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) < 4 ? $$(getconf _NPROCESSORS_ONLN) + 1 : 4 )))
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup hooks demo test coverage test-slow test-all chaos check lint types contracts docs docs-check docs-figures openapi settings errors lock clean
 

@@ -27,6 +27,11 @@ RUN = {"bash", "python"}
 OF_THE_CLIENT = "client/README.md"
 # What is run is the text; how good its models become is measured by the benchmarks.
 SETTINGS = {"FVT_MAX_RECOVERY_MINUTES": "0.2"}
+# A quarter of the sentences, and fewer with a label: most of the time is measurement.
+FEWER = {
+    "corpus.py": ("in sources()", "in sources()[::4]"),
+    "labelled.py": ("SENTENCES = 150", "SENTENCES = 40"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,14 @@ class Reader:
 @contextmanager
 def reading(folder: Path, **settings: str) -> Iterator[Reader]:
     """Give a reader in a folder as a fresh clone is, beside a running `fvt up`."""
-    for name in ("examples", "client", "requirements.lock"):
+    for name in ("client", "requirements.lock"):
         (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    for name, (whole, part) in FEWER.items():
+        file = folder / "examples" / name
+        source = file.read_text(encoding="utf-8")
+        assert source.count(whole) == 1
+        file.write_text(source.replace(whole, part), encoding="utf-8")
     (folder / ".venv").symlink_to(sys.prefix)
     settings = SETTINGS | settings
     with running_up(folder / "fvt-data", **settings) as up:
