@@ -125,7 +125,8 @@ def test_they_begin_at_once_from_the_best_where_exact_weights_learn_no_more(
     losses, seen = iter([1.0, 0.5, *[2.0] * 5, *[5.0] * 5]), list[torch.Tensor]()
 
     def evaluate(trainer: trainer_module.Trainer) -> float:
-        seen.append(trainer.model.get_input_embeddings().weight.detach().clone())
+        table: torch.Tensor = trainer.model.get_parameter("embeddings.word_embeddings.weight")
+        seen.append(table.detach().clone())
         return next(losses)
 
     monkeypatch.setattr(trainer_module.Trainer, "evaluate", evaluate)
