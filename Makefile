@@ -36,7 +36,7 @@ coverage: setup
 	-$(PYTEST) -m 'not slow' --cov --cov-report=
 	$(BIN)/coverage report --fail-under=92
 
-# The slow files have their own order: the longest begin, not those with the most tests.
+# tests/conftest.py says which file begins; by itself xdist begins with those of the most tests.
 test-slow: setup $(DOCS_STAMP)
 	$(PYTEST) --no-loadscope-reorder -m slow
 

@@ -13,7 +13,7 @@ from app.settings import Settings
 from tests.support.servers import local_settings, valkey_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Several tests run at once: a process that waits for its turn on a core would keep the next one.
+# Several tests run at once: with more threads than cores, all would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How long an example takes is up to what else the machine does.
@@ -38,7 +38,7 @@ def settings(tmp_path: Path, valkey: str) -> Settings:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes a quarter of an hour, which would be waited for at the end."""
+    """Begin with the file that takes longest: all else would wait for it at the end."""
     items.sort(key=lambda item: item.path.name != "test_readme.py")
 
 

@@ -2,6 +2,8 @@
 
 import json
 import signal
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,10 @@ from typer.testing import CliRunner, Result
 from app.contract.errors import JobError
 from app.jobs import transitions
 from fvt_client import Client
+from fvt_client.cli.compress import compress
 from fvt_client.cli.main import cli
+from fvt_client.cli.models import estimate
+from fvt_client.cli.recipes import read_recipe
 from fvt_client.verify import sha256_of
 from tests.client.conftest import WEIGHTS, packed
 from tests.support.commands import start
@@ -344,6 +349,12 @@ def test_a_target_from_the_command_line_and_from_python(url: str, corpus: Path) 
     refused = fvt(url, *fixed, "--target-bytes", "1KB")
     assert refused.exit_code == 1
     assert "target_out_of_reach" in refused.stderr
+
+
+@pytest.mark.parametrize("command", [compress, estimate])
+def test_each_command_takes_all_options_of_a_recipe(command: Callable[..., None]) -> None:
+    options = {*signature(read_recipe).parameters} - {"file"}
+    assert options <= {*signature(command).parameters}
 
 
 def test_an_estimate_leaves_out_what_is_not_sent_yet(tmp_path: Path, corpus: Path) -> None:

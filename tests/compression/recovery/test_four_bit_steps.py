@@ -121,7 +121,7 @@ def test_they_begin_at_once_from_the_best_where_exact_weights_learn_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(budget, "_FEWEST_FOUR_BIT_STEPS", 2)
-    # Each second step of 20, and once more where steps of another kind begin.
+    # One at the start of each part, and one each second step of 20.
     losses, seen = iter([1.0, 0.5, *[2.0] * 5, *[5.0] * 5]), list[torch.Tensor]()
 
     def evaluate(trainer: trainer_module.Trainer) -> float:

@@ -116,7 +116,7 @@ def test_queries_held_out_decide_which_weights_are_kept(monkeypatch: pytest.Monk
 
 
 def test_they_begin_at_once_where_documents_teach_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Each second step of 20, and twice at the start of what is learnt from.
+    # One at the start of each part, and one each second step of 20.
     losses = iter([1.0, *[2.0] * 6, 5.0, 4.0, 3.0, 2.0, 1.5])
     monkeypatch.setattr(trainer_module.Trainer, "evaluate", lambda *_: next(losses))
     summary = Case().run(LAST, queries=lambda: QUERIES).summary

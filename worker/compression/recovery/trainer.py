@@ -29,8 +29,8 @@ _WEIGHT_DECAY = 0.01
 _EVALUATIONS = 10
 """Held-out losses of a run, about."""
 _PATIENCE, _TOLERANCE = 4, 1.1
-"""After the middle of a run, what it learns from has taught all it can where so many held-out
-losses brought no new least one, and the last is so many times the least."""
+"""After the middle of a run, its part (on documents, on queries, or rounded) ends where so many
+held-out losses brought no new least one, and the last is so many times the least."""
 
 _TOLD_AGAIN = 0.1
 """A plan is told of again where it has changed by this share."""
@@ -212,7 +212,7 @@ class Trainer:
         state.seconds = self.ranks.agree(time.monotonic() - self._started_at)
         self._planned_steps = plan.steps_by(state.step, state.seconds)
         self._tell_plan()
-        # Steps of another kind may still teach: they come at once, and are more.
+        # Before the end come the parts that are left, and have all of the steps that are left.
         if state.overfits and not (self._queries_are_left() or self._four_bits_are_left()):
             self.stopped_by = "held_out_loss"
         if self.stopped_by != "steps":
